@@ -3,6 +3,36 @@
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("gristmill supports 64-bit targets only");
 
-pub mod error;
+extern crate self as gristmill;
 
+pub mod config;
+mod context;
+mod dataset;
+pub mod error;
+mod exec;
+pub mod io;
+mod ops;
+mod plan;
+pub mod record;
+pub mod text;
+
+pub use context::{Context, ContextBuilder};
+pub use dataset::{Dataset, Output};
 pub use error::{CallSite, Error, ErrorKind, Place, Result};
+pub use exec::cancel::CancelToken;
+pub use exec::out::Out;
+pub use exec::push::Flow;
+pub use exec::source::Source;
+#[doc(hidden)]
+pub use record::derived as __private;
+
+pub use gristmill_derive::{Key, Record};
+pub use ops::Outputs;
+pub use record::{Data, Key, Record};
+pub use text::Text;
+
+/// What a program usually needs.
+pub mod prelude {
+    pub use crate::{Context, Dataset, Flow, Out, Output, Source, Text};
+    pub use crate::{Data, Key, Record};
+}

@@ -1,0 +1,183 @@
+//! Every knob of a context: unit in the name, default in the doc.
+
+use std::path::PathBuf;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The settings of a `Context`. None of them but [`Config::split_bytes`] changes a byte of any result.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Worker threads. Default: `GRISTMILL_THREADS`, else all cores that the process may use.
+    pub threads: usize,
+    /// Bytes that aggregates, caches and writers of the context may hold together. Default: `GRISTMILL_MEMORY`, else 60 %
+    /// of the memory of the machine or of its control group.
+    pub memory_bytes: u64,
+    /// Where data beyond the memory limit goes. Default: the system's directory for temporary files.
+    pub spill_dir: PathBuf,
+    /// Splits that a pipeline may read ahead of its oldest unfinished one. Default: twice the threads.
+    pub in_flight_splits: usize,
+    /// Elements that move between operators at once. Default: 512.
+    pub chunk_rows: usize,
+    /// Bytes of input a split. Default: by the size of the input, from 1 MiB to 16 MiB. It decides where output parts are
+    /// cut and in which groups floats are added, and so belongs to what must be equal for two runs to be equal.
+    pub split_bytes: Option<u64>,
+    /// The longest line that is read, in bytes. Default: 16 MiB.
+    pub max_line_bytes: usize,
+    /// What the planner may do. Default: everything.
+    pub rules: Rules,
+}
+
+/// What the planner may do; each rule can be switched off, so that tests can show that it changes no result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Run chains of narrow operators as one pipeline.
+    pub fuse: bool,
+    /// Combine values by key within a split before they are exchanged.
+    pub combine: bool,
+    /// Compute once what several consumers need.
+    pub share: bool,
+}
+
+impl Rules {
+    /// Every rule, which is the default.
+    pub const ALL: Rules = Rules { fuse: true, combine: true, share: true };
+
+    /// No rule: every operator for itself.
+    pub const NONE: Rules = Rules { fuse: false, combine: false, share: false };
+}
+
+const DEFAULT_CHUNK_ROWS: usize = 512;
+const DEFAULT_MAX_LINE_BYTES: usize = 16 << 20;
+
+impl Config {
+    /// The defaults, with the environment's say.
+    ///
+    /// # Errors
+    ///
+    /// If `GRISTMILL_THREADS` or `GRISTMILL_MEMORY` is set to something that is no number of threads or bytes.
+    pub fn from_env() -> Result<Config> {
+        let threads = match variable("GRISTMILL_THREADS") {
+            Some(text) => {
+                text.parse().map_err(|_| bad_variable("GRISTMILL_THREADS", &text, "a number such as 4"))?
+            }
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        let memory_bytes = match variable("GRISTMILL_MEMORY") {
+            Some(text) => parse_bytes(&text)
+                .ok_or_else(|| bad_variable("GRISTMILL_MEMORY", &text, "a size such as 4GiB"))?,
+            None => default_memory_bytes(),
+        };
+        Ok(Config {
+            threads,
+            memory_bytes,
+            spill_dir: std::env::temp_dir(),
+            in_flight_splits: 2 * threads,
+            chunk_rows: DEFAULT_CHUNK_ROWS,
+            split_bytes: None,
+            max_line_bytes: DEFAULT_MAX_LINE_BYTES,
+            rules: Rules::ALL,
+        })
+    }
+
+    /// Refuses settings that cannot work.
+    ///
+    /// # Errors
+    ///
+    /// If a number that must be positive is 0.
+    pub fn check(&self) -> Result<()> {
+        let positive = [
+            ("threads", self.threads),
+            ("in_flight_splits", self.in_flight_splits),
+            ("chunk_rows", self.chunk_rows),
+            ("max_line_bytes", self.max_line_bytes),
+            ("split_bytes", self.split_bytes.map_or(1, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))),
+        ];
+        match positive.iter().find(|(_, value)| *value == 0) {
+            Some((name, _)) => {
+                Err(Error::new(ErrorKind::Config, format!("{name} is 0")).hint("give 1 or more"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+fn bad_variable(name: &str, value: &str, wanted: &str) -> Error {
+    Error::new(ErrorKind::Config, format!("{name} is {value:?}"))
+        .hint(format!("set it to {wanted}, or unset it"))
+}
+
+/// Reads a size such as `512MiB`, `2GB`, `1.5 GiB` or `1048576`: decimal and binary units, case ignored.
+///
+/// # Examples
+///
+/// ```
+/// use gristmill::config::parse_bytes;
+///
+/// assert_eq!(parse_bytes("256MiB"), Some(256 << 20));
+/// assert_eq!(parse_bytes("1.5 kb"), Some(1500));
+/// assert_eq!(parse_bytes("many"), None);
+/// ```
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" => 1000,
+        "kib" => 1 << 10,
+        "m" | "mb" => 1_000_000,
+        "mib" => 1 << 20,
+        "g" | "gb" => 1_000_000_000,
+        "gib" => 1 << 30,
+        "t" | "tb" => 1_000_000_000_000,
+        "tib" => 1 << 40,
+        _ => return None,
+    };
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(factor);
+    }
+    let bytes = number.parse::<f64>().ok()? * factor as f64;
+    #[allow(clippy::cast_sign_loss)] // a parsed number without a sign
+    (bytes < 9e18).then_some(bytes as u64)
+}
+
+/// 60 % of what the process may use: the smallest of physical memory and the limits of its control group.
+fn default_memory_bytes() -> u64 {
+    let physical = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok()?.checked_mul(1024)
+    });
+    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let group =
+        group.iter().filter_map(|path| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok());
+    let usable = physical.into_iter().chain(group).min().unwrap_or(4 << 30);
+    usable / 10 * 6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_decimal_and_binary_units() {
+        assert_eq!(parse_bytes("0"), Some(0));
+        assert_eq!(parse_bytes("2GB"), Some(2_000_000_000));
+        assert_eq!(parse_bytes("2 gib"), Some(2 << 30));
+        assert_eq!(parse_bytes("0.5MiB"), Some(512 << 10));
+        for bad in ["", "-1", "1.2.3", "GB", "99999999999999999999", "1 PB"] {
+            assert_eq!(parse_bytes(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_zero_is_refused() {
+        let mut config = Config::from_env().unwrap();
+        config.check().unwrap();
+        config.chunk_rows = 0;
+        assert_eq!(config.check().unwrap_err().to_string(), "chunk_rows is 0; give 1 or more");
+    }
+}

@@ -1,0 +1,220 @@
+//! The context: settings, workers, memory budget; where datasets start and runs happen.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::config::{Config, Rules};
+use crate::dataset::Dataset;
+use crate::error::{CallSite, Error, ErrorKind, Result};
+use crate::exec::cancel::CancelToken;
+use crate::exec::memory::Budget;
+use crate::exec::metrics::RunMetrics;
+use crate::exec::scheduler::{self, Limits};
+use crate::exec::task::Run;
+use crate::plan::lower::{OpenSink, lower};
+use crate::plan::stages::{Plan, plan};
+
+/// Settings, worker threads and one memory budget. Cheap to clone; clones are the same context.
+///
+/// # Examples
+///
+/// ```
+/// use gristmill::prelude::*;
+///
+/// let ctx = Context::builder().threads(2).memory_bytes(1 << 30).build()?;
+/// assert_eq!(ctx.range(0..10).map(|n| n * n).fold(0, |a, n| a + n, |a, b| a + b)?, 285);
+/// # Ok::<(), gristmill::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Context(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    pool: rayon::ThreadPool,
+    budget: Budget,
+    cancel: CancelToken,
+    observer: Mutex<Option<Observer>>,
+}
+
+/// Is told of every run when it starts.
+pub type Observer = Arc<dyn Fn(&Arc<Started>) + Send + Sync>;
+
+/// A run that was started: its plan, and its counters while it goes on.
+pub struct Started {
+    /// What is run.
+    pub plan: Plan,
+    /// The sinks of the plan.
+    pub sinks: Vec<crate::plan::stages::Sink>,
+    run: Arc<Run>,
+}
+
+impl Started {
+    /// What has been counted so far.
+    pub fn metrics(&self) -> &RunMetrics {
+        &self.run.metrics
+    }
+}
+
+impl Context {
+    /// A context with the defaults: all cores, 60 % of the memory.
+    ///
+    /// # Errors
+    ///
+    /// If `GRISTMILL_THREADS` or `GRISTMILL_MEMORY` holds nonsense, or no threads can be started.
+    pub fn new() -> Result<Context> {
+        Context::builder().build()
+    }
+
+    /// A context with settings of one's own.
+    pub fn builder() -> ContextBuilder {
+        ContextBuilder { changes: Vec::new() }
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The memory budget.
+    pub fn budget(&self) -> &Budget {
+        &self.0.budget
+    }
+
+    /// The token that cancels the runs of this context.
+    pub fn cancel_token(&self) -> CancelToken {
+        self.0.cancel.clone()
+    }
+
+    /// Sets who is told of every run when it starts.
+    pub fn observe(&self, observer: Observer) {
+        *self.0.observer.lock().unwrap_or_else(PoisonError::into_inner) = Some(observer);
+    }
+
+    /// Whether both are handles on the same context.
+    pub(crate) fn same_as(&self, other: &Context) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The elements that a source of one's own emits.
+    #[track_caller]
+    pub fn read<T: crate::record::Data>(&self, source: impl crate::exec::source::Source<T>) -> Dataset<T> {
+        Dataset::from_source(self, CallSite::here("read"), String::new(), source)
+    }
+
+    /// Plans and runs `sinks`, and waits for the end.
+    pub(crate) fn execute(&self, sinks: Vec<OpenSink>) -> Result<()> {
+        if self.0.pool.current_thread_index().is_some() {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "an action was called within a closure of the same context",
+            )
+            .hint("call actions outside of closures, or use a context of its own"));
+        }
+        let described: Vec<_> = sinks.iter().map(|open| open.sink.clone()).collect();
+        let plan = plan(&described, self.0.config.rules);
+        let job = lower(&plan, &sinks, &self.0.budget)?;
+        let metrics =
+            RunMetrics::new(job.pipelines.iter().map(|pipeline| pipeline.steps.len()), job.terminals.len());
+        let run = Arc::new(Run {
+            job,
+            chunk_rows: self.0.config.chunk_rows,
+            fuse: self.0.config.rules.fuse,
+            budget: self.0.budget.clone(),
+            cancel: self.0.cancel.clone(),
+            failed: CancelToken::new(),
+            metrics,
+        });
+        let observer = self.0.observer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(observer) = observer {
+            observer(&Arc::new(Started { plan, sinks: described, run: Arc::clone(&run) }));
+        }
+        let limits = Limits { threads: self.0.config.threads, in_flight: self.0.config.in_flight_splits };
+        scheduler::run(run, &self.0.pool, limits)
+    }
+}
+
+impl CallSite {
+    /// The operator of this name, called where the caller of the caller stands.
+    #[track_caller]
+    pub(crate) fn here(operator: &'static str) -> CallSite {
+        CallSite { operator, location: std::panic::Location::caller() }
+    }
+}
+
+/// Builds a [`Context`]; what is not set comes from the environment or is the default, see [`Config`].
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ContextBuilder {
+    changes: Vec<Box<dyn FnOnce(&mut Config)>>,
+}
+
+impl ContextBuilder {
+    /// Worker threads; default all cores.
+    pub fn threads(self, threads: usize) -> ContextBuilder {
+        self.change(move |config| {
+            config.threads = threads;
+            config.in_flight_splits = 2 * threads;
+        })
+    }
+
+    /// Bytes that the context's runs may hold; default 60 % of the memory.
+    pub fn memory_bytes(self, bytes: u64) -> ContextBuilder {
+        self.change(move |config| config.memory_bytes = bytes)
+    }
+
+    /// Where data beyond the memory limit goes; default the system's directory for temporary files.
+    pub fn spill_dir(self, dir: impl Into<PathBuf>) -> ContextBuilder {
+        let dir = dir.into();
+        self.change(move |config| config.spill_dir = dir)
+    }
+
+    /// Splits that a pipeline may read ahead; default twice the threads. Set it after [`ContextBuilder::threads`].
+    pub fn in_flight_splits(self, splits: usize) -> ContextBuilder {
+        self.change(move |config| config.in_flight_splits = splits)
+    }
+
+    /// Elements that move between operators at once; default 512.
+    pub fn chunk_rows(self, rows: usize) -> ContextBuilder {
+        self.change(move |config| config.chunk_rows = rows)
+    }
+
+    /// Bytes of input a split; default by the size of the input, from 1 MiB to 16 MiB.
+    pub fn split_bytes(self, bytes: u64) -> ContextBuilder {
+        self.change(move |config| config.split_bytes = Some(bytes))
+    }
+
+    /// The longest line that is read, in bytes; default 16 MiB.
+    pub fn max_line_bytes(self, bytes: usize) -> ContextBuilder {
+        self.change(move |config| config.max_line_bytes = bytes)
+    }
+
+    /// What the planner may do; default everything.
+    pub fn rules(self, rules: Rules) -> ContextBuilder {
+        self.change(move |config| config.rules = rules)
+    }
+
+    /// The context.
+    ///
+    /// # Errors
+    ///
+    /// If a number that must be positive is 0, an environment variable holds nonsense, or no threads can be started.
+    pub fn build(self) -> Result<Context> {
+        let mut config = Config::from_env()?;
+        self.changes.into_iter().for_each(|change| change(&mut config));
+        config.check()?;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(config.threads)
+            .thread_name(|index| format!("gristmill-{index}"))
+            .build()
+            .map_err(|error| {
+                Error::new(ErrorKind::Config, "the worker threads cannot be started").because(error)
+            })?;
+        let budget = Budget::new(config.memory_bytes);
+        let (cancel, observer) = (CancelToken::new(), Mutex::new(None));
+        Ok(Context(Arc::new(Inner { config, pool, budget, cancel, observer })))
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Config) + 'static) -> ContextBuilder {
+        self.changes.push(Box::new(change));
+        self
+    }
+}

@@ -1,0 +1,176 @@
+//! `Dataset`, a handle on a node of the lazy graph; the operators are in [`crate::ops`], one a file.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::context::Context;
+use crate::error::{CallSite, Result};
+use crate::exec::erased::Of;
+use crate::exec::exchange::Exchange;
+use crate::exec::narrow::Operator;
+use crate::exec::source::{Erased, Source};
+use crate::plan::graph::{Node, Shape};
+use crate::plan::stages::{Sink, plan};
+use crate::record::Data;
+
+/// A lazy, typed, distributed-in-threads collection: the description of how to compute it.
+///
+/// Operators add to the description and cost nothing; an action (`collect`, `count`, `write_parquet`, …) runs it. A
+/// dataset that two others are derived from is computed once in a run that needs both, and again in a later run, unless it
+/// is [cached](Dataset::cache). Cloning clones the handle.
+///
+/// # Ordering
+///
+/// Elements have an order: that of the input, file by file and line by line, kept by all narrow operators. An operator that
+/// exchanges data says what order it gives. The order, and every byte written, is the same in every run on any number of threads.
+///
+/// # Errors
+///
+/// Every action returns the first failure of its run: what could not be read or written, a closure that panicked or failed,
+/// the memory limit, a cancel. Nothing is then committed, and the context can be used on.
+///
+/// # Examples
+///
+/// ```
+/// use gristmill::prelude::*;
+///
+/// let ctx = Context::new()?;
+/// let counts = ctx
+///     .from_vec(vec![Text::from("to be or"), Text::from("not to be")])
+///     .flat_map(|line| line.split_whitespace())
+///     .map(|word| (word, 1u64))
+///     .reduce_by_key(|a, b| a + b);
+/// let mut counts = counts.collect()?;
+/// counts.sort();
+/// assert_eq!(counts[0], ("be".into(), 2));
+/// # Ok::<(), gristmill::Error>(())
+/// ```
+#[must_use = "a dataset is lazy: nothing is computed until an action such as `collect` is called"]
+pub struct Dataset<T> {
+    ctx: Context,
+    node: Arc<Node>,
+    types: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Dataset<T> {
+    fn clone(&self) -> Dataset<T> {
+        Dataset { ctx: self.ctx.clone(), node: Arc::clone(&self.node), types: PhantomData }
+    }
+}
+
+impl<T> Dataset<T> {
+    /// The context it was made from.
+    pub fn context(&self) -> &Context {
+        &self.ctx
+    }
+
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// What would be run to collect it, for people: the logical graph, then the stages with their fused operators and
+    /// the rules that made them so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// let ctx = Context::new()?;
+    /// let text = ctx.range(0..10).map(|n| (n % 3, 1u64)).reduce_by_key(|a, b| a + b).explain();
+    /// assert!(text.contains("#1 range"));
+    /// # Ok::<(), gristmill::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn explain(&self) -> String {
+        let sink =
+            Sink { input: Arc::clone(&self.node), call: CallSite::here("result"), detail: String::new() };
+        let plan = plan(std::slice::from_ref(&sink), self.ctx.config().rules);
+        crate::plan::explain::explain(&plan, std::slice::from_ref(&sink))
+    }
+}
+
+impl<T: Data> Dataset<T> {
+    /// A dataset over a source.
+    pub(crate) fn from_source(
+        ctx: &Context,
+        call: CallSite,
+        detail: String,
+        source: impl Source<T>,
+    ) -> Dataset<T> {
+        Dataset::from_shape(ctx, call, detail, Shape::Source(Arc::new(Erased::new(source))), Vec::new())
+    }
+
+    /// A dataset over a node of any shape.
+    pub(crate) fn from_shape(
+        ctx: &Context,
+        call: CallSite,
+        detail: String,
+        shape: Shape,
+        inputs: Vec<Arc<Node>>,
+    ) -> Dataset<T> {
+        let node = Node::new(call, detail, Of::<T>::elements(), shape, inputs);
+        Dataset { ctx: ctx.clone(), node, types: PhantomData }
+    }
+
+    /// What a narrow operator makes of this dataset.
+    pub(crate) fn narrow<U: Data>(&self, call: CallSite, operator: impl Operator + 'static) -> Dataset<U> {
+        let inputs = vec![Arc::clone(&self.node)];
+        Dataset::from_shape(&self.ctx, call, String::new(), Shape::Narrow(Arc::new(operator)), inputs)
+    }
+
+    /// What a wide operator makes of this dataset.
+    pub(crate) fn wide<U: Data>(&self, call: CallSite, exchange: impl Exchange + 'static) -> Dataset<U> {
+        let inputs = vec![Arc::clone(&self.node)];
+        Dataset::from_shape(&self.ctx, call, String::new(), Shape::Wide(Arc::new(exchange)), inputs)
+    }
+}
+
+/// A result that is asked for but not computed yet; [`Context::run`] computes one or several in one pass.
+///
+/// Every action has such a lazy form: `to_vec` for `collect`, `to_parquet` for `write_parquet`, and so on.
+#[must_use = "an output is lazy: nothing is computed until it is given to `Context::run`"]
+pub struct Output<R> {
+    pub(crate) ctx: Context,
+    pub(crate) sink: Sink,
+    pub(crate) action: Box<dyn Action<R>>,
+}
+
+impl<R> Output<R> {
+    /// The result `R` of giving the elements of `dataset` to `action`.
+    pub(crate) fn new<T>(
+        dataset: &Dataset<T>,
+        call: CallSite,
+        detail: String,
+        action: impl Action<R> + 'static,
+    ) -> Output<R> {
+        let sink = Sink { input: Arc::clone(&dataset.node), call, detail };
+        Output { ctx: dataset.ctx.clone(), sink, action: Box::new(action) }
+    }
+
+    /// Runs this output alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Dataset`].
+    pub fn run(self) -> Result<R> {
+        let ctx = self.ctx.clone();
+        ctx.run(self)
+    }
+}
+
+/// What an output does around the run. Dropping it before it is completed leaves nothing behind.
+pub trait Action<R> {
+    /// Before the run: checks and opens whatever it needs, and gives the terminal that takes the elements.
+    ///
+    /// # Errors
+    ///
+    /// If the output cannot be written.
+    fn open(&mut self, inputs: &[std::path::PathBuf]) -> Result<Arc<dyn crate::exec::job::Terminal>>;
+
+    /// After a run that succeeded: commits, and gives the result.
+    ///
+    /// # Errors
+    ///
+    /// If the commit fails.
+    fn complete(self: Box<Self>) -> Result<R>;
+}

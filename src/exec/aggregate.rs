@@ -1,0 +1,270 @@
+//! Aggregation by key: combined within a split, exchanged by hash, absorbed in the order of the splits.
+//!
+//! A task combines its split in a table small enough for the cache; when that is full, its entries move to the buffers
+//! of their partitions and it starts anew, so that rare keys pass through and frequent ones are combined. Each
+//! partition absorbs these partial results in the order of the splits. Since splits and the size of the table depend
+//! on nothing but the input and the types, so does the order in which states are merged: a sum of floats comes out the
+//! same to the bit on any number of threads, and `merge` need be associative only, not commutative.
+
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::chunk::Chunk;
+use super::collect::downcast;
+use super::erased::AnyPush;
+use super::exchange::{Exchange, ExchangeSettings};
+use super::job::{Batch, Port, Terminal};
+use super::memory::{Budget, Reservation};
+use super::out::Out;
+use super::push::{Flow, Push};
+use super::source::{AnySource, Erased, Source};
+use super::table::{Entry, Table};
+use super::task::TaskCx;
+use super::trace::Cursor;
+use crate::error::Result;
+use crate::record::{Data, Key, Record};
+
+/// Bytes of entries that a task combines before it hands them over; with its slots, such a table fits a core's L2 cache.
+const COMBINE_BYTES: usize = 1 << 20;
+
+/// Elements that one task of what follows takes from neighbouring partitions: enough for a good row group.
+const ROWS_PER_TASK: usize = 1 << 17;
+
+/// How values of a key become its state.
+pub trait Combine<V>: Send + Sync + 'static {
+    /// The state of a key.
+    type State: Record;
+
+    /// The state of the first value of a key within a split.
+    fn start(&self, value: V) -> Self::State;
+
+    /// Adds a later value of the split.
+    fn add(&self, state: &mut Self::State, value: V);
+
+    /// Joins the state of a later part of the input.
+    fn merge(&self, state: &mut Self::State, later: Self::State);
+}
+
+/// The wide operator of an aggregation by key.
+pub struct ByKey<K, V, C> {
+    combine: Arc<C>,
+    types: PhantomData<fn(K, V)>,
+}
+
+impl<K, V, C> ByKey<K, V, C> {
+    /// The aggregation that `combine` describes.
+    pub fn new(combine: C) -> ByKey<K, V, C> {
+        ByKey { combine: Arc::new(combine), types: PhantomData }
+    }
+}
+
+impl<K: Key, V: Data, C: Combine<V>> Exchange for ByKey<K, V, C> {
+    fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
+        let ExchangeSettings { partition_bits, combine, budget } = settings;
+        let aggregate =
+            Aggregate::<K, V, C>::new(Arc::clone(&self.combine), *partition_bits, *combine, budget);
+        (Arc::new(aggregate.clone()), Arc::new(Erased::new(aggregate)))
+    }
+}
+
+/// An aggregation by key: the terminal that its input ends in, and the source of what follows.
+pub struct Aggregate<K, V, C: Combine<V>>(Arc<Shared<K, V, C>>);
+
+impl<K, V, C: Combine<V>> Clone for Aggregate<K, V, C> {
+    fn clone(&self) -> Self {
+        Aggregate(Arc::clone(&self.0))
+    }
+}
+
+struct Shared<K, V, C: Combine<V>> {
+    combine: Arc<C>,
+    map_side: bool,
+    partition_bits: u32,
+    partitions: Vec<Mutex<Partition<K, C::State>>>,
+    tasks: Mutex<Vec<std::ops::Range<usize>>>,
+    types: PhantomData<fn(V)>,
+}
+
+struct Partition<K, A> {
+    table: Table<K, A>,
+    heap_bytes: usize,
+    reservation: Reservation,
+}
+
+type Entries<K, A> = Vec<Entry<K, A>>;
+
+/// What a task leaves for a partition; the memory is reserved until it is absorbed.
+struct Partial<K, A> {
+    entries: Entries<K, A>,
+    _reservation: Reservation,
+}
+
+impl<K: Key, V: 'static, C: Combine<V>> Aggregate<K, V, C> {
+    /// An aggregation into `2^partition_bits` partitions; without `map_side`, every value travels by itself.
+    pub fn new(combine: Arc<C>, partition_bits: u32, map_side: bool, budget: &Budget) -> Aggregate<K, V, C> {
+        let partition = || {
+            let table = Table::new(partition_bits);
+            Mutex::new(Partition { table, heap_bytes: 0, reservation: budget.reservation() })
+        };
+        let partitions = std::iter::repeat_with(partition).take(1 << partition_bits).collect();
+        Aggregate(Arc::new(Shared {
+            combine,
+            map_side,
+            partition_bits,
+            partitions,
+            tasks: Mutex::new(Vec::new()),
+            types: PhantomData,
+        }))
+    }
+}
+
+impl<K: Key, V: 'static, C: Combine<V>> Terminal for Aggregate<K, V, C> {
+    fn cells(&self) -> usize {
+        self.0.partitions.len()
+    }
+
+    fn writer(&self, cx: &TaskCx, port: Port) -> Result<AnyPush> {
+        let limit =
+            if self.0.map_side { (COMBINE_BYTES / size_of::<Entry<K, C::State>>()).max(1024) } else { 1 };
+        let buffers = std::iter::repeat_with(Vec::new).take(self.0.partitions.len()).collect();
+        let writer = Writer {
+            shared: Arc::clone(&self.0),
+            cx: cx.clone(),
+            port,
+            limit,
+            table: Table::new(0),
+            hashes: Vec::new(),
+            buffers,
+        };
+        Ok(AnyPush::new(writer))
+    }
+
+    fn absorb(&self, cell: usize, batch: Batch) -> Result<Flow> {
+        let partial = downcast::<Partial<K, C::State>>(batch)?;
+        let mut partition = self.0.partitions[cell].lock().unwrap_or_else(PoisonError::into_inner);
+        partition.absorb(partial.entries, self.0.combine.as_ref())?;
+        Ok(Flow::More)
+    }
+}
+
+impl<K: Key, A: Record> Partition<K, A> {
+    fn absorb<V, C: Combine<V, State = A>>(&mut self, entries: Entries<K, A>, combine: &C) -> Result<()> {
+        for entry in entries {
+            match self.table.find(entry.hash, &entry.key) {
+                Ok(found) => combine.merge(&mut self.table.entries()[found].state, entry.state),
+                Err(slot) => {
+                    self.heap_bytes += entry.key.heap_bytes() + entry.state.heap_bytes();
+                    self.table.insert(slot, entry);
+                }
+            }
+        }
+        self.reservation.resize((self.table.bytes() + self.heap_bytes) as u64)
+    }
+}
+
+struct Writer<K: Key, V: 'static, C: Combine<V>> {
+    shared: Arc<Shared<K, V, C>>,
+    cx: TaskCx,
+    port: Port,
+    limit: usize,
+    table: Table<K, C::State>,
+    hashes: Vec<u64>,
+    buffers: Vec<Entries<K, C::State>>,
+}
+
+impl<K: Key, V: 'static, C: Combine<V>> Push<(K, V)> for Writer<K, V, C> {
+    fn push(&mut self, chunk: &mut Chunk<(K, V)>) -> Result<Flow> {
+        self.hashes.clear();
+        self.hashes.extend(chunk.items.iter().map(|(key, _)| key.key_hash()));
+        let mut at = Cursor::new(self.cx.trace(), &chunk.rows);
+        for ((key, value), &hash) in chunk.items.drain(..).zip(&self.hashes) {
+            match self.table.find(hash, &key) {
+                Ok(found) => self.shared.combine.add(&mut self.table.entries()[found].state, value),
+                Err(slot) => {
+                    let slot = if self.table.len() < self.limit {
+                        slot
+                    } else {
+                        flush(&mut self.table, &mut self.buffers, self.shared.partition_bits);
+                        self.table.find(hash, &key).unwrap_or_else(|slot| slot)
+                    };
+                    let state = self.shared.combine.start(value);
+                    self.table.insert(slot, owned(Entry { hash, key, state }));
+                }
+            }
+            at.advance();
+        }
+        Ok(Flow::More)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        flush(&mut self.table, &mut self.buffers, self.shared.partition_bits);
+        let mut batches = Vec::new();
+        for (cell, entries) in std::mem::take(&mut self.buffers).into_iter().enumerate() {
+            if !entries.is_empty() {
+                let mut reservation = self.cx.budget().reservation();
+                reservation.resize((entries.capacity() * size_of::<Entry<K, C::State>>()) as u64)?;
+                batches.push((cell, Box::new(Partial { entries, _reservation: reservation }) as Batch));
+            }
+        }
+        self.port.deliver(batches);
+        Ok(())
+    }
+}
+
+/// An entry that keeps no input block alive.
+fn owned<K: Key, A: Record>(mut entry: Entry<K, A>) -> Entry<K, A> {
+    entry.key.detach();
+    entry.state.detach();
+    entry
+}
+
+/// Moves the entries of a task's table to the buffers of their partitions, in the order of first occurrence.
+fn flush<K: Key, A>(table: &mut Table<K, A>, buffers: &mut [Entries<K, A>], partition_bits: u32) {
+    for entry in table.drain() {
+        // Two shifts, because a shift by 64 is not defined and there may be one partition.
+        let partition = (entry.hash >> 1) >> (63 - partition_bits);
+        buffers[partition as usize].push(entry);
+    }
+}
+
+impl<K: Key, V: 'static, C: Combine<V>> Source<(K, C::State)> for Aggregate<K, V, C> {
+    fn splits(&self) -> usize {
+        let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        *tasks = self.group_partitions();
+        tasks.len()
+    }
+
+    fn read(&self, split: usize, out: &mut Out<(K, C::State)>) -> Result<()> {
+        let partitions = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner)[split].clone();
+        for cell in partitions {
+            let mut partition = self.0.partitions[cell].lock().unwrap_or_else(PoisonError::into_inner);
+            let table = std::mem::replace(&mut partition.table, Table::new(0));
+            for entry in table.into_hash_order() {
+                if out.emit((entry.key, entry.state))? == Flow::Enough {
+                    break;
+                }
+            }
+            partition.reservation.resize(0)?;
+        }
+        Ok(())
+    }
+}
+
+impl<K: Key, V: 'static, C: Combine<V>> Aggregate<K, V, C> {
+    /// Neighbouring partitions, grouped by their rows alone, so that the groups are the same in every run.
+    fn group_partitions(&self) -> Vec<std::ops::Range<usize>> {
+        let mut groups = Vec::new();
+        let (mut first, mut rows) = (0, 0);
+        for (cell, partition) in self.0.partitions.iter().enumerate() {
+            rows += partition.lock().unwrap_or_else(PoisonError::into_inner).table.len();
+            if rows >= ROWS_PER_TASK {
+                groups.push(first..cell + 1);
+                (first, rows) = (cell + 1, 0);
+            }
+        }
+        if rows > 0 {
+            groups.push(first..self.0.partitions.len());
+        }
+        groups
+    }
+}

@@ -1,0 +1,112 @@
+//! Terminals that gather: all elements, the first few, or one state folded over them.
+
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::chunk::Chunk;
+use super::erased::AnyPush;
+use super::job::{Batch, Port, Terminal};
+use super::push::{Flow, Push};
+use super::task::TaskCx;
+use super::trace::Cursor;
+use crate::error::{Error, ErrorKind, Result};
+
+/// How a [`Gather`] works: what a task builds from its elements, and how these are joined in order.
+pub trait Gathering<T>: Send + Sync + 'static {
+    /// What a task builds, and what the whole run results in.
+    type State: Send + 'static;
+
+    /// The state before the first element of a task, and of the run.
+    fn start(&self) -> Self::State;
+
+    /// Takes the elements of a chunk; the cursor is to follow.
+    fn add(&self, state: &mut Self::State, items: &mut Vec<T>, at: &mut Cursor<'_>) -> Result<Flow>;
+
+    /// Joins the state of a later task.
+    fn join(&self, state: &mut Self::State, later: Self::State) -> Flow;
+}
+
+/// A terminal of one cell that joins what the tasks gathered, in their order.
+pub struct Gather<T, G: Gathering<T>> {
+    gathering: Arc<G>,
+    result: Arc<Mutex<Option<G::State>>>,
+    types: PhantomData<fn(T)>,
+}
+
+/// The result of a [`Gather`], there once the run has ended.
+pub struct Gathered<S>(Arc<Mutex<Option<S>>>);
+
+impl<T, G: Gathering<T>> Gather<T, G> {
+    /// The terminal, and where its result will be.
+    pub fn new(gathering: G) -> (Gather<T, G>, Gathered<G::State>) {
+        let result = Arc::new(Mutex::new(Some(gathering.start())));
+        let gathered = Gathered(Arc::clone(&result));
+        (Gather { gathering: Arc::new(gathering), result, types: PhantomData }, gathered)
+    }
+}
+
+impl<S> Gathered<S> {
+    /// Takes the result of a run that succeeded.
+    ///
+    /// # Errors
+    ///
+    /// If it was taken before.
+    pub fn take(self) -> Result<S> {
+        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        taken.ok_or_else(|| Error::new(ErrorKind::Internal, "the result of a run is missing"))
+    }
+}
+
+impl<T: 'static, G: Gathering<T>> Terminal for Gather<T, G> {
+    fn writer(&self, cx: &TaskCx, port: Port) -> Result<AnyPush> {
+        let state = Some(self.gathering.start());
+        Ok(AnyPush::new(Writer {
+            gathering: Arc::clone(&self.gathering),
+            cx: cx.clone(),
+            state,
+            port,
+            types: PhantomData,
+        }))
+    }
+
+    fn absorb(&self, _cell: usize, batch: Batch) -> Result<Flow> {
+        let later = downcast::<G::State>(batch)?;
+        let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(result.as_mut().map_or(Flow::Enough, |state| self.gathering.join(state, later)))
+    }
+}
+
+/// Gives a batch its type back.
+///
+/// # Errors
+///
+/// If it is of another type: a bug of the terminal that calls.
+pub fn downcast<B: 'static>(batch: Batch) -> Result<B> {
+    match batch.downcast::<B>() {
+        Ok(batch) => Ok(*batch),
+        Err(_) => Err(Error::new(ErrorKind::Internal, "a terminal received a batch of another type")),
+    }
+}
+
+struct Writer<T, G: Gathering<T>> {
+    gathering: Arc<G>,
+    cx: TaskCx,
+    state: Option<G::State>,
+    port: Port,
+    types: PhantomData<fn(T)>,
+}
+
+impl<T, G: Gathering<T>> Push<T> for Writer<T, G> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+        let Some(state) = &mut self.state else { return Ok(Flow::Enough) };
+        let mut at = Cursor::new(self.cx.trace(), &chunk.rows);
+        self.gathering.add(state, &mut chunk.items, &mut at)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        if let Some(state) = self.state.take() {
+            self.port.deliver(vec![(0, Box::new(state))]);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,158 @@
+//! Types are erased while a task is assembled: one downcast an operator, one virtual call a chunk afterwards.
+
+use std::any::Any;
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::chunk::Chunk;
+use super::hold::{Hold, Keep};
+use super::job::Terminal;
+use super::memory::Budget;
+use super::metrics::StepMetrics;
+use super::push::{Flow, Next, Push};
+use super::relay::{self, Pump};
+use super::source::{AnySource, Erased};
+use super::task::TaskCx;
+use crate::error::{Error, ErrorKind, Result};
+
+/// A [`Next<T>`] whose `T` is known to its neighbours only.
+pub struct AnyPush(Box<dyn Any>);
+
+impl AnyPush {
+    /// Erases the element type.
+    pub fn new<T: 'static>(push: impl Push<T> + 'static) -> AnyPush {
+        let next: Next<T> = Box::new(push);
+        AnyPush(Box::new(next))
+    }
+
+    /// Gives the element type back.
+    ///
+    /// # Errors
+    ///
+    /// If it is another one, which the types of `Dataset` rule out.
+    pub fn typed<T: 'static>(self) -> Result<Next<T>> {
+        match self.0.downcast::<Next<T>>() {
+            Ok(next) => Ok(*next),
+            Err(_) => Err(Error::new(
+                ErrorKind::Internal,
+                format!(
+                    "a pipeline was assembled with the wrong element type: not {}",
+                    std::any::type_name::<T>()
+                ),
+            )),
+        }
+    }
+}
+
+/// What the engine must be able to do with the elements of a node without knowing their type.
+pub trait Elements: Send + Sync {
+    /// Hands every chunk to each of `consumers`.
+    fn tee(&self, consumers: Vec<AnyPush>) -> Result<AnyPush>;
+
+    /// Counts and times what `next` receives, as step `step` of the task.
+    fn meter(&self, cx: &TaskCx, step: usize, next: AnyPush) -> Result<AnyPush>;
+
+    /// Cuts a chain in two: a receiving end, and a pump that later moves what it received to `next`.
+    fn relay(&self, next: AnyPush) -> Result<(AnyPush, Box<dyn Pump>)>;
+
+    /// Holds elements between two pipelines of one run.
+    fn hold(&self, budget: &Budget) -> (Arc<dyn Terminal>, Arc<dyn AnySource>);
+
+    /// Runs `pumps` in order after each chunk that `head` receives.
+    fn pumped(&self, head: AnyPush, pumps: Vec<Box<dyn Pump>>) -> Result<AnyPush>;
+}
+
+/// [`Elements`] of type `T`.
+pub struct Of<T>(PhantomData<fn() -> T>);
+
+impl<T: Clone + Send + Sync + 'static> Of<T> {
+    /// The table of functions for `T`.
+    pub fn elements() -> Arc<dyn Elements> {
+        Arc::new(Of::<T>(PhantomData))
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Elements for Of<T> {
+    fn tee(&self, consumers: Vec<AnyPush>) -> Result<AnyPush> {
+        let consumers = consumers.into_iter().map(AnyPush::typed::<T>).collect::<Result<Vec<_>>>()?;
+        let consumers = consumers.into_iter().map(|next| (next, Flow::More)).collect();
+        Ok(AnyPush::new(Tee { consumers, copy: Chunk::with_capacity(0) }))
+    }
+
+    fn meter(&self, cx: &TaskCx, step: usize, next: AnyPush) -> Result<AnyPush> {
+        let next = next.typed::<T>()?;
+        Ok(AnyPush::new(Meter { cx: cx.clone(), step, metrics: cx.step_metrics(step), next }))
+    }
+
+    fn relay(&self, next: AnyPush) -> Result<(AnyPush, Box<dyn Pump>)> {
+        Ok(relay::pair(next.typed::<T>()?))
+    }
+
+    fn hold(&self, budget: &Budget) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
+        let hold = Hold::<T>::new(Keep::Once, budget);
+        (Arc::new(hold.clone()), Arc::new(Erased::new(hold)))
+    }
+
+    fn pumped(&self, head: AnyPush, pumps: Vec<Box<dyn Pump>>) -> Result<AnyPush> {
+        Ok(AnyPush::new(relay::Pumped::new(head.typed::<T>()?, pumps)))
+    }
+}
+
+/// Hands every chunk to several consumers; all but the last receive clones.
+struct Tee<T> {
+    consumers: Vec<(Next<T>, Flow)>,
+    copy: Chunk<T>,
+}
+
+impl<T: Clone> Push<T> for Tee<T> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+        let Some(((last, last_flow), others)) = self.consumers.split_last_mut() else {
+            return Ok(Flow::Enough);
+        };
+        for (next, flow) in others.iter_mut().filter(|(_, flow)| *flow == Flow::More) {
+            self.copy.clear();
+            self.copy.items.extend_from_slice(&chunk.items);
+            self.copy.rows.copy_from(&chunk.rows);
+            *flow = next.push(&mut self.copy)?;
+        }
+        if *last_flow == Flow::More {
+            *last_flow = last.push(chunk)?;
+        }
+        let all_done = self.consumers.iter().all(|(_, flow)| *flow == Flow::Enough);
+        Ok(if all_done { Flow::Enough } else { Flow::More })
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.consumers.iter_mut().try_for_each(|(next, _)| next.finish())
+    }
+}
+
+/// Stands before every step: counts, times, tells the trace who is at work, and sees a cancel.
+struct Meter<T> {
+    cx: TaskCx,
+    step: usize,
+    metrics: Rc<StepMetrics>,
+    next: Next<T>,
+}
+
+impl<T> Push<T> for Meter<T> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+        self.cx.check_canceled()?;
+        let left = self.cx.trace().enter(self.step);
+        let timer = self.metrics.start(chunk.items.len());
+        let flow = self.next.push(chunk)?;
+        self.metrics.stop(timer);
+        self.cx.trace().enter(left);
+        Ok(flow)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        let left = self.cx.trace().enter(self.step);
+        let timer = self.metrics.start(0);
+        self.next.finish()?;
+        self.metrics.stop(timer);
+        self.cx.trace().enter(left);
+        Ok(())
+    }
+}

@@ -1,0 +1,24 @@
+//! What a wide operator is to the planner: something that opens a terminal and the source behind it, once a run.
+
+use std::sync::Arc;
+
+use super::job::Terminal;
+use super::memory::Budget;
+use super::source::AnySource;
+
+/// What the planner decided about an exchange, and what it may use.
+#[derive(Debug, Clone)]
+pub struct ExchangeSettings {
+    /// The number of partitions is `2^partition_bits`.
+    pub partition_bits: u32,
+    /// Whether values are combined within a split before they are exchanged.
+    pub combine: bool,
+    /// The context's memory budget.
+    pub budget: Budget,
+}
+
+/// A wide operator.
+pub trait Exchange: Send + Sync {
+    /// The terminal that takes the input, and the source that gives the output once the terminal is sealed.
+    fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>);
+}

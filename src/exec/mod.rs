@@ -1,0 +1,25 @@
+//! Execution: typed chunks pushed through fused chains, tasks on a pool, partitions that absorb what arrives.
+//!
+//! This layer knows neither the operators (they implement its traits) nor the planner's rules (the planner hands it a
+//! finished [`job::Job`]). Reading order: [`chunk`] and [`push`] are what flows, [`erased`] is how it is assembled
+//! without types, [`job`] is what is to be run, [`task`] runs one split, [`scheduler`] runs them all.
+
+pub mod aggregate;
+pub mod cancel;
+pub mod chunk;
+pub mod collect;
+pub mod erased;
+pub mod exchange;
+pub mod hold;
+pub mod job;
+pub mod memory;
+pub mod metrics;
+pub mod narrow;
+pub mod out;
+pub mod push;
+pub mod relay;
+pub mod scheduler;
+pub mod source;
+pub mod table;
+pub mod task;
+pub mod trace;

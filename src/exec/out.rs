@@ -1,0 +1,99 @@
+//! The sending side of an operator that drops or multiplies elements, and of every source.
+
+use super::chunk::Chunk;
+use super::push::{Flow, Next};
+use crate::error::Result;
+
+/// Collects elements into chunks and pushes each full one on.
+///
+/// # Examples
+///
+/// A source gets one to emit its elements into:
+///
+/// ```
+/// use gristmill::prelude::*;
+///
+/// struct Squares;
+///
+/// impl Source<u64> for Squares {
+///     fn splits(&self) -> usize { 4 }
+///     fn read(&self, split: usize, out: &mut Out<u64>) -> Result<()> {
+///         for i in 0..10 {
+///             let i = split as u64 * 10 + i;
+///             if out.emit(i * i)? == Flow::Enough { break }
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let ctx = Context::new()?;
+/// assert_eq!(ctx.read(Squares).count()?, 40);
+/// # Ok::<(), gristmill::Error>(())
+/// ```
+pub struct Out<T> {
+    chunk: Chunk<T>,
+    limit: usize,
+    row: u64,
+    contiguous: bool,
+    next: Next<T>,
+}
+
+impl<T> Out<T> {
+    /// An output of chunks of `limit` elements whose rows are given by [`Out::at_row`].
+    pub(crate) fn new(limit: usize, next: Next<T>) -> Out<T> {
+        Out { chunk: Chunk::with_capacity(limit), limit, row: 0, contiguous: false, next }
+    }
+
+    /// An output for a source: every element is a row of its own.
+    pub(crate) fn numbered(limit: usize, next: Next<T>) -> Out<T> {
+        Out { contiguous: true, ..Out::new(limit, next) }
+    }
+
+    /// The elements that follow stem from `row`.
+    #[inline]
+    pub(crate) fn at_row(&mut self, row: u64) -> Result<Flow> {
+        if self.chunk.rows.fill(self.chunk.items.len(), self.row) {
+            self.row = row;
+            return Ok(Flow::More);
+        }
+        let flow = self.flush()?;
+        self.row = row;
+        Ok(flow)
+    }
+
+    /// Emits one element.
+    ///
+    /// Returns [`Flow::Enough`] once nobody wants more; the caller may then stop.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the operators that follow fail with.
+    #[inline]
+    pub fn emit(&mut self, item: T) -> Result<Flow> {
+        self.chunk.items.push(item);
+        if self.chunk.items.len() < self.limit { Ok(Flow::More) } else { self.flush() }
+    }
+
+    /// Pushes on what has been emitted so far.
+    pub(crate) fn flush(&mut self) -> Result<Flow> {
+        let len = self.chunk.items.len();
+        if len == 0 {
+            return Ok(Flow::More);
+        }
+        if self.contiguous {
+            self.chunk.rows.restart(self.row);
+            self.row += len as u64;
+        } else {
+            self.chunk.rows.fill(len, self.row);
+        }
+        let flow = self.next.push(&mut self.chunk);
+        self.chunk.clear();
+        flow
+    }
+
+    /// Pushes on what is left and finishes what follows.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        let _done: Flow = self.flush()?;
+        self.next.finish()
+    }
+}

@@ -1,0 +1,95 @@
+//! Cuts a long chain into segments, so that the stack stays bounded however many operators are fused.
+//!
+//! Pushing is recursive: every operator stands on the stack of the one before it. A relay ends a segment by keeping the
+//! chunks it receives; the task pumps them into the next segment once the stack has unwound.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::chunk::Chunk;
+use super::erased::AnyPush;
+use super::push::{Flow, Next, Push};
+use crate::error::Result;
+
+/// The sending end of a relay: the head of the next segment.
+pub trait Pump {
+    /// Moves what has been received to the next segment.
+    fn pump(&mut self) -> Result<Flow>;
+
+    /// Moves what is left and finishes the next segment.
+    fn finish(&mut self) -> Result<()>;
+}
+
+type Queue<T> = Rc<RefCell<Vec<Chunk<T>>>>;
+
+struct Receive<T>(Queue<T>);
+
+struct Send<T> {
+    queue: Queue<T>,
+    next: Next<T>,
+}
+
+/// The two ends of a relay before `next`.
+pub fn pair<T: 'static>(next: Next<T>) -> (AnyPush, Box<dyn Pump>) {
+    let queue = Queue::default();
+    (AnyPush::new(Receive(Rc::clone(&queue))), Box::new(Send { queue, next }))
+}
+
+impl<T> Push<T> for Receive<T> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+        let mut kept = Chunk::with_capacity(0);
+        std::mem::swap(&mut kept.items, &mut chunk.items);
+        kept.rows.copy_from(&chunk.rows);
+        self.0.borrow_mut().push(kept);
+        Ok(Flow::More)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl<T> Pump for Send<T> {
+    fn pump(&mut self) -> Result<Flow> {
+        let chunks = std::mem::take(&mut *self.queue.borrow_mut());
+        for mut chunk in chunks {
+            if self.next.push(&mut chunk)? == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
+        }
+        Ok(Flow::More)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        let _done: Flow = self.pump()?;
+        self.next.finish()
+    }
+}
+
+/// The first segment of a task, with the pumps of all the others in the order of the chain.
+pub struct Pumped<T> {
+    head: Next<T>,
+    pumps: Vec<Box<dyn Pump>>,
+}
+
+impl<T> Pumped<T> {
+    /// `head`, after whose every chunk `pumps` run.
+    pub fn new(head: Next<T>, pumps: Vec<Box<dyn Pump>>) -> Pumped<T> {
+        Pumped { head, pumps }
+    }
+}
+
+impl<T> Push<T> for Pumped<T> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+        let flow = self.head.push(chunk)?;
+        for pump in &mut self.pumps {
+            let _goes_on: Flow = pump.pump()?;
+        }
+        Ok(flow)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.head.finish()?;
+        self.pumps.iter_mut().try_for_each(|pump| pump.finish())
+    }
+}

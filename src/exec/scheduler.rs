@@ -1,0 +1,331 @@
+//! Runs a job: starts tasks as they become ready, and lets terminals absorb what arrives.
+//!
+//! The driver is the thread that called the action. It alone decides, by the state below; it waits on a channel of
+//! events and never computes. Workers never wait: a task or a piece of absorbing, once started, runs to its end. What
+//! to start is chosen in this order: absorb what has arrived (it frees memory), then the next tasks of the pipelines in
+//! the order of the job.
+//!
+//! Two rules keep memory bounded without blocking anyone: at most `threads` tasks and pieces run at a time, and a task
+//! starts only while it is less than `in_flight` splits ahead of the oldest unfinished one of its pipeline, because what
+//! it leaves cannot be absorbed before theirs. The oldest one is always allowed, so that a run cannot lock up.
+//!
+//! No barrier stands anywhere: a cell absorbs while later splits are still read, and a pipeline starts as soon as the one
+//! terminal that it reads is sealed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crossbeam::channel::{Receiver, Sender, unbounded};
+
+use super::job::{Batch, Order};
+use super::metrics::nanos_since;
+use super::push::Flow;
+use super::task::{self, Run};
+use crate::error::{Error, ErrorKind, Result};
+
+/// What workers tell the driver.
+pub enum Event {
+    /// A task leaves batches for a terminal's cells.
+    Delivered { terminal: usize, order: Order, batches: Vec<(usize, Batch)> },
+    /// A task ended; what it delivered has been sent before.
+    TaskEnded { pipeline: usize, split: usize, result: Result<()> },
+    /// Cells have absorbed, or been sealed.
+    CellsDone { terminal: usize, cells: Vec<usize>, sealed: bool, result: Result<Flow> },
+}
+
+/// How many workers there are and how far they may run ahead.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Tasks and pieces that run at a time.
+    pub threads: usize,
+    /// Splits that a pipeline may be ahead of its oldest unfinished one.
+    pub in_flight: usize,
+}
+
+/// Runs the job to its end on `pool` and waits for it.
+///
+/// # Errors
+///
+/// The first failure of a task or a terminal, after everything that was running has ended.
+pub fn run(run: Arc<Run>, pool: &rayon::ThreadPool, limits: Limits) -> Result<()> {
+    let (events, inbox) = unbounded();
+    Driver::new(run, pool, limits, events).drive(&inbox)
+}
+
+struct Driver<'a> {
+    run: Arc<Run>,
+    pool: &'a rayon::ThreadPool,
+    limits: Limits,
+    events: Sender<Event>,
+    running: usize,
+    pipelines: Vec<PipelineState>,
+    terminals: Vec<TerminalState>,
+    failure: Option<Error>,
+}
+
+/// Which splits of a pipeline have been started and ended.
+#[derive(Default)]
+struct PipelineState {
+    splits: Option<usize>,
+    started: usize,
+    ended_in_order: usize,
+    ended_early: BTreeSet<usize>,
+}
+
+struct TerminalState {
+    next: Order,
+    waiting: BTreeMap<Order, Vec<(usize, Batch)>>,
+    cells: Vec<CellState>,
+    all_arrived: bool,
+    unsealed: usize,
+    enough: bool,
+}
+
+#[derive(Default)]
+struct CellState {
+    queue: VecDeque<Batch>,
+    busy: bool,
+    sealing: bool,
+}
+
+impl PipelineState {
+    fn end(&mut self, split: usize) {
+        self.ended_early.insert(split);
+        while self.ended_early.remove(&self.ended_in_order) {
+            self.ended_in_order += 1;
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.splits == Some(self.ended_in_order)
+    }
+}
+
+impl TerminalState {
+    fn new(cells: usize) -> TerminalState {
+        TerminalState {
+            next: Order { rank: 0, split: 0 },
+            waiting: BTreeMap::new(),
+            cells: std::iter::repeat_with(CellState::default).take(cells).collect(),
+            all_arrived: false,
+            unsealed: cells,
+            enough: false,
+        }
+    }
+}
+
+impl<'a> Driver<'a> {
+    fn new(run: Arc<Run>, pool: &'a rayon::ThreadPool, limits: Limits, events: Sender<Event>) -> Driver<'a> {
+        let pipelines = run.job.pipelines.iter().map(|_| PipelineState::default()).collect();
+        let terminals =
+            run.job.terminals.iter().map(|feed| TerminalState::new(feed.terminal.cells())).collect();
+        Driver { run, pool, limits, events, running: 0, pipelines, terminals, failure: None }
+    }
+
+    fn drive(mut self, inbox: &Receiver<Event>) -> Result<()> {
+        loop {
+            if self.failure.is_none() && self.run.cancel.is_canceled() {
+                self.failure = self.run.cancel.check().err();
+            }
+            if self.failure.is_none() {
+                self.schedule();
+            }
+            if self.running == 0 && inbox.is_empty() {
+                break;
+            }
+            match inbox.recv() {
+                Ok(event) => self.handle(event),
+                Err(_) => break,
+            }
+        }
+        match self.failure {
+            Some(error) => Err(error),
+            None if self.terminals.iter().all(|terminal| terminal.unsealed == 0) => Ok(()),
+            None => Err(Error::new(ErrorKind::Internal, "the run came to a halt before its end")),
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Delivered { terminal, order, batches } => {
+                self.terminals[terminal].waiting.insert(order, batches);
+            }
+            Event::TaskEnded { pipeline, split, result } => {
+                self.running -= 1;
+                self.pipelines[pipeline].end(split);
+                self.note_failure(result.err());
+            }
+            Event::CellsDone { terminal, cells, sealed, result } => {
+                self.running -= 1;
+                self.cells_done(terminal, &cells, sealed, result);
+            }
+        }
+    }
+
+    fn note_failure(&mut self, error: Option<Error>) {
+        if let Some(error) = error {
+            self.run.failed.cancel();
+            self.failure.get_or_insert(error);
+        }
+    }
+
+    fn cells_done(&mut self, terminal: usize, cells: &[usize], sealed: bool, result: Result<Flow>) {
+        let state = &mut self.terminals[terminal];
+        for &cell in cells {
+            state.cells[cell].busy = false;
+        }
+        if sealed {
+            state.unsealed -= cells.len();
+        }
+        match result {
+            Ok(flow) => state.enough |= flow == Flow::Enough,
+            Err(error) => self.note_failure(Some(error)),
+        }
+    }
+
+    fn schedule(&mut self) {
+        let mut again = true;
+        while std::mem::take(&mut again) {
+            for terminal in 0..self.terminals.len() {
+                self.take_in_order(terminal);
+                self.start_cells(terminal);
+            }
+            for pipeline in 0..self.pipelines.len() {
+                // A pipeline without a task to end causes no event, but may complete what it feeds.
+                again |= self.open(pipeline) | self.skip_unwanted(pipeline);
+                while self.may_start(pipeline) {
+                    self.start_task(pipeline);
+                }
+            }
+        }
+    }
+
+    /// Moves what has arrived in order to the queues of its cells.
+    fn take_in_order(&mut self, terminal: usize) {
+        let feed = &self.run.job.terminals[terminal];
+        let state = &mut self.terminals[terminal];
+        while state.next.rank < feed.inputs.len() {
+            if let Some(batches) = state.waiting.remove(&state.next) {
+                for (cell, batch) in batches {
+                    state.cells[cell].queue.push_back(batch);
+                }
+                state.next.split += 1;
+            } else if self.pipelines[feed.inputs[state.next.rank]].splits == Some(state.next.split) {
+                state.next = Order { rank: state.next.rank + 1, split: 0 };
+            } else {
+                break;
+            }
+        }
+        let has_enough =
+            state.enough && feed.inputs.iter().all(|&pipeline| self.pipelines[pipeline].is_done());
+        state.all_arrived = state.next.rank == feed.inputs.len() || has_enough;
+    }
+
+    /// Starts absorbing, or sealing, the cells that are ready, a few in one piece.
+    fn start_cells(&mut self, terminal: usize) {
+        let state = &mut self.terminals[terminal];
+        let piece = state.cells.len().div_ceil(4 * self.limits.threads);
+        let (mut absorb, mut seal) = (Vec::new(), Vec::new());
+        for (index, cell) in state.cells.iter_mut().enumerate().filter(|(_, cell)| !cell.busy) {
+            if !cell.queue.is_empty() {
+                cell.busy = true;
+                absorb.push((index, std::mem::take(&mut cell.queue)));
+            } else if state.all_arrived && !cell.sealing {
+                (cell.busy, cell.sealing) = (true, true);
+                seal.push((index, VecDeque::new()));
+            }
+        }
+        for (mut cells, sealed) in [(absorb, false), (seal, true)] {
+            while !cells.is_empty() {
+                let rest = cells.split_off(piece.min(cells.len()));
+                self.start_piece(terminal, std::mem::replace(&mut cells, rest), sealed);
+            }
+        }
+    }
+
+    fn start_piece(&mut self, terminal: usize, cells: Vec<(usize, VecDeque<Batch>)>, sealed: bool) {
+        self.running += 1;
+        let (run, events) = (Arc::clone(&self.run), self.events.clone());
+        self.pool.spawn(move || {
+            let started = Instant::now();
+            let indices = cells.iter().map(|(cell, _)| *cell).collect();
+            let feed = &run.job.terminals[terminal];
+            let result = task::guarded(feed.call, || {
+                let mut flow = Flow::More;
+                for (cell, queue) in cells {
+                    for batch in queue {
+                        run.failed.check()?;
+                        flow = feed.terminal.absorb(cell, batch)?;
+                    }
+                    if sealed {
+                        feed.terminal.seal(cell)?;
+                    }
+                }
+                Ok(flow)
+            });
+            run.metrics.terminals[terminal].nanos.fetch_add(nanos_since(started), Ordering::Relaxed);
+            drop(run);
+            let _open = events.send(Event::CellsDone { terminal, cells: indices, sealed, result });
+        });
+    }
+
+    /// Asks for the number of splits once the source is readable; true if there are none.
+    fn open(&mut self, pipeline: usize) -> bool {
+        let spec = &self.run.job.pipelines[pipeline];
+        let ready = spec.after.is_none_or(|terminal| self.terminals[terminal].unsealed == 0);
+        if !ready || self.pipelines[pipeline].splits.is_some() {
+            return false;
+        }
+        let splits = spec.source.splits();
+        self.pipelines[pipeline].splits = Some(splits);
+        let metrics = &self.run.metrics.pipelines[pipeline];
+        metrics.tasks.store(splits, Ordering::Relaxed);
+        let bytes = (0..splits).map(|split| spec.source.split_bytes(split)).sum();
+        metrics.bytes_total.store(bytes, Ordering::Relaxed);
+        splits == 0
+    }
+
+    /// Forgets the splits that nobody wants any more; true if there were some.
+    fn skip_unwanted(&mut self, pipeline: usize) -> bool {
+        let left =
+            self.pipelines[pipeline].splits.is_some_and(|splits| self.pipelines[pipeline].started < splits);
+        if !left || !self.nobody_wants(pipeline) {
+            return false;
+        }
+        let state = &mut self.pipelines[pipeline];
+        state.splits = Some(state.started);
+        true
+    }
+
+    fn may_start(&self, pipeline: usize) -> bool {
+        let state = &self.pipelines[pipeline];
+        state.splits.is_some_and(|splits| state.started < splits)
+            && self.running < self.limits.threads
+            && state.started < state.ended_in_order + self.limits.in_flight
+    }
+
+    /// Whether every terminal that the pipeline feeds has enough.
+    fn nobody_wants(&self, pipeline: usize) -> bool {
+        let mut fed = self.run.job.terminals.iter().zip(&self.terminals);
+        fed.all(|(feed, state)| state.enough || !feed.inputs.contains(&pipeline))
+    }
+
+    fn start_task(&mut self, pipeline: usize) {
+        let split = self.pipelines[pipeline].started;
+        self.pipelines[pipeline].started += 1;
+        self.running += 1;
+        let (run, events) = (Arc::clone(&self.run), self.events.clone());
+        self.pool.spawn(move || {
+            let result = task::run(&run, pipeline, split, &events);
+            let metrics = &run.metrics.pipelines[pipeline];
+            metrics.tasks_done.fetch_add(1, Ordering::Relaxed);
+            metrics
+                .bytes_done
+                .fetch_add(run.job.pipelines[pipeline].source.split_bytes(split), Ordering::Relaxed);
+            drop(run);
+            let _open = events.send(Event::TaskEnded { pipeline, split, result });
+        });
+    }
+}

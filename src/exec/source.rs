@@ -1,0 +1,106 @@
+//! Where a pipeline's elements come from: typed for those who write one, erased for the scheduler.
+
+use std::marker::PhantomData;
+use std::path::PathBuf;
+
+use super::erased::AnyPush;
+use super::out::Out;
+use super::task::TaskCx;
+use crate::error::{Place, Result};
+
+/// Something that can be read in splits.
+///
+/// The number of splits and what each holds must depend on the input alone, never on the machine: results are combined
+/// in split order, and that is why every run gives the same bytes.
+///
+/// # Examples
+///
+/// See [`Out`].
+pub trait Source<T>: Send + Sync + 'static {
+    /// The number of splits. Asked once a run, when everything that it depends on is complete.
+    fn splits(&self) -> usize;
+
+    /// Emits the elements of one split, in order.
+    ///
+    /// # Errors
+    ///
+    /// If the split cannot be read; the run then stops with that error.
+    fn read(&self, split: usize, out: &mut Out<T>) -> Result<()>;
+
+    /// The size of the whole input in bytes, where it is known; the planner chooses the number of partitions by it.
+    fn size_bytes(&self) -> Option<u64> {
+        None
+    }
+
+    /// The bytes of one split, for progress and metrics.
+    fn split_bytes(&self, _split: usize) -> u64 {
+        0
+    }
+
+    /// The files that are read, where they are files, so that no output overwrites its own input.
+    fn paths(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    /// Where the `row`-th element that `split` emitted is, for messages. It may be slow: it is asked once, after a failure.
+    fn place(&self, _split: usize, row: u64) -> Place {
+        Place::row(row)
+    }
+}
+
+/// A [`Source`] whose element type is known to its neighbours only.
+pub trait AnySource: Send + Sync {
+    /// See [`Source::splits`].
+    fn splits(&self) -> usize;
+    /// Pushes one split into `next` and finishes it.
+    fn read(&self, split: usize, cx: &TaskCx, next: AnyPush) -> Result<()>;
+    /// See [`Source::size_bytes`].
+    fn size_bytes(&self) -> Option<u64>;
+    /// See [`Source::split_bytes`].
+    fn split_bytes(&self, split: usize) -> u64;
+    /// See [`Source::paths`].
+    fn paths(&self) -> Vec<PathBuf>;
+    /// See [`Source::place`].
+    fn place(&self, split: usize, row: u64) -> Place;
+}
+
+/// Erases the element type of a source.
+pub struct Erased<S, T> {
+    source: S,
+    types: PhantomData<fn() -> T>,
+}
+
+impl<T: 'static, S: Source<T>> Erased<S, T> {
+    /// The source, erased.
+    pub fn new(source: S) -> Erased<S, T> {
+        Erased { source, types: PhantomData }
+    }
+}
+
+impl<T: 'static, S: Source<T>> AnySource for Erased<S, T> {
+    fn splits(&self) -> usize {
+        self.source.splits()
+    }
+
+    fn read(&self, split: usize, cx: &TaskCx, next: AnyPush) -> Result<()> {
+        let mut out = Out::numbered(cx.chunk_rows(), next.typed::<T>()?);
+        self.source.read(split, &mut out)?;
+        out.finish()
+    }
+
+    fn size_bytes(&self) -> Option<u64> {
+        self.source.size_bytes()
+    }
+
+    fn split_bytes(&self, split: usize) -> u64 {
+        self.source.split_bytes(split)
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
+        self.source.paths()
+    }
+
+    fn place(&self, split: usize, row: u64) -> Place {
+        self.source.place(split, row)
+    }
+}

@@ -1,0 +1,212 @@
+//! One task: a pipeline over one split, assembled, run and located on the worker that runs it.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crossbeam::channel::Sender;
+
+use super::cancel::CancelToken;
+use super::erased::{AnyPush, Elements};
+use super::job::{Job, Order, Pipeline, Port, Step, StepKind};
+use super::memory::Budget;
+use super::metrics::{RunMetrics, StepMetrics, nanos_since};
+use super::relay::Pump;
+use super::scheduler::Event;
+use super::trace::Trace;
+use crate::error::{CallSite, Error, ErrorKind, Result};
+
+/// Operators that may stand on the stack of a worker at once; longer chains are cut by relays.
+const MAX_DEPTH: usize = 64;
+
+/// What all tasks of a run share.
+pub struct Run {
+    /// What is run.
+    pub job: Job,
+    /// Elements a chunk.
+    pub chunk_rows: usize,
+    /// Whether chains are fused; otherwise every operator runs by itself.
+    pub fuse: bool,
+    /// The context's memory budget.
+    pub budget: Budget,
+    /// Cancelled from outside.
+    pub cancel: CancelToken,
+    /// Set when a task of this run failed.
+    pub failed: CancelToken,
+    /// What is counted.
+    pub metrics: RunMetrics,
+}
+
+/// What the operators of one task share.
+#[derive(Clone)]
+pub struct TaskCx(Rc<Inner>);
+
+struct Inner {
+    run: Arc<Run>,
+    pipeline: usize,
+    trace: Trace,
+    steps: Vec<Rc<StepMetrics>>,
+}
+
+impl TaskCx {
+    fn new(run: &Arc<Run>, pipeline: usize) -> TaskCx {
+        let steps = run.job.pipelines[pipeline].steps.len();
+        let steps = std::iter::repeat_with(Rc::default).take(steps).collect();
+        TaskCx(Rc::new(Inner { run: Arc::clone(run), pipeline, trace: Trace::default(), steps }))
+    }
+
+    /// Elements a chunk.
+    pub fn chunk_rows(&self) -> usize {
+        self.0.run.chunk_rows
+    }
+
+    /// The context's memory budget.
+    pub fn budget(&self) -> &Budget {
+        &self.0.run.budget
+    }
+
+    /// Which operator is at work, on which row.
+    pub fn trace(&self) -> &Trace {
+        &self.0.trace
+    }
+
+    /// The counters of a step.
+    pub fn step_metrics(&self, step: usize) -> Rc<StepMetrics> {
+        Rc::clone(&self.0.steps[step])
+    }
+
+    /// An error once the run is to stop.
+    ///
+    /// # Errors
+    ///
+    /// If it was cancelled, or another task failed.
+    pub fn check_canceled(&self) -> Result<()> {
+        self.0.run.failed.check()?;
+        self.0.run.cancel.check()
+    }
+}
+
+/// Runs one split of a pipeline; an error or a panic comes back with operator and place.
+pub fn run(run: &Arc<Run>, pipeline: usize, split: usize, events: &Sender<Event>) -> Result<()> {
+    let started = Instant::now();
+    let cx = TaskCx::new(run, pipeline);
+    let source = &run.job.pipelines[pipeline].source;
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let head = assemble(run, &cx, split, events)?;
+        cx.0.trace.enter(usize::MAX);
+        source.read(split, &cx, head)
+    }));
+    let result = outcome.unwrap_or_else(|payload| Err(panic_error(payload.as_ref())));
+    let totals = &run.metrics.pipelines[pipeline];
+    for (step, total) in cx.0.steps.iter().zip(&totals.steps) {
+        step.add_to(total);
+    }
+    totals.nanos.fetch_add(nanos_since(started), Ordering::Relaxed);
+    result.map_err(|error| locate(error, &cx, split))
+}
+
+/// The error of a panic, with its message.
+pub fn panic_error(payload: &(dyn Any + Send)) -> Error {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    Error::new(ErrorKind::Panic, format!("the closure panicked: {}", text.unwrap_or("(no message)")))
+}
+
+fn locate(error: Error, cx: &TaskCx, split: usize) -> Error {
+    if error.kind() == ErrorKind::Canceled {
+        return error;
+    }
+    let pipeline = &cx.0.run.job.pipelines[cx.0.pipeline];
+    let call = pipeline.steps.get(cx.0.trace.step()).map_or(pipeline.call, |step| step.call);
+    let error = error.in_call(call);
+    match cx.0.trace.failed_row() {
+        Some(row) if error.place().is_none() => error.at(pipeline.source.place(split, row)),
+        _ => error,
+    }
+}
+
+/// Assembles the pipeline from its ends backwards and returns what the source pushes into.
+fn assemble(run: &Arc<Run>, cx: &TaskCx, split: usize, events: &Sender<Event>) -> Result<AnyPush> {
+    let pipeline = &run.job.pipelines[cx.0.pipeline];
+    let mut assembly = Assembly { cx, split, events, built: Vec::new(), pumps: Vec::new() };
+    assembly.built.resize_with(pipeline.steps.len(), || None);
+    let max_depth = if run.fuse { MAX_DEPTH } else { 1 };
+    let mut height = vec![1; pipeline.steps.len()];
+    for (index, step) in pipeline.steps.iter().enumerate().rev() {
+        if let StepKind::Operator { to, .. } = &step.kind {
+            height[index] += to.iter().map(|&child| height[child]).max().unwrap_or(0);
+        }
+        assembly.step(index, step)?;
+        if height[index] >= max_depth {
+            height[index] = 0;
+            assembly.cut(index, step)?;
+        }
+    }
+    assembly.finish(pipeline)
+}
+
+struct Assembly<'a> {
+    cx: &'a TaskCx,
+    split: usize,
+    events: &'a Sender<Event>,
+    built: Vec<Option<AnyPush>>,
+    pumps: Vec<Box<dyn Pump>>,
+}
+
+impl Assembly<'_> {
+    fn step(&mut self, index: usize, step: &Step) -> Result<()> {
+        let push = match &step.kind {
+            StepKind::Operator { operator, output, to } => {
+                let next = self.join(output.as_ref(), to)?;
+                operator.build(self.cx, next)?
+            }
+            StepKind::Terminal { terminal, rank } => {
+                let order = Order { rank: *rank, split: self.split };
+                let port = Port { terminal: *terminal, order, events: self.events.clone() };
+                self.cx.0.run.job.terminals[*terminal].terminal.writer(self.cx, port)?
+            }
+        };
+        self.built[index] = Some(step.elements.meter(self.cx, index, push)?);
+        Ok(())
+    }
+
+    /// Ends a segment before the step `index`.
+    fn cut(&mut self, index: usize, step: &Step) -> Result<()> {
+        if let Some(push) = self.built[index].take() {
+            let (receive, pump) = step.elements.relay(push)?;
+            self.built[index] = Some(receive);
+            self.pumps.push(pump);
+        }
+        Ok(())
+    }
+
+    /// One receiving side for the steps `to`.
+    fn join(&mut self, elements: &dyn Elements, to: &[usize]) -> Result<AnyPush> {
+        let mut consumers: Vec<AnyPush> = to.iter().filter_map(|&step| self.built[step].take()).collect();
+        match consumers.pop() {
+            Some(only) if consumers.is_empty() => Ok(only),
+            last => {
+                consumers.extend(last);
+                elements.tee(consumers)
+            }
+        }
+    }
+
+    fn finish(mut self, pipeline: &Pipeline) -> Result<AnyPush> {
+        let head = self.join(pipeline.elements.as_ref(), &pipeline.heads)?;
+        if self.pumps.is_empty() {
+            return Ok(head);
+        }
+        self.pumps.reverse();
+        pipeline.elements.pumped(head, self.pumps)
+    }
+}
+
+/// Runs a piece of a terminal's work; an error or a panic comes back with the call of the terminal.
+pub fn guarded<R>(call: CallSite, work: impl FnOnce() -> Result<R>) -> Result<R> {
+    let outcome = catch_unwind(AssertUnwindSafe(work));
+    outcome.unwrap_or_else(|payload| Err(panic_error(payload.as_ref()))).map_err(|error| error.in_call(call))
+}

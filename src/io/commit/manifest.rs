@@ -1,0 +1,287 @@
+//! `_manifest.json`: what gristmill wrote to a directory.
+//!
+//! The manifest is the last file written to an output, and the output is complete if and only if it is there. It holds
+//! nothing that differs between two runs of the same program on the same input: no time, no host, no process id.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Component, Path};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+use crate::error::{Error, ErrorKind, Result, printable};
+
+/// The name of the manifest in an output directory.
+pub const FILE_NAME: &str = "_manifest.json";
+
+/// The version of the manifests that this gristmill writes, and the only one that it reads.
+pub const VERSION: u32 = 1;
+
+/// No manifest is read beyond this: a file of that name which is larger was not written by gristmill.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// One file of an output, as [`PartWriter::finish`](super::PartWriter::finish) returns it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PartEntry {
+    /// The name of the file in its directory.
+    pub name: String,
+    /// The number of rows, as its writer counted them.
+    pub rows: u64,
+    /// The length of the file.
+    pub bytes: u64,
+    /// `xxh3:` and the 64-bit XXH3 of the file as 16 hexadecimal digits.
+    pub checksum: String,
+}
+
+/// The contents of `_manifest.json`.
+///
+/// # Examples
+///
+/// ```
+/// use gristmill::io::commit::manifest;
+///
+/// let dir = tempfile::tempdir()?;
+/// assert!(manifest::read(dir.path())?.is_none()); // nothing of gristmill's here
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Manifest {
+    /// The version of the format, [`VERSION`].
+    pub version: u32,
+    /// A hash of everything else here, so that it is the same when the same output is written again.
+    pub attempt: String,
+    /// What the program was run with.
+    pub parameters: Value,
+    /// The columns, as the writer describes them.
+    pub schema: Value,
+    /// The number of rows in all parts.
+    pub rows: u64,
+    /// The files, in the order of their names.
+    pub parts: Vec<PartEntry>,
+}
+
+impl Manifest {
+    /// The manifest of some parts, which may come in any order: workers finish when they can.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Internal`] for two parts of one name, or names that no part can have.
+    pub(super) fn new(schema: Value, parameters: Value, mut parts: Vec<PartEntry>) -> Result<Manifest> {
+        parts.sort_by(|a, b| a.name.cmp(&b.name));
+        let rows = parts.iter().fold(0, |sum: u64, part| sum.saturating_add(part.rows)); // `check` finds an overflow
+        let mut manifest =
+            Manifest { version: VERSION, attempt: String::new(), parameters, schema, rows, parts };
+        manifest.attempt = manifest.hash()?;
+        manifest.check().map_err(|fault| Error::new(ErrorKind::Internal, fault))?;
+        Ok(manifest)
+    }
+
+    /// The manifest as it is written, with a newline at its end.
+    pub(super) fn to_json(&self) -> Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec_pretty(self).map_err(unwritable)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    fn hash(&self) -> Result<String> {
+        let hashed = (self.version, &self.parameters, &self.schema, self.rows, &self.parts);
+        let bytes = serde_json::to_vec(&hashed).map_err(unwritable)?;
+        Ok(format!("{:032x}", xxh3_128(&bytes)))
+    }
+
+    /// What makes this a manifest that gristmill cannot have written, if anything does.
+    fn check(&self) -> Result<(), String> {
+        if self.version != VERSION {
+            return Err(format!("its version is {}, not {VERSION}", self.version));
+        }
+        if let Some(part) = self.parts.iter().find(|part| check_part_name(&part.name).is_err()) {
+            return Err(format!("it lists {:?}, which no part can be called", part.name));
+        }
+        if let Some(twins) = self.parts.windows(2).find(|pair| pair[0].name >= pair[1].name) {
+            return Err(format!("its parts are not in order, or are doubled, at {:?}", twins[1].name));
+        }
+        let rows = self.parts.iter().try_fold(0u64, |sum, part| sum.checked_add(part.rows));
+        if rows != Some(self.rows) {
+            return Err("the rows of its parts do not add up".to_owned());
+        }
+        match self.hash() {
+            Ok(hash) if hash == self.attempt => Ok(()),
+            _ => Err("it has been altered since it was written".to_owned()),
+        }
+    }
+}
+
+/// Reads the manifest of a directory; `None` where there is none.
+///
+/// The files it lists are not looked at; [`verify`] does that.
+///
+/// # Errors
+///
+/// [`ErrorKind::Input`] if the manifest cannot be read, is damaged, was altered, or is of another version.
+pub fn read(dir: &Path) -> Result<Option<Manifest>> {
+    let path = dir.join(FILE_NAME);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io(ErrorKind::Input, "open", &path, error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::io(ErrorKind::Input, "read", &path, error))?;
+    let manifest: Manifest =
+        serde_json::from_slice(&bytes).map_err(|error| damaged(&path, &error.to_string()).because(error))?;
+    manifest.check().map_err(|fault| damaged(&path, &fault))?;
+    Ok(Some(manifest))
+}
+
+/// Checks a directory against its manifest: the same files, of the same lengths and checksums, and no others. Names
+/// that begin with a dot are not looked at, as readers of directories do not look at them either.
+///
+/// # Errors
+///
+/// [`ErrorKind::Input`] if there is no manifest, if it is damaged, or for the first file that is missing, altered or not
+/// listed.
+pub fn verify(dir: &Path) -> Result<Manifest> {
+    let Some(manifest) = read(dir)? else {
+        return Err(Error::new(ErrorKind::Input, format!("{} has no {FILE_NAME}", printable(dir)))
+            .hint("it was not written by gristmill, or not to the end"));
+    };
+    for part in &manifest.parts {
+        verify_part(&dir.join(&part.name), part)?;
+    }
+    check_no_others(dir, &manifest)?;
+    Ok(manifest)
+}
+
+fn verify_part(path: &Path, part: &PartEntry) -> Result<()> {
+    let file = File::open(path).map_err(|error| Error::io(ErrorKind::Input, "open", path, error))?;
+    let (bytes, checksum) =
+        checksum_of(file).map_err(|error| Error::io(ErrorKind::Input, "read", path, error))?;
+    if (bytes, &checksum) == (part.bytes, &part.checksum) {
+        return Ok(());
+    }
+    let (path, listed) = (printable(path), format!("{} bytes, {}", part.bytes, part.checksum));
+    let message = format!("{path} has {bytes} bytes, {checksum}, but its manifest says {listed}");
+    Err(Error::new(ErrorKind::Input, message)
+        .hint("it was changed after it was written: write the output again"))
+}
+
+fn check_no_others(dir: &Path, manifest: &Manifest) -> Result<()> {
+    let unreadable = |error| Error::io(ErrorKind::Input, "list", dir, error);
+    for entry in dir.read_dir().map_err(unreadable)? {
+        let name = entry.map_err(unreadable)?.file_name();
+        let name = name.to_string_lossy();
+        let listed = manifest.parts.binary_search_by(|part| part.name.as_str().cmp(&name)).is_ok();
+        if !listed && name != FILE_NAME && !name.starts_with('.') {
+            let path = printable(&dir.join(name.as_ref()));
+            return Err(Error::new(ErrorKind::Input, format!("{path} is not in the manifest"))
+                .hint("move it away, or write the output again"));
+        }
+    }
+    Ok(())
+}
+
+fn checksum_of(mut file: File) -> std::io::Result<(u64, String)> {
+    let mut hash = Xxh3::new();
+    let mut buffer = vec![0; 256 << 10];
+    let mut bytes = 0;
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok((bytes, checksum_text(&hash))),
+            Ok(length) => {
+                hash.update(&buffer[..length]);
+                bytes += length as u64;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A checksum as manifests hold it: with the name of its algorithm, so that another can follow.
+pub(super) fn checksum_text(hash: &Xxh3) -> String {
+    format!("xxh3:{:016x}", hash.digest())
+}
+
+/// Fails unless a name is one path component that readers of directories do not pass over.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] for an empty name, one with `/`, one with control characters, and one that begins with `.` or
+/// `_`, as all readers take those for hidden.
+pub(super) fn check_part_name(name: &str) -> Result<()> {
+    let mut components = Path::new(name).components();
+    let one = matches!((components.next(), components.next()), (Some(Component::Normal(only)), None) if only == name);
+    if one && !name.starts_with(['.', '_']) && !name.contains(char::is_control) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Config, format!("a part of an output cannot be called {name:?}"))
+        .hint("use one path component that begins with a letter or digit"))
+}
+
+fn damaged(path: &Path, fault: &str) -> Error {
+    Error::new(ErrorKind::Input, format!("{} is not a valid manifest: {fault}", printable(path)))
+        .hint("the output is damaged or not gristmill's: write it again")
+}
+
+fn unwritable(error: serde_json::Error) -> Error {
+    Error::new(ErrorKind::Internal, "cannot write the manifest as JSON").because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn part(name: &str, rows: u64) -> PartEntry {
+        PartEntry { name: name.to_owned(), rows, bytes: 5, checksum: checksum_text(&Xxh3::new()) }
+    }
+
+    fn manifest(parts: Vec<PartEntry>) -> Result<Manifest> {
+        Manifest::new(json!(["word", "count"]), json!({"day": "2026-01-01"}), parts)
+    }
+
+    #[test]
+    fn the_order_in_which_parts_are_finished_does_not_show() {
+        let one = manifest(vec![part("a", 1), part("b", 2)]).unwrap();
+        let other = manifest(vec![part("b", 2), part("a", 1)]).unwrap();
+        assert_eq!(one.to_json().unwrap(), other.to_json().unwrap());
+        assert_eq!(one.rows, 3);
+    }
+
+    #[test]
+    fn another_output_is_another_attempt() {
+        let one = manifest(vec![part("a", 1)]).unwrap();
+        let other = manifest(vec![part("a", 2)]).unwrap();
+        assert_ne!(one.attempt, other.attempt);
+    }
+
+    #[test]
+    fn doubled_parts_and_names_that_leave_the_directory_are_refused() {
+        assert!(manifest(vec![part("a", 1), part("a", 1)]).is_err());
+        for name in ["", ".", "..", "a/b", "/a", "a/", ".hidden", "_manifest.json", "a\nb"] {
+            assert!(check_part_name(name).is_err(), "{name:?}");
+        }
+        check_part_name("part-00000.parquet").unwrap();
+    }
+
+    #[test]
+    fn what_is_written_reads_back_and_what_is_altered_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let written = manifest(vec![part("a", 1)]).unwrap();
+        let text = String::from_utf8(written.to_json().unwrap()).unwrap();
+        let path = dir.path().join(FILE_NAME);
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(read(dir.path()).unwrap(), Some(written));
+        for (old, new) in [("\"rows\": 1", "\"rows\": 2"), ("2026", "2027"), ("\"a\"", "\"../a\""), ("}", "")]
+        {
+            std::fs::write(&path, text.replace(old, new)).unwrap();
+            assert!(read(dir.path()).is_err(), "{old} to {new}");
+        }
+    }
+}

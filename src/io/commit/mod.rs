@@ -1,0 +1,27 @@
+//! Atomic output: a reader sees the old output or the new one, never a mixture and never a part.
+//!
+//! A [`Target`] says where an output goes and what may be replaced there. Its [check](Target::check) finds at plan time
+//! what cannot work. An [`Attempt`] then writes parts to a hidden staging directory beside the target, and its
+//! [commit](Attempt::commit) puts them in place with one rename. What is written beforehand is made durable beforehand,
+//! so this holds for a process that is killed and for a machine that loses power, at any instant.
+//!
+//! This works on local Linux file systems that can exchange two directories in one step, such as ext4, xfs, btrfs and
+//! tmpfs; others are refused before any work is done.
+//!
+//! The instant of the exchange is exact for whoever opens the output by name afterwards. A reader that has opened the
+//! old directory before it still lists that one, and may find files gone: [`manifest::verify`] and a second look
+//! tell.
+
+mod attempt;
+mod fs;
+mod lock;
+pub mod manifest;
+mod part;
+mod staging;
+mod target;
+
+pub use attempt::{Attempt, Commit};
+pub use fs::{Call, Fs, Hook};
+pub use manifest::{Manifest, PartEntry};
+pub use part::{PartWriter, Parts};
+pub use target::{CheckedTarget, Existing, Shape, Target};

@@ -1,0 +1,213 @@
+//! Writing the parts of an output to staging.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::fs::Fs;
+use super::manifest::{PartEntry, check_part_name, checksum_text};
+use crate::error::{Error, ErrorKind, Result, printable};
+
+/// Writes reach the file in pieces of this size or more.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// Creates the parts of one attempt; a cheap handle for the threads that write them.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    fs: Fs,
+    dir: PathBuf,
+}
+
+impl Parts {
+    pub(super) fn new(fs: Fs, dir: PathBuf) -> Parts {
+        Parts { fs, dir }
+    }
+
+    /// Creates a part.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] for a name that is not one path component or that readers would take for hidden;
+    /// [`ErrorKind::Output`] if the attempt has a part of this name already, if it has ended, or if the file cannot be
+    /// created.
+    pub fn create(&self, name: &str) -> Result<PartWriter> {
+        check_part_name(name)?;
+        let path = self.dir.join(name);
+        let file = self.fs.create_new(&path)?;
+        Ok(PartWriter {
+            fs: self.fs.clone(),
+            file,
+            path,
+            name: name.to_owned(),
+            buffer: Vec::new(),
+            hash: Xxh3::new(),
+            bytes: 0,
+            state: State::Writing,
+        })
+    }
+}
+
+/// How far a part has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Writing,
+    /// A write or an fsync failed; what the file holds is unknown, so nothing may follow.
+    Failed,
+    Final,
+}
+
+/// Writes one part of an output, buffered, and counts and hashes what it writes.
+///
+/// [`finish`](PartWriter::finish) makes the part final; a writer that is dropped before deletes its file. After an error
+/// every further call fails. Flushing does not make anything durable; `finish` does.
+pub struct PartWriter {
+    fs: Fs,
+    file: File,
+    path: PathBuf,
+    name: String,
+    buffer: Vec<u8>,
+    hash: Xxh3,
+    bytes: u64,
+    state: State,
+}
+
+impl PartWriter {
+    /// The bytes written so far, buffered ones included.
+    pub fn bytes(&self) -> u64 {
+        self.bytes + self.buffer.len() as u64
+    }
+
+    /// Makes the part final and durable, and returns its entry for the manifest.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Output`] if this or any earlier write failed. The part is then discarded, and never tried again:
+    /// after a failed fsync a second one may succeed without having written anything.
+    pub fn finish(mut self, rows: u64) -> Result<PartEntry> {
+        self.flush_buffer()?;
+        self.run(|part| part.fs.sync(&part.file, &part.path))?;
+        self.state = State::Final;
+        let (name, checksum) = (std::mem::take(&mut self.name), checksum_text(&self.hash));
+        Ok(PartEntry { name, rows, bytes: self.bytes, checksum })
+    }
+
+    fn flush_buffer(&mut self) -> Result<()> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let result = self.write_through(&buffer);
+        buffer.clear();
+        self.buffer = buffer;
+        result
+    }
+
+    fn write_through(&mut self, bytes: &[u8]) -> Result<()> {
+        self.run(
+            |part| if bytes.is_empty() { Ok(()) } else { part.fs.write(&part.file, &part.path, bytes) },
+        )?;
+        self.hash.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.buffer.len() + bytes.len() > BUFFER_BYTES {
+            self.flush_buffer()?;
+        }
+        if bytes.len() >= BUFFER_BYTES {
+            return self.write_through(bytes);
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Runs a step of a part that has not failed, and marks it failed if the step does.
+    fn run(&mut self, step: impl FnOnce(&PartWriter) -> Result<()>) -> Result<()> {
+        if self.state == State::Failed {
+            let message = format!("cannot go on with {} after an error", printable(&self.path));
+            return Err(Error::new(ErrorKind::Output, message).hint("see the first error, and run again"));
+        }
+        let result = step(self);
+        if result.is_err() {
+            self.state = State::Failed;
+        }
+        result
+    }
+}
+
+impl Write for PartWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.add(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.flush_buffer().map_err(io::Error::other)
+    }
+}
+
+impl Drop for PartWriter {
+    fn drop(&mut self) {
+        if self.state != State::Final {
+            // Best effort, to free the space now: the whole staging directory goes when the attempt ends.
+            let _ = self.fs.remove_file(&self.path);
+        }
+    }
+}
+
+impl std::fmt::Debug for PartWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PartWriter({}, {} bytes, {:?})", printable(&self.path), self.bytes(), self.state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use xxhash_rust::xxh3::xxh3_64;
+
+    fn parts(dir: &tempfile::TempDir) -> Parts {
+        Parts::new(Fs::real(), dir.path().to_owned())
+    }
+
+    #[test]
+    fn small_and_large_writes_arrive_in_order_counted_and_hashed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut part = parts(&dir).create("p").unwrap();
+        let mut expected = Vec::new();
+        for (round, length) in
+            [3, BUFFER_BYTES - 1, 2, BUFFER_BYTES, 0, 3 * BUFFER_BYTES, 7].into_iter().enumerate()
+        {
+            let piece = vec![round as u8; length];
+            part.write_all(&piece).unwrap();
+            expected.extend_from_slice(&piece);
+            assert_eq!(part.bytes(), expected.len() as u64);
+        }
+        let entry = part.finish(9).unwrap();
+        assert_eq!(std::fs::read(dir.path().join("p")).unwrap(), expected);
+        assert_eq!((entry.rows, entry.bytes), (9, expected.len() as u64));
+        assert_eq!(entry.checksum, format!("xxh3:{:016x}", xxh3_64(&expected)));
+    }
+
+    #[test]
+    fn an_unfinished_part_is_discarded_and_a_name_is_used_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut part = parts(&dir).create("p").unwrap();
+        part.write_all(b"half").unwrap();
+        assert_eq!(parts(&dir).create("p").unwrap_err().kind(), ErrorKind::Output);
+        drop(part);
+        assert!(!dir.path().join("p").exists());
+    }
+
+    #[test]
+    fn after_a_failed_write_nothing_succeeds() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut part = parts(&dir).create("p").unwrap();
+        part.file = File::open(dir.path().join("p")).unwrap(); // not open for writing: the next write fails
+        part.write_all(b"lost").unwrap();
+        assert!(part.flush().is_err());
+        assert!(part.flush().is_err());
+        assert!(part.finish(1).is_err());
+        assert!(!dir.path().join("p").exists());
+    }
+}

@@ -1,0 +1,392 @@
+//! Where an output goes, and the checks that are made before any work is done.
+
+use std::ffi::OsString;
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::attempt::{self, Attempt};
+use super::fs::Fs;
+use super::manifest;
+use crate::error::{Error, ErrorKind, Result, printable};
+
+/// File systems take names of this many bytes.
+const MAX_NAME_BYTES: usize = 255;
+
+/// What the longest hidden name beside a target adds to its own.
+const MAX_ADDED_BYTES: usize = 64;
+
+/// What to do with what is at the target already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Existing {
+    /// It is an error.
+    #[default]
+    Refuse,
+    /// Replace it if it is gristmill's: a directory with a valid manifest. Also an empty directory, and, for an output
+    /// that is one file, any regular file.
+    Overwrite,
+    /// Replace any directory, whoever wrote it and whatever it holds.
+    Force,
+}
+
+/// Whether an output is a directory of parts or a single file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// A directory that holds the parts and a manifest.
+    Directory,
+    /// One file, without a manifest.
+    File,
+}
+
+impl Shape {
+    fn name(self) -> &'static str {
+        match self {
+            Shape::Directory => "directory",
+            Shape::File => "file",
+        }
+    }
+}
+
+/// Where an output is to go; only a description, nothing is looked at before [`check`](Target::check).
+///
+/// # Examples
+///
+/// ```
+/// use std::io::Write;
+/// use gristmill::io::commit::{Existing, Shape, Target, manifest};
+/// use serde_json::json;
+///
+/// # let dir = tempfile::tempdir()?;
+/// let target = Target::new(dir.path().join("counts"), Shape::Directory, Existing::Refuse);
+/// let attempt = target.check(&[])?.begin()?;
+///
+/// let mut part = attempt.create_part("part-00000.csv")?;
+/// part.write_all(b"word,count\nhello,2\n")?;
+/// let part = part.finish(1)?;
+///
+/// attempt.commit(json!(["word", "count"]), json!({}), vec![part])?;
+/// assert_eq!(manifest::verify(&dir.path().join("counts"))?.rows, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Target {
+    path: PathBuf,
+    shape: Shape,
+    existing: Existing,
+    fs: Fs,
+}
+
+impl Target {
+    /// An output of some shape at a path.
+    pub fn new(path: impl Into<PathBuf>, shape: Shape, existing: Existing) -> Target {
+        Target { path: path.into(), shape, existing, fs: Fs::real() }
+    }
+
+    /// The same target on a file system that a test watches.
+    #[must_use]
+    pub fn on(mut self, fs: Fs) -> Target {
+        self.fs = fs;
+        self
+    }
+
+    /// Checks at plan time what can be known before any work is done, and remembers what is there.
+    ///
+    /// Only the last component of the path is created by a commit; its parent directory must be there already, as a
+    /// misspelled path would otherwise become a new tree of directories. A symbolic link is followed: what it leads to
+    /// is replaced, and the link stays. Inputs that do not exist are not looked at: their readers report them.
+    ///
+    /// # Errors
+    ///
+    /// All say what to do. [`ErrorKind::Config`] if something is there that may not be replaced, if a file is where a
+    /// directory goes or the other way around, if the path names nothing that can be created, and if an input is the
+    /// target, lies in it, or has it in itself. [`ErrorKind::Output`] if the parent directory is missing or not writable,
+    /// if the target is a mount point, and for a symbolic link that leads nowhere or around in a circle.
+    pub fn check(&self, inputs: &[PathBuf]) -> Result<CheckedTarget> {
+        let (parent, name) = self.locate()?;
+        let path = parent.join(&name);
+        self.fs.check_writable(&parent)?;
+        let found = self.fs.inspect(&path)?;
+        if let Some(found) = &found {
+            self.check_kind(found)?;
+            self.check_replaceable(&path)?;
+            self.check_no_mount_point(&parent, found)?;
+            if found.is_dir() {
+                self.fs.check_writable(&path)?; // or it could be neither moved to staging nor emptied there
+            }
+        }
+        self.check_inputs(&path, inputs)?;
+        let seen = found.as_ref().map(Identity::of);
+        Ok(CheckedTarget { parent, path, name, shape: self.shape, seen, fs: self.fs.clone() })
+    }
+
+    /// The directory in which the output's name is, and that name, symbolic links followed.
+    fn locate(&self) -> Result<(PathBuf, OsString)> {
+        let given: PathBuf = self.path.components().collect(); // without a trailing slash, which would hide a link
+        let is_link = self.fs.inspect(&given)?.is_some_and(|found| found.is_symlink());
+        let path = if is_link { self.fs.resolve(&given)?.ok_or_else(|| self.dangling())? } else { given };
+        let Some(name) = path.file_name() else {
+            return Err(self.config("names no file or directory that can be replaced", "end it with a name"));
+        };
+        if name.len() + MAX_ADDED_BYTES > MAX_NAME_BYTES {
+            return Err(self.config("ends in a name that is too long", "use at most 191 bytes"));
+        }
+        Ok((self.resolve_parent(&path)?, name.to_owned()))
+    }
+
+    fn resolve_parent(&self, path: &Path) -> Result<PathBuf> {
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        self.fs.resolve(parent)?.ok_or_else(|| {
+            let message = format!("the directory {} does not exist", printable(parent));
+            Error::new(ErrorKind::Output, message).hint("create it: a run only creates its output itself")
+        })
+    }
+
+    fn check_kind(&self, found: &Metadata) -> Result<()> {
+        match self.shape {
+            Shape::Directory if found.is_dir() => Ok(()),
+            Shape::File if found.is_file() => Ok(()),
+            shape => {
+                let fault = format!("is not a {}", shape.name());
+                Err(self.config(&fault, "give another path; this one is never replaced"))
+            }
+        }
+    }
+
+    fn check_replaceable(&self, path: &Path) -> Result<()> {
+        match (self.existing, self.shape) {
+            (Existing::Refuse, _) => {
+                Err(self.config("exists already", "use --overwrite to replace it, or give another path"))
+            }
+            (Existing::Force, _) | (Existing::Overwrite, Shape::File) => Ok(()),
+            (Existing::Overwrite, Shape::Directory) => self.check_own(path),
+        }
+    }
+
+    fn check_own(&self, path: &Path) -> Result<()> {
+        let foreign = "use --force to replace it with all that is in it, or give another path";
+        match manifest::read(path) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) if self.fs.list(path)?.is_empty() => Ok(()),
+            Ok(None) => Err(self.config("was not written by gristmill", foreign)),
+            Err(error) => Err(self.config("has no valid manifest", foreign).because(error)),
+        }
+    }
+
+    /// A mount point can be neither renamed nor exchanged.
+    fn check_no_mount_point(&self, parent: &Path, found: &Metadata) -> Result<()> {
+        match self.fs.inspect(parent)? {
+            Some(parent) if parent.dev() != found.dev() => {
+                let message = format!("the output {} is a mount point", printable(&self.path));
+                Err(Error::new(ErrorKind::Output, message).hint("write to a path below it"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_inputs(&self, path: &Path, inputs: &[PathBuf]) -> Result<()> {
+        for input in inputs {
+            let Some(real) = self.fs.resolve(input)? else { continue };
+            let fault = match (real.starts_with(path), path.starts_with(&real)) {
+                (false, false) => continue,
+                (true, true) => "is also an input",
+                (true, false) => "has the input in it",
+                (false, true) => "lies in the input",
+            };
+            return Err(self.config(&format!("{fault} {}", printable(input)), "write to another path"));
+        }
+        Ok(())
+    }
+
+    fn dangling(&self) -> Error {
+        let path = printable(&self.path);
+        Error::new(ErrorKind::Output, format!("the output {path} is a symbolic link that leads nowhere"))
+            .hint("create what it leads to, or delete it")
+    }
+
+    fn config(&self, fault: &str, hint: &str) -> Error {
+        Error::new(ErrorKind::Config, format!("the output {} {fault}", printable(&self.path))).hint(hint)
+    }
+}
+
+/// A target that has passed its checks, with what was there at that time.
+#[derive(Debug, Clone)]
+pub struct CheckedTarget {
+    parent: PathBuf,
+    path: PathBuf,
+    name: OsString,
+    shape: Shape,
+    seen: Option<Identity>,
+    fs: Fs,
+}
+
+impl CheckedTarget {
+    /// The path, absolute and without symbolic links.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Starts to write: locks the target, deletes what dead runs left beside it, and creates a staging directory.
+    ///
+    /// It never waits. Whoever wants to can try again on [`ErrorKind::Busy`], from [`Target::check`] on, as the other
+    /// run's commit changes what is there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Busy`], naming the holder, if another run writes this target. [`ErrorKind::Output`] if the target is
+    /// no longer what it was when it was checked, if the file system has no atomic exchange, and if the staging
+    /// directory cannot be created.
+    pub fn begin(&self) -> Result<Attempt> {
+        attempt::begin(self)
+    }
+
+    pub(super) fn parent(&self) -> &Path {
+        &self.parent
+    }
+
+    pub(super) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    pub(super) fn fs(&self) -> &Fs {
+        &self.fs
+    }
+
+    /// Whether something was there when the target was checked.
+    pub(super) fn is_replacement(&self) -> bool {
+        self.seen.is_some()
+    }
+
+    /// A hidden name beside the target: a dot, the target's name, and a suffix.
+    pub(super) fn hidden_name(&self, suffix: &str) -> OsString {
+        let mut name = OsString::from(".");
+        name.push(&self.name);
+        name.push(suffix);
+        name
+    }
+
+    /// The rest of a hidden name after the dot, the target's name and a prefix, where it begins so.
+    pub(super) fn hidden_rest<'a>(&self, name: &'a OsString, prefix: &str) -> Option<&'a [u8]> {
+        name.as_bytes().strip_prefix(self.hidden_name(prefix).as_bytes())
+    }
+
+    /// Fails unless what is there now is what was there when the target was checked.
+    pub(super) fn check_unchanged(&self) -> Result<()> {
+        let now = self.fs.inspect(&self.path)?.as_ref().map(Identity::of);
+        if now == self.seen {
+            return Ok(());
+        }
+        let message = format!(
+            "the output {} was changed by somebody else since the run was planned",
+            printable(&self.path)
+        );
+        Err(Error::new(ErrorKind::Output, message).hint("nothing was replaced: look at it, and run again"))
+    }
+}
+
+/// What tells a file or directory from another that takes its place, and from itself after a change.
+///
+/// Device and inode would not be enough: file systems give the inode of what is deleted to what is created next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Identity {
+    fn of(found: &Metadata) -> Identity {
+        Identity {
+            device: found.dev(),
+            inode: found.ino(),
+            modified: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: PathBuf, shape: Shape, existing: Existing, inputs: &[PathBuf]) -> Result<CheckedTarget> {
+        Target::new(path, shape, existing).check(inputs)
+    }
+
+    fn message(result: Result<CheckedTarget>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_there_is_replaced_only_as_far_as_allowed() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("empty")).unwrap();
+        std::fs::create_dir(at("foreign")).unwrap();
+        std::fs::write(at("foreign/diary"), "dear").unwrap();
+        std::fs::write(at("file"), "data").unwrap();
+
+        let (directory, file) = (Shape::Directory, Shape::File);
+        let refused = message(check(at("empty"), directory, Existing::Refuse, &[]));
+        assert!(refused.contains("--overwrite"), "{refused}");
+        check(at("empty"), directory, Existing::Overwrite, &[]).unwrap();
+        let foreign = message(check(at("foreign"), directory, Existing::Overwrite, &[]));
+        assert!(foreign.contains("--force"), "{foreign}");
+        check(at("foreign"), directory, Existing::Force, &[]).unwrap();
+        assert!(check(at("file"), file, Existing::Refuse, &[]).is_err());
+        check(at("file"), file, Existing::Overwrite, &[]).unwrap();
+        assert!(check(at("file"), directory, Existing::Force, &[]).is_err());
+        assert!(check(at("foreign"), file, Existing::Force, &[]).is_err());
+    }
+
+    #[test]
+    fn paths_that_cannot_be_created_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        for path in ["missing/out", "file/out", ".."] {
+            let result = check(dir.path().join(path), Shape::Directory, Existing::Force, &[]);
+            assert!(result.is_err(), "{path}");
+        }
+        assert!(check(PathBuf::from("/"), Shape::Directory, Existing::Force, &[]).is_err());
+        assert!(check(PathBuf::new(), Shape::Directory, Existing::Force, &[]).is_err());
+        let long = dir.path().join("x".repeat(MAX_NAME_BYTES));
+        assert!(check(long, Shape::Directory, Existing::Refuse, &[]).is_err());
+    }
+
+    #[test]
+    fn an_input_may_neither_be_the_target_nor_lie_in_it_nor_around_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(at("in/deep")).unwrap();
+        std::os::unix::fs::symlink(at("in"), at("alias")).unwrap();
+        let force =
+            |path: &str, input: &str| check(at(path), Shape::Directory, Existing::Force, &[at(input)]);
+        assert!(message(force("in", "in")).contains("is also an input"));
+        assert!(message(force("in", "in/deep")).contains("has the input in it"));
+        assert!(message(force("in/deep", "in")).contains("lies in the input"));
+        assert!(message(force("in/deep/../new", "alias")).contains("lies in the input"));
+        force("inside", "in").unwrap();
+        force("in", "missing").unwrap();
+    }
+
+    #[test]
+    fn symbolic_links_are_followed_or_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, at(name)).unwrap();
+        std::fs::create_dir(at("real")).unwrap();
+        link("real", "good");
+        link("nowhere", "dangling");
+        link("loop", "loop");
+        let checked = check(at("good"), Shape::Directory, Existing::Overwrite, &[]).unwrap();
+        assert_eq!(checked.path(), at("real").canonicalize().unwrap());
+        for name in ["dangling", "loop"] {
+            let refused = message(check(at(name), Shape::Directory, Existing::Force, &[]));
+            assert!(refused.contains("symbolic link"), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! `cache`: computed by the first run that needs it, kept for those after it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::dataset::Dataset;
+use crate::error::CallSite;
+use crate::exec::hold::{Hold, Keep};
+use crate::exec::job::Terminal;
+use crate::exec::memory::Budget;
+use crate::exec::source::{AnySource, Erased};
+use crate::plan::graph::{CacheSlot, Shape};
+use crate::record::Data;
+
+impl<T: Data> Dataset<T> {
+    /// Keeps the elements in memory when the first run has computed them; later runs read them from there.
+    ///
+    /// They count against the memory limit until the last handle on this dataset, and on what is derived from it, is dropped.
+    ///
+    /// # Ordering
+    ///
+    /// Kept.
+    ///
+    /// # Errors
+    ///
+    /// The run that fills the cache fails if the elements do not fit the memory limit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+    /// # let ctx = Context::new()?;
+    /// let calls = Arc::new(AtomicU64::new(0));
+    /// let counter = Arc::clone(&calls);
+    /// let slow = ctx.range(0..100).inspect(move |_| { counter.fetch_add(1, Ordering::Relaxed); }).cache();
+    /// assert_eq!(slow.count()?, 100);
+    /// assert_eq!(slow.filter(|n| n % 2 == 0).count()?, 50);
+    /// assert_eq!(calls.load(Ordering::Relaxed), 100);
+    /// # Ok::<(), gristmill::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn cache(&self) -> Dataset<T> {
+        let slot = Slot::<T> { state: Arc::default(), budget: self.context().budget().clone() };
+        let inputs = vec![Arc::clone(self.node())];
+        let shape = Shape::Cache(Arc::new(slot));
+        Dataset::from_shape(self.context(), CallSite::here("cache"), String::new(), shape, inputs)
+    }
+}
+
+/// The cached elements, once a run has sealed them.
+struct Slot<T> {
+    state: Arc<Mutex<Option<Hold<T>>>>,
+    budget: Budget,
+}
+
+impl<T: Data> CacheSlot for Slot<T> {
+    fn filled(&self) -> Option<Arc<dyn AnySource>> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.as_ref().map(|hold| Arc::new(Erased::new(hold.clone())) as Arc<dyn AnySource>)
+    }
+
+    fn open(&self) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
+        let hold = Hold::new(Keep::Always, &self.budget);
+        let filling = Filling { hold: hold.clone(), state: Arc::clone(&self.state) };
+        (Arc::new(filling), Arc::new(Erased::new(hold)))
+    }
+}
+
+/// Fills a holder and, when all is there, makes it what the cache holds.
+struct Filling<T> {
+    hold: Hold<T>,
+    state: Arc<Mutex<Option<Hold<T>>>>,
+}
+
+impl<T: Data> Terminal for Filling<T> {
+    fn writer(
+        &self,
+        cx: &crate::exec::task::TaskCx,
+        port: crate::exec::job::Port,
+    ) -> crate::Result<crate::exec::erased::AnyPush> {
+        self.hold.writer(cx, port)
+    }
+
+    fn absorb(&self, cell: usize, batch: crate::exec::job::Batch) -> crate::Result<crate::exec::push::Flow> {
+        self.hold.absorb(cell, batch)
+    }
+
+    fn seal(&self, _cell: usize) -> crate::Result<()> {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.hold.clone());
+        Ok(())
+    }
+}

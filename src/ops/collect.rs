@@ -1,0 +1,84 @@
+//! `collect`: all elements, in memory.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::dataset::{Action, Dataset, Output};
+use crate::error::{CallSite, Error, ErrorKind, Result};
+use crate::exec::collect::{Gather, Gathered, Gathering};
+use crate::exec::job::Terminal;
+use crate::exec::push::Flow;
+use crate::exec::trace::Cursor;
+use crate::record::Data;
+
+impl<T: Data> Dataset<T> {
+    /// Computes all elements and returns them, in order.
+    ///
+    /// # Errors
+    ///
+    /// See [`Dataset`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let ctx = Context::new()?;
+    /// assert_eq!(ctx.range(0..4).collect()?, [0, 1, 2, 3]);
+    /// # Ok::<(), gristmill::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn collect(&self) -> Result<Vec<T>> {
+        gather(self, CallSite::here("collect"), All).run()
+    }
+
+    /// The lazy form of [`Dataset::collect`], for [`crate::Context::run`].
+    #[track_caller]
+    pub fn to_vec(&self) -> Output<Vec<T>> {
+        gather(self, CallSite::here("to_vec"), All)
+    }
+}
+
+struct All;
+
+impl<T: Data> Gathering<T> for All {
+    type State = Vec<T>;
+
+    fn start(&self) -> Vec<T> {
+        Vec::new()
+    }
+
+    fn add(&self, state: &mut Vec<T>, items: &mut Vec<T>, _at: &mut Cursor<'_>) -> Result<Flow> {
+        state.append(items);
+        Ok(Flow::More)
+    }
+
+    fn join(&self, state: &mut Vec<T>, mut later: Vec<T>) -> Flow {
+        state.append(&mut later);
+        Flow::More
+    }
+}
+
+/// The lazy result of gathering a dataset; what all gathering actions are made of.
+pub(super) fn gather<T: Data, G: Gathering<T>>(
+    dataset: &Dataset<T>,
+    call: CallSite,
+    gathering: G,
+) -> Output<G::State> {
+    let (terminal, gathered) = Gather::new(gathering);
+    Output::new(dataset, call, String::new(), GatherAction { terminal: Some(Arc::new(terminal)), gathered })
+}
+
+struct GatherAction<S> {
+    terminal: Option<Arc<dyn Terminal>>,
+    gathered: Gathered<S>,
+}
+
+impl<S> Action<S> for GatherAction<S> {
+    fn open(&mut self, _inputs: &[PathBuf]) -> Result<Arc<dyn Terminal>> {
+        self.terminal.take().ok_or_else(|| Error::new(ErrorKind::Internal, "an output was opened twice"))
+    }
+
+    fn complete(self: Box<Self>) -> Result<S> {
+        self.gathered.take()
+    }
+}

@@ -1,0 +1,45 @@
+//! `distinct`: each element once.
+
+use crate::dataset::Dataset;
+use crate::error::CallSite;
+use crate::exec::aggregate::{ByKey, Combine};
+use crate::exec::narrow::Map;
+use crate::record::Key;
+
+impl<T: Key> Dataset<T> {
+    /// Each distinct element once: its first occurrence.
+    ///
+    /// # Ordering
+    ///
+    /// By (stable hash of the element, first occurrence): arbitrary to look at, the same in every run.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let ctx = Context::new()?;
+    /// let mut distinct = ctx.from_vec(vec![3, 1, 3]).distinct().collect()?;
+    /// distinct.sort();
+    /// assert_eq!(distinct, [1, 3]);
+    /// # Ok::<(), gristmill::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn distinct(&self) -> Dataset<T> {
+        let call = CallSite::here("distinct");
+        let pairs: Dataset<(T, ())> = self.narrow(call, Map::new(|item: T| (item, ())));
+        let firsts: Dataset<(T, ())> = pairs.wide(call, ByKey::<T, (), _>::new(First));
+        firsts.narrow(call, Map::new(|(item, ()): (T, ())| item))
+    }
+}
+
+struct First;
+
+impl Combine<()> for First {
+    type State = ();
+
+    fn start(&self, (): ()) {}
+
+    fn add(&self, (): &mut (), (): ()) {}
+
+    fn merge(&self, (): &mut (), (): ()) {}
+}

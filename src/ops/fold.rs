@@ -1,0 +1,85 @@
+//! `fold`: one state over all elements.
+
+use crate::dataset::{Dataset, Output};
+use crate::error::{CallSite, Result};
+use crate::exec::collect::Gathering;
+use crate::exec::push::Flow;
+use crate::exec::trace::Cursor;
+use crate::ops::collect::gather;
+use crate::record::Data;
+
+impl<T: Data> Dataset<T> {
+    /// Folds all elements into one state.
+    ///
+    /// Each split folds its elements with `fold`, beginning with a clone of `init`; the states of the splits are joined with
+    /// `merge` in the order of the input, so that a sum of floats is the same in every run. `init` should be neutral for `merge`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Dataset`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let ctx = Context::new()?;
+    /// assert_eq!(ctx.range(1..11).fold(0, |sum, n| sum + n, |a, b| a + b)?, 55);
+    /// # Ok::<(), gristmill::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn fold<A: Data>(
+        &self,
+        init: A,
+        fold: impl Fn(A, T) -> A + Send + Sync + 'static,
+        merge: impl Fn(A, A) -> A + Send + Sync + 'static,
+    ) -> Result<A> {
+        gather(self, CallSite::here("fold"), Fold { init, fold, merge }).run()
+    }
+
+    /// The lazy form of [`Dataset::fold`], for [`crate::Context::run`].
+    #[track_caller]
+    pub fn to_fold<A: Data>(
+        &self,
+        init: A,
+        fold: impl Fn(A, T) -> A + Send + Sync + 'static,
+        merge: impl Fn(A, A) -> A + Send + Sync + 'static,
+    ) -> Output<A> {
+        gather(self, CallSite::here("to_fold"), Fold { init, fold, merge })
+    }
+}
+
+struct Fold<A, F, M> {
+    init: A,
+    fold: F,
+    merge: M,
+}
+
+impl<T, A, F, M> Gathering<T> for Fold<A, F, M>
+where
+    T: Data,
+    A: Data,
+    F: Fn(A, T) -> A + Send + Sync + 'static,
+    M: Fn(A, A) -> A + Send + Sync + 'static,
+{
+    type State = A;
+
+    fn start(&self) -> A {
+        self.init.clone()
+    }
+
+    fn add(&self, state: &mut A, items: &mut Vec<T>, at: &mut Cursor<'_>) -> Result<Flow> {
+        let before = std::mem::replace(state, self.init.clone());
+        *state = items.drain(..).fold(before, |state, item| {
+            let state = (self.fold)(state, item);
+            at.advance();
+            state
+        });
+        Ok(Flow::More)
+    }
+
+    fn join(&self, state: &mut A, later: A) -> Flow {
+        let earlier = std::mem::replace(state, self.init.clone());
+        *state = (self.merge)(earlier, later);
+        Flow::More
+    }
+}

@@ -1,0 +1,76 @@
+//! `fold_by_key`: folds the values of each key into a state of another type.
+
+use std::mem;
+
+use crate::dataset::Dataset;
+use crate::error::CallSite;
+use crate::exec::aggregate::{ByKey, Combine};
+use crate::record::{Data, Key, Record};
+
+impl<K: Key, V: Data> Dataset<(K, V)> {
+    /// Folds all values of a key into a state: one pair for each distinct key.
+    ///
+    /// Each split folds its values with `fold`, beginning with a clone of `init`; the states of the splits are then joined
+    /// with `merge`, the earlier one on the left. `init` should therefore be neutral for `merge`.
+    ///
+    /// # Ordering
+    ///
+    /// By (stable hash of the key, first occurrence): arbitrary to look at, the same in every run.
+    ///
+    /// # Panics
+    ///
+    /// A panic of a closure ends the run with an error that names this call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let ctx = Context::new()?;
+    /// let pairs = ctx.from_vec(vec![(1, 3.0), (2, 5.0), (1, 4.0)]);
+    /// let mut means = pairs
+    ///     .fold_by_key((0.0, 0u32), |(sum, n), x| (sum + x, n + 1), |a, b| (a.0 + b.0, a.1 + b.1))
+    ///     .map_values(|(sum, n)| sum / f64::from(n))
+    ///     .collect()?;
+    /// means.sort_by_key(|(key, _)| *key);
+    /// assert_eq!(means, [(1, 3.5), (2, 5.0)]);
+    /// # Ok::<(), gristmill::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn fold_by_key<A: Record>(
+        &self,
+        init: A,
+        fold: impl Fn(A, V) -> A + Send + Sync + 'static,
+        merge: impl Fn(A, A) -> A + Send + Sync + 'static,
+    ) -> Dataset<(K, A)> {
+        self.wide(CallSite::here("fold_by_key"), ByKey::<K, V, _>::new(Fold { init, fold, merge }))
+    }
+}
+
+struct Fold<A, F, M> {
+    init: A,
+    fold: F,
+    merge: M,
+}
+
+impl<V, A, F, M> Combine<V> for Fold<A, F, M>
+where
+    A: Record,
+    F: Fn(A, V) -> A + Send + Sync + 'static,
+    M: Fn(A, A) -> A + Send + Sync + 'static,
+{
+    type State = A;
+
+    fn start(&self, value: V) -> A {
+        (self.fold)(self.init.clone(), value)
+    }
+
+    fn add(&self, state: &mut A, value: V) {
+        let earlier = mem::replace(state, self.init.clone());
+        *state = (self.fold)(earlier, value);
+    }
+
+    fn merge(&self, state: &mut A, later: A) {
+        let earlier = mem::replace(state, self.init.clone());
+        *state = (self.merge)(earlier, later);
+    }
+}

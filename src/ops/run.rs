@@ -1,0 +1,102 @@
+//! `Context::run`: several results in one pass.
+
+use std::path::PathBuf;
+
+use crate::context::Context;
+use crate::dataset::Output;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::graph::{Shape, in_order};
+use crate::plan::lower::OpenSink;
+use crate::plan::stages::Sink;
+
+impl Context {
+    /// Computes one output, or a tuple of up to eight, in one run: what they share is computed once, and every input byte is
+    /// read once.
+    ///
+    /// # Errors
+    ///
+    /// See [`crate::Dataset`]. If one output fails before the first is committed, none is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let ctx = Context::new()?;
+    /// let numbers = ctx.range(0..100);
+    /// let (count, even) = ctx.run((numbers.to_count(), numbers.filter(|n| n % 2 == 0).to_vec()))?;
+    /// assert_eq!((count, even.len()), (100, 50));
+    /// # Ok::<(), gristmill::Error>(())
+    /// ```
+    pub fn run<O: Outputs>(&self, outputs: O) -> Result<O::Results> {
+        outputs.run_on(self)
+    }
+}
+
+/// One [`Output`], or a tuple of them.
+pub trait Outputs {
+    /// What they result in.
+    type Results;
+
+    /// Runs them on a context.
+    ///
+    /// # Errors
+    ///
+    /// See [`Context::run`].
+    fn run_on(self, ctx: &Context) -> Result<Self::Results>;
+}
+
+impl<R> Outputs for Output<R> {
+    type Results = R;
+
+    fn run_on(self, ctx: &Context) -> Result<R> {
+        (self,).run_on(ctx).map(|(result,)| result)
+    }
+}
+
+macro_rules! outputs_of_tuples {
+    ($(($($output:ident $result:ident),+);)+) => {$(
+        impl<$($result),+> Outputs for ($(Output<$result>,)+) {
+            type Results = ($($result,)+);
+
+            #[allow(non_snake_case)]
+            fn run_on(self, ctx: &Context) -> Result<Self::Results> {
+                let ($(mut $output,)+) = self;
+                $(check_context(ctx, &$output)?;)+
+                let inputs = input_paths(&[$(&$output.sink),+]);
+                let sinks = vec![$(OpenSink { sink: $output.sink.clone(), terminal: $output.action.open(&inputs).map_err(|error| error.in_call($output.sink.call))? }),+];
+                ctx.execute(sinks)?;
+                Ok(($($output.action.complete().map_err(|error| error.in_call($output.sink.call))?,)+))
+            }
+        }
+    )+};
+}
+
+outputs_of_tuples! {
+    (A Ra);
+    (A Ra, B Rb);
+    (A Ra, B Rb, C Rc);
+    (A Ra, B Rb, C Rc, D Rd);
+    (A Ra, B Rb, C Rc, D Rd, E Re);
+    (A Ra, B Rb, C Rc, D Rd, E Re, F Rf);
+    (A Ra, B Rb, C Rc, D Rd, E Re, F Rf, G Rg);
+    (A Ra, B Rb, C Rc, D Rd, E Re, F Rf, G Rg, H Rh);
+}
+
+fn check_context<R>(ctx: &Context, output: &Output<R>) -> Result<()> {
+    if ctx.same_as(&output.ctx) {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::Config, "the output belongs to another context");
+    Err(error.in_call(output.sink.call).hint("run it on the context that its dataset was made from"))
+}
+
+/// The files that the sinks read, so that no output overwrites its own input.
+fn input_paths(sinks: &[&Sink]) -> Vec<PathBuf> {
+    let roots: Vec<_> = sinks.iter().map(|sink| sink.input.clone()).collect();
+    let nodes = in_order(&roots);
+    let sources = nodes.iter().filter_map(|node| match &node.shape {
+        Shape::Source(source) => Some(source.paths()),
+        _ => None,
+    });
+    sources.flatten().collect()
+}

@@ -1,0 +1,88 @@
+//! `top_k`: the largest elements, in order, without sorting the rest.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use crate::dataset::Dataset;
+use crate::error::CallSite;
+use crate::exec::aggregate::{ByKey, Combine};
+use crate::exec::narrow::{FlatMap, Map};
+use crate::record::Record;
+
+impl<T: Record> Dataset<T> {
+    /// The `k` elements with the largest `f`, the largest first.
+    ///
+    /// Each split keeps at most `2k` candidates; nothing else is held.
+    ///
+    /// # Ordering
+    ///
+    /// Descending by `f`; among equals, the order of the input.
+    ///
+    /// # Panics
+    ///
+    /// A panic of `f` ends the run with an error that names this call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let ctx = Context::new()?;
+    /// assert_eq!(ctx.from_vec(vec![4, 9, 1, 7]).top_k(2, |n| *n).collect()?, [9, 7]);
+    /// # Ok::<(), gristmill::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn top_k<O: Ord>(&self, k: usize, f: impl Fn(&T) -> O + Send + Sync + 'static) -> Dataset<T> {
+        let call = CallSite::here("top_k");
+        let top = Arc::new(TopK { k, f });
+        let keyed: Dataset<((), T)> = self.narrow(call, Map::new(|item: T| ((), item)));
+        let tops: Dataset<((), Vec<T>)> = keyed.wide(call, ByKey::<(), T, _>::new(Arc::clone(&top)));
+        tops.narrow(
+            call,
+            FlatMap::new(move |((), mut candidates): ((), Vec<T>)| {
+                top.prune(&mut candidates);
+                Ok(candidates)
+            }),
+        )
+    }
+}
+
+/// The state is a list of candidates: the first `k` in order once it has been pruned, and later ones after these.
+struct TopK<F> {
+    k: usize,
+    f: F,
+}
+
+impl<F> TopK<F> {
+    fn prune<T, O: Ord>(&self, candidates: &mut Vec<T>)
+    where
+        F: Fn(&T) -> O,
+    {
+        candidates.sort_by_key(|item| Reverse((self.f)(item)));
+        candidates.truncate(self.k);
+    }
+}
+
+impl<T: Record, O: Ord, F: Fn(&T) -> O + Send + Sync + 'static> Combine<T> for Arc<TopK<F>> {
+    type State = Vec<T>;
+
+    fn start(&self, value: T) -> Vec<T> {
+        vec![value]
+    }
+
+    fn add(&self, state: &mut Vec<T>, value: T) {
+        // Once pruned, the k-th candidate is a bound that most elements fail.
+        let hopeless =
+            self.k == 0 || (state.len() > self.k && (self.f)(&value) <= (self.f)(&state[self.k - 1]));
+        if !hopeless {
+            state.push(value);
+        }
+        if state.len() >= 2 * self.k.max(1) {
+            self.prune(state);
+        }
+    }
+
+    fn merge(&self, state: &mut Vec<T>, later: Vec<T>) {
+        state.extend(later);
+        self.prune(state);
+    }
+}

@@ -1,0 +1,42 @@
+//! `try_map`: one element for each, or an error.
+
+use crate::dataset::Dataset;
+use crate::error::CallSite;
+use crate::exec::narrow::FlatMap;
+use crate::ops::try_flat_map::closure_error;
+use crate::record::Data;
+
+impl<T: Data> Dataset<T> {
+    /// Applies `f`, which may fail, to every element. The first error ends the run.
+    ///
+    /// # Ordering
+    ///
+    /// Kept.
+    ///
+    /// # Errors
+    ///
+    /// An error of `f` comes back from the action, with this call and the row of the input.
+    ///
+    /// # Panics
+    ///
+    /// A panic of `f` ends the run likewise.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let ctx = Context::new()?;
+    /// let error = ctx.from_vec(vec!["1", "x"]).try_map(|text| text.parse::<i32>()).collect().unwrap_err();
+    /// assert!(error.to_string().contains("invalid digit found in string (row 1)"));
+    /// # Ok::<(), gristmill::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn try_map<U, E>(&self, f: impl Fn(T) -> Result<U, E> + Send + Sync + 'static) -> Dataset<U>
+    where
+        U: Data,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let call = CallSite::here("try_map");
+        self.narrow(call, FlatMap::new(move |item| f(item).map(Some).map_err(closure_error)))
+    }
+}

@@ -1,0 +1,121 @@
+//! The lazy graph that `Dataset` builds: nodes behind `Arc`, erased but for id and shape.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::CallSite;
+use crate::exec::erased::Elements;
+use crate::exec::exchange::Exchange;
+use crate::exec::job::Terminal;
+use crate::exec::narrow::Operator;
+use crate::exec::source::AnySource;
+
+/// The identity of a node within the process.
+pub type NodeId = u64;
+
+/// One operator of the graph.
+pub struct Node {
+    /// Its identity.
+    pub id: NodeId,
+    /// The call that made it.
+    pub call: CallSite,
+    /// What is worth saying of it besides its name, such as the path that is read.
+    pub detail: String,
+    /// What can be done with its output.
+    pub elements: Arc<dyn Elements>,
+    /// What it is.
+    pub shape: Shape,
+    /// What it reads.
+    pub inputs: Vec<Arc<Node>>,
+}
+
+/// The shapes of nodes, as far as the planner tells them apart.
+pub enum Shape {
+    /// No input.
+    Source(Arc<dyn AnySource>),
+    /// Each output element needs one input partition only.
+    Narrow(Arc<dyn Operator>),
+    /// The elements of the first input, then those of the next.
+    Union,
+    /// Needs an exchange.
+    Wide(Arc<dyn Exchange>),
+    /// Filled by the first run that needs it, a source for those after it.
+    Cache(Arc<dyn CacheSlot>),
+}
+
+/// What a cached node holds across runs.
+pub trait CacheSlot: Send + Sync {
+    /// The elements, once a run has filled them in.
+    fn filled(&self) -> Option<Arc<dyn AnySource>>;
+
+    /// A terminal to fill, and the source behind it.
+    fn open(&self) -> (Arc<dyn Terminal>, Arc<dyn AnySource>);
+}
+
+impl Node {
+    /// A new node.
+    pub fn new(
+        call: CallSite,
+        detail: String,
+        elements: Arc<dyn Elements>,
+        shape: Shape,
+        inputs: Vec<Arc<Node>>,
+    ) -> Arc<Node> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Node { id, call, detail, elements, shape, inputs })
+    }
+}
+
+impl Drop for Node {
+    /// Dropping a chain node by node would take a stack frame each; this takes them off a list instead.
+    fn drop(&mut self) {
+        let mut orphans = std::mem::take(&mut self.inputs);
+        while let Some(node) = orphans.pop() {
+            if let Some(mut node) = Arc::into_inner(node) {
+                orphans.append(&mut node.inputs);
+            }
+        }
+    }
+}
+
+/// All nodes that `roots` need, each after its inputs, in an order that depends on the graph alone.
+pub fn in_order(roots: &[Arc<Node>]) -> Vec<Arc<Node>> {
+    let mut order = Vec::new();
+    let mut seen = HashSet::new();
+    let mut stack: Vec<(Arc<Node>, usize)> = Vec::new();
+    for root in roots {
+        if seen.insert(root.id) {
+            stack.push((Arc::clone(root), 0));
+        }
+        while let Some((node, input)) = stack.last_mut() {
+            if let Some(next) = needed_inputs(node).get(*input).cloned() {
+                *input += 1;
+                if seen.insert(next.id) {
+                    stack.push((next, 0));
+                }
+            } else if let Some((node, _)) = stack.pop() {
+                order.push(node);
+            }
+        }
+    }
+    order
+}
+
+/// The inputs that a run must compute: none for a cache that is filled.
+pub fn needed_inputs(node: &Node) -> &[Arc<Node>] {
+    match &node.shape {
+        Shape::Cache(slot) if slot.filled().is_some() => &[],
+        _ => &node.inputs,
+    }
+}
+
+/// What can be read of a node without computing it: a source, or a cache that is filled.
+pub fn readable(node: &Node) -> Option<Arc<dyn AnySource>> {
+    match &node.shape {
+        Shape::Source(source) => Some(Arc::clone(source)),
+        Shape::Cache(slot) => slot.filled(),
+        Shape::Narrow(_) | Shape::Union | Shape::Wide(_) => None,
+    }
+}

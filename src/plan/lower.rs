@@ -1,0 +1,129 @@
+//! Turns the description of a run into a job that the scheduler can run.
+
+use std::sync::Arc;
+
+use super::graph::{Node, Shape, readable};
+use super::stages::{EndKind, EndPlan, PipelinePlan, Plan, Sink, StepPlan};
+use crate::error::{CallSite, Error, ErrorKind, Result};
+use crate::exec::erased::Elements;
+use crate::exec::exchange::ExchangeSettings;
+use crate::exec::job::{Feed, Job, Pipeline, Step, StepKind, Terminal};
+use crate::exec::memory::Budget;
+use crate::exec::source::AnySource;
+
+/// A sink as the planner knows it, and its terminal.
+pub struct OpenSink {
+    /// The sink.
+    pub sink: Sink,
+    /// Where its input ends.
+    pub terminal: Arc<dyn Terminal>,
+}
+
+type Opened = (Arc<dyn Terminal>, Option<Arc<dyn AnySource>>);
+
+/// Opens every end of the plan and joins all into a job; `sinks` are those that were planned, in the same order.
+///
+/// # Errors
+///
+/// If the plan and the sinks do not belong together.
+pub fn lower(plan: &Plan, sinks: &[OpenSink], budget: &Budget) -> Result<Job> {
+    let opened =
+        plan.ends.iter().map(|end| open(end, plan, sinks, budget)).collect::<Result<Vec<Opened>>>()?;
+    let pipeline = |pipeline| lower_pipeline(pipeline, plan, sinks, &opened);
+    let pipelines = plan.pipelines.iter().map(pipeline).collect::<Result<Vec<_>>>()?;
+    let feed = |(end, (terminal, _)): (&EndPlan, &Opened)| Feed {
+        terminal: Arc::clone(terminal),
+        call: call_of(end, sinks),
+        inputs: end.inputs.clone(),
+    };
+    let terminals = plan.ends.iter().zip(&opened).map(feed).collect();
+    Ok(Job { pipelines, terminals })
+}
+
+fn open(end: &EndPlan, plan: &Plan, sinks: &[OpenSink], budget: &Budget) -> Result<Opened> {
+    let node = match &end.kind {
+        EndKind::Sink(sink) => return Ok((Arc::clone(&sinks[*sink].terminal), None)),
+        EndKind::Node(node) => node,
+    };
+    let (terminal, source) = match &node.shape {
+        Shape::Wide(exchange) => exchange.open(&ExchangeSettings {
+            partition_bits: end.partition_bits,
+            combine: plan.rules.combine,
+            budget: budget.clone(),
+        }),
+        Shape::Cache(slot) => slot.open(),
+        Shape::Union => node.elements.hold(budget),
+        Shape::Source(_) | Shape::Narrow(_) => {
+            return Err(broken("a node that holds nothing was planned as an end"));
+        }
+    };
+    Ok((terminal, Some(source)))
+}
+
+fn call_of(end: &EndPlan, sinks: &[OpenSink]) -> CallSite {
+    match &end.kind {
+        EndKind::Sink(sink) => sinks[*sink].sink.call,
+        EndKind::Node(node) => node.call,
+    }
+}
+
+fn lower_pipeline(
+    planned: &PipelinePlan,
+    plan: &Plan,
+    sinks: &[OpenSink],
+    opened: &[Opened],
+) -> Result<Pipeline> {
+    let origin = &planned.origin;
+    let source = match planned.after {
+        Some(end) => opened[end].1.clone(),
+        None => readable(origin),
+    };
+    let mut steps: Vec<Step> = Vec::with_capacity(planned.steps.len());
+    let mut received: Vec<Option<Arc<dyn Elements>>> = vec![None; planned.steps.len()];
+    for &head in &planned.heads {
+        received[head] = Some(Arc::clone(&origin.elements));
+    }
+    for (index, step) in planned.steps.iter().enumerate() {
+        // Parents stand before their children, so that what this step receives is known by now.
+        let elements = received[index].take().ok_or_else(|| broken("a step without a parent"))?;
+        if let StepPlan::Operator { node, to } = step {
+            for &child in to {
+                received[child] = Some(Arc::clone(&node.elements));
+            }
+        }
+        steps.push(lower_step(step, plan, sinks, elements)?);
+    }
+    Ok(Pipeline {
+        source: source.ok_or_else(|| broken("a pipeline without a source"))?,
+        call: origin.call,
+        elements: Arc::clone(&origin.elements),
+        after: planned.after,
+        steps,
+        heads: planned.heads.clone(),
+    })
+}
+
+fn lower_step(step: &StepPlan, plan: &Plan, sinks: &[OpenSink], elements: Arc<dyn Elements>) -> Result<Step> {
+    match step {
+        StepPlan::Operator { node, to } => {
+            let output = Arc::clone(&node.elements);
+            let kind = StepKind::Operator { operator: narrow(node)?, output, to: to.clone() };
+            Ok(Step { call: node.call, elements, kind })
+        }
+        StepPlan::End { end, rank } => {
+            let call = call_of(&plan.ends[*end], sinks);
+            Ok(Step { call, elements, kind: StepKind::Terminal { terminal: *end, rank: *rank } })
+        }
+    }
+}
+
+fn narrow(node: &Node) -> Result<Arc<dyn crate::exec::narrow::Operator>> {
+    match &node.shape {
+        Shape::Narrow(operator) => Ok(Arc::clone(operator)),
+        _ => Err(broken("a node that is not narrow was fused")),
+    }
+}
+
+fn broken(what: &str) -> Error {
+    Error::new(ErrorKind::Internal, format!("the plan is broken: {what}"))
+}

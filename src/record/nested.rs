@@ -1,0 +1,126 @@
+//! Columns of what contains other records: `Option`, `Vec` and `Box`.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::compute::filter;
+use arrow::datatypes::{DataType, Field};
+
+use super::primitive::internal;
+use super::string::offsets;
+use super::{Column, Record, Rows};
+use crate::error::Result;
+
+impl<T: Record> Record for Option<T> {
+    const NULLABLE: bool = true;
+
+    fn data_type() -> DataType {
+        const {
+            assert!(
+                !T::NULLABLE,
+                "an `Option` of what is nullable itself is no record: its two `None`s look the same"
+            )
+        }
+        T::data_type()
+    }
+
+    #[inline]
+    fn to_array<'a>(rows: impl Rows<'a, Self>, _: Option<NullBuffer>, len: usize) -> Result<ArrayRef> {
+        // A row that lies in a null struct is null here too, so that the nulls from outside tell nothing new.
+        let rows = rows.map(|row| row.and_then(Option::as_ref));
+        let mut present = rows.clone();
+        let present = BooleanBuffer::collect_bool(len, |_| present.next().flatten().is_some());
+        let nulls = Some(NullBuffer::new(present)).filter(|nulls| nulls.null_count() > 0);
+        T::to_array(rows, nulls, len)
+    }
+
+    fn from_column(column: &Column) -> Result<Vec<Self>> {
+        let Some(nulls) = column.array().nulls().filter(|nulls| nulls.null_count() > 0) else {
+            return Ok(T::from_column(column)?.into_iter().map(Some).collect());
+        };
+        // What lies under a null is arbitrary, also in the fields of a struct: only the other rows are read.
+        let present =
+            filter(column.array(), &BooleanArray::new(nulls.inner().clone(), None)).map_err(internal)?;
+        let mut values = T::from_column(&column.renumbered(present))?.into_iter();
+        Ok(nulls.iter().map(|valid| if valid { values.next() } else { None }).collect())
+    }
+
+    #[inline]
+    fn detach(&mut self) {
+        if let Some(value) = self {
+            value.detach();
+        }
+    }
+
+    #[inline]
+    fn heap_bytes(&self) -> usize {
+        self.as_ref().map_or(0, T::heap_bytes)
+    }
+}
+
+impl<T: Record> Record for Vec<T> {
+    fn data_type() -> DataType {
+        DataType::List(Arc::new(item::<T>()))
+    }
+
+    #[inline]
+    fn to_array<'a>(rows: impl Rows<'a, Self>, nulls: Option<NullBuffer>, len: usize) -> Result<ArrayRef> {
+        let rows = rows.map(|row| row.map_or(&[][..], Vec::as_slice));
+        let offsets = offsets(rows.clone().map(<[T]>::len), len)?;
+        let count = offsets.last().map_or(0, |&end| end as usize);
+        let items = T::to_array(rows.flatten().map(Some), None, count)?;
+        Ok(Arc::new(ListArray::try_new(Arc::new(item::<T>()), offsets, items, nulls).map_err(internal)?))
+    }
+
+    fn from_column(column: &Column) -> Result<Vec<Self>> {
+        let list = column.array().as_list_opt::<i32>().ok_or_else(|| column.mismatch(&Self::data_type()))?;
+        column.without_nulls()?;
+        let ends = list.value_offsets();
+        let (Some(&first), Some(&last)) = (ends.first(), ends.last()) else { return Ok(Vec::new()) };
+        let items = list.values().slice(first as usize, (last - first) as usize);
+        let mut items = T::from_column(&column.renumbered(items))?.into_iter();
+        let lengths = ends.windows(2).map(|ends| (ends[1] - ends[0]) as usize);
+        Ok(lengths.map(|length| items.by_ref().take(length).collect()).collect())
+    }
+
+    fn detach(&mut self) {
+        self.iter_mut().for_each(T::detach);
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.capacity() * size_of::<T>() + self.iter().map(T::heap_bytes).sum::<usize>()
+    }
+}
+
+/// The field of the items of a list, named as other programs do.
+fn item<T: Record>() -> Field {
+    Field::new_list_field(T::data_type(), T::NULLABLE)
+}
+
+impl<T: Record> Record for Box<T> {
+    const NULLABLE: bool = T::NULLABLE;
+
+    fn data_type() -> DataType {
+        T::data_type()
+    }
+
+    #[inline]
+    fn to_array<'a>(rows: impl Rows<'a, Self>, nulls: Option<NullBuffer>, len: usize) -> Result<ArrayRef> {
+        T::to_array(rows.map(|row| row.map(|value| &**value)), nulls, len)
+    }
+
+    fn from_column(column: &Column) -> Result<Vec<Self>> {
+        Ok(T::from_column(column)?.into_iter().map(Box::new).collect())
+    }
+
+    #[inline]
+    fn detach(&mut self) {
+        T::detach(self);
+    }
+
+    #[inline]
+    fn heap_bytes(&self) -> usize {
+        size_of::<T>() + T::heap_bytes(self)
+    }
+}

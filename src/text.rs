@@ -1,0 +1,712 @@
+//! [`Text`]: a 24-byte immutable string that is cheap to clone and to cut.
+//!
+//! Texts of up to 23 bytes lie inline; longer ones are slices of a reference-counted block, so that a line of a file
+//! is a few words of memory that point into the block it was read to. What is cut out of a text is a text again:
+//! inline when it is short, otherwise a slice of the same block. Nothing borrows, which is why
+//! `flat_map(|line| line.split_whitespace())` compiles.
+//!
+//! This file holds the representation and all unsafe code of the crate; the safe rest lies in its submodules.
+//!
+//! # Invariants
+//!
+//! 1. A text of up to 23 bytes is inline, zero padded. So two texts, of which one is inline, are equal exactly when
+//!    their three words are.
+//! 2. The bytes of a text are UTF-8.
+//! 3. After the end of any shared text its block has at least [`SLACK`] initialised bytes. So a short slice becomes
+//!    inline with one load of fixed size, and a vector load that starts in a text needs no check of its end.
+//! 4. The bytes of a block do not change while a text or a [`Utf8Block`] holds it.
+
+#![allow(unsafe_code)]
+
+use std::mem::{ManuallyDrop, transmute};
+use std::num::NonZeroU8;
+use std::ops::{Bound, Deref, Range, RangeBounds};
+use std::ptr;
+use std::sync::Arc;
+
+mod block;
+mod compare;
+mod convert;
+mod cut;
+mod marks;
+mod pattern;
+mod split;
+mod whitespace;
+
+use marks::Marks;
+
+pub use block::{Block, InvalidUtf8};
+pub use pattern::{AnyOf, CharPredicate, Needle, Pattern, Searcher};
+pub use split::{Lines, Split, SplitN};
+pub use whitespace::SplitWhitespace;
+
+/// The longest text that lies inline.
+const INLINE: usize = 23;
+
+/// Initialised bytes after the last text of a block: what one inline load may read, and one vector load beyond.
+const SLACK: usize = 24;
+
+/// The last byte of an inline text is this plus its length. It is no ASCII byte, so ASCII case mapping spares it.
+const INLINE_TAG: u8 = 0x80;
+
+/// The last byte of a shared text. It is not zero: that value is left to `Option<Text>`.
+const SHARED_TAG: NonZeroU8 = NonZeroU8::MIN;
+
+/// An immutable UTF-8 string of 24 bytes, inline up to 23 bytes and a slice of a shared block beyond.
+///
+/// It dereferences to `str`. Methods that cut or change a text exist here once more, and return `Text`s that own
+/// what they show: `split_whitespace`, `split`, `lines`, `trim`, `to_lowercase` and others. To cut costs no
+/// allocation; to clone costs one atomic increment at most.
+///
+/// A slice keeps the whole block alive that it was cut from. What is kept for long should be
+/// [detached](Text::detach); the engine does so for the keys it keeps.
+///
+/// A text holds at most [`Text::MAX_LEN`] bytes.
+///
+/// # Examples
+///
+/// ```
+/// use gristmill::Text;
+///
+/// let line = Text::new("the quick brown fox jumps over the lazy dog");
+/// let longest = line.split_whitespace().max_by_key(|word| word.len()).unwrap_or_default();
+/// assert_eq!(longest, "brown");
+/// ```
+#[repr(C)]
+pub struct Text {
+    /// The first byte of a shared text; the bytes 0 to 8 of an inline one.
+    data: *const u8,
+    /// A counted reference to the block of a shared text; the bytes 8 to 16 of an inline one.
+    owner: *const Vec<u8>,
+    /// The length of a shared text; the bytes 16 to 20 of an inline one.
+    len: u32,
+    /// Zero in a shared text; the bytes 20 to 23 of an inline one.
+    rest: [u8; 3],
+    /// `SHARED_TAG`, or `INLINE_TAG` plus the length.
+    tag: NonZeroU8,
+}
+
+const _: () = assert!(size_of::<Text>() == 24 && size_of::<Option<Text>>() == 24);
+
+// SAFETY: a text is an immutable slice and a reference to an `Arc<Vec<u8>>`, which is `Send` and `Sync`; its bytes
+// do not change while it lives (invariant 4).
+unsafe impl Send for Text {}
+// SAFETY: as above; a shared reference gives read access only.
+unsafe impl Sync for Text {}
+
+impl Text {
+    /// The greatest length of a text in bytes: 4 GiB less 25 bytes.
+    pub const MAX_LEN: usize = u32::MAX as usize - SLACK;
+
+    /// The empty text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// const NOTHING: gristmill::Text = gristmill::Text::EMPTY;
+    /// assert!(NOTHING.is_empty());
+    /// ```
+    pub const EMPTY: Text = Text {
+        data: ptr::null(),
+        owner: ptr::null(),
+        len: 0,
+        rest: [0; 3],
+        // Written as an expression, not an unwrap: the tag of length 0 is the tag itself.
+        tag: SHARED_TAG.saturating_add(INLINE_TAG - 1),
+    };
+
+    /// A text with a copy of `text`.
+    ///
+    /// # Panics
+    ///
+    /// If `text` is longer than [`Text::MAX_LEN`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gristmill::Text;
+    ///
+    /// assert_eq!(Text::new("naïve").len(), 6);
+    /// ```
+    #[inline]
+    pub fn new(text: &str) -> Text {
+        if text.len() > INLINE {
+            return Text::copied(text);
+        }
+        // SAFETY: `pack` zero pads, and its bytes are those of a `str`.
+        unsafe { Text::inline(marks::pack(text.as_bytes()), text.len()) }
+    }
+
+    /// A text in a block of its own, exactly large enough.
+    fn copied(text: &str) -> Text {
+        let mut bytes = Vec::with_capacity(text.len() + SLACK);
+        bytes.extend_from_slice(text.as_bytes());
+        // SAFETY: the bytes are those of a `str` that is too long to be inline.
+        unsafe { Text::adopted(bytes) }
+    }
+
+    /// A text of all of `bytes`, without a copy where the capacity has room for the slack.
+    ///
+    /// # Safety
+    ///
+    /// The bytes are UTF-8 and more than `INLINE`.
+    unsafe fn adopted(mut bytes: Vec<u8>) -> Text {
+        let len = bytes.len();
+        bytes.resize(len + SLACK, 0);
+        let owner = Arc::new(bytes);
+        // SAFETY: the caller vouches for the bytes; the slack has just been added.
+        unsafe { Text::shared(owner.as_ptr(), len, Arc::clone(&owner)) }
+    }
+
+    /// An inline text of words in memory order.
+    ///
+    /// # Safety
+    ///
+    /// The first `len` bytes of the words are UTF-8, the others are zero, and `len` is at most `INLINE`.
+    #[inline]
+    unsafe fn inline(words: [u64; 3], len: usize) -> Text {
+        let tag = u64::from(INLINE_TAG | len as u8) << 56;
+        let tagged = [words[0], words[1], words[2] | tag.to_le()];
+        // SAFETY: sizes are equal and there is no padding; integers are valid as pointers, which nothing follows
+        // in an inline text; the last byte is not zero.
+        unsafe { transmute::<[u64; 3], Text>(tagged) }
+    }
+
+    /// An inline text of the `len` bytes at `data`, in one load of fixed size.
+    ///
+    /// # Safety
+    ///
+    /// `SLACK` bytes at `data` are readable, the first `len` of them are UTF-8, and `len` is at most `INLINE`.
+    #[inline]
+    unsafe fn loaded(data: *const u8, len: usize) -> Text {
+        // The `len` first bytes of the window that starts here are ones, the others zeros.
+        static WINDOW: [u8; 2 * SLACK] = {
+            let mut bytes = [0; 2 * SLACK];
+            let mut at = 0;
+            while at < SLACK {
+                bytes[at] = 0xFF;
+                at += 1;
+            }
+            bytes
+        };
+        // SAFETY: the caller vouches for 24 bytes at `data`; the window has 24 bytes from any index up to 24, and
+        // `len` lies in 0..=23. The kept bytes are UTF-8 and the others are masked to zero.
+        unsafe {
+            let words = data.cast::<[u64; 3]>().read_unaligned();
+            let keep = WINDOW.as_ptr().add(SLACK - len).cast::<[u64; 3]>().read_unaligned();
+            Text::inline([words[0] & keep[0], words[1] & keep[1], words[2] & keep[2]], len)
+        }
+    }
+
+    /// A shared text.
+    ///
+    /// # Safety
+    ///
+    /// The `len` bytes at `data` lie in `owner`, are UTF-8 and are followed by `SLACK` bytes of `owner`; `len` is more
+    /// than `INLINE`.
+    #[inline]
+    unsafe fn shared(data: *const u8, len: usize, owner: Arc<Vec<u8>>) -> Text {
+        assert!(len <= Text::MAX_LEN, "a text of {len} bytes is longer than {} bytes", Text::MAX_LEN);
+        Text { data, owner: Arc::into_raw(owner), len: len as u32, rest: [0; 3], tag: SHARED_TAG }
+    }
+
+    /// Whether the bytes lie in the text itself.
+    #[inline]
+    fn is_inline(&self) -> bool {
+        self.tag.get() >= INLINE_TAG
+    }
+
+    /// The 24 bytes of the text itself, as words in memory order.
+    #[inline]
+    fn words(&self) -> [u64; 3] {
+        // SAFETY: a text is 24 initialised bytes, aligned to 8. The addresses in the words are only compared.
+        unsafe { ptr::from_ref(self).cast::<[u64; 3]>().read() }
+    }
+
+    /// The block of a shared text, without a change of its count.
+    #[inline]
+    fn block(&self) -> Option<ManuallyDrop<Arc<Vec<u8>>>> {
+        // SAFETY: `owner` came from `Arc::into_raw` and its count is ours; `ManuallyDrop` leaves it so.
+        (!self.is_inline()).then(|| ManuallyDrop::new(unsafe { Arc::from_raw(self.owner) }))
+    }
+
+    /// The length in bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(gristmill::Text::new("né").len(), 3);
+    /// ```
+    #[inline]
+    pub fn len(&self) -> usize {
+        if self.is_inline() { usize::from(self.tag.get() & !INLINE_TAG) } else { self.len as usize }
+    }
+
+    /// Whether the text has no bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(gristmill::Text::default().is_empty());
+    /// ```
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.tag.get() == INLINE_TAG
+    }
+
+    /// The first byte, wherever it lies; valid as long as the text is neither moved nor dropped.
+    #[inline]
+    fn as_ptr(&self) -> *const u8 {
+        if self.is_inline() { ptr::from_ref(self).cast() } else { self.data }
+    }
+
+    /// The text as a `str` that borrows it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(gristmill::Text::new("plain").as_str(), "plain");
+    /// ```
+    #[inline]
+    pub fn as_str(&self) -> &str {
+        // SAFETY: `len` bytes at `as_ptr` are initialised, unchanged while `self` is borrowed, and UTF-8.
+        unsafe { str::from_utf8_unchecked(std::slice::from_raw_parts(self.as_ptr(), self.len())) }
+    }
+
+    /// The three little-endian words of an inline text: its bytes, zero padded, and a last byte that says its length.
+    ///
+    /// Two texts with equal words are equal, and the words of a text are the same in every process. A text of more
+    /// than 23 bytes has none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gristmill::Text;
+    ///
+    /// let words = Text::new("ab").inline_words();
+    /// assert_eq!(words, Some([0x6261, 0, 0x82 << 56]));
+    /// assert_eq!(Text::new("more than twenty-three bytes").inline_words(), None);
+    /// ```
+    #[inline]
+    pub fn inline_words(&self) -> Option<[u64; 3]> {
+        self.is_inline().then(|| self.words().map(u64::from_le))
+    }
+
+    /// The bytes of the heap that this text keeps alive: 0 when it is inline, otherwise its whole block, even if
+    /// other texts share it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gristmill::Text;
+    ///
+    /// assert_eq!(Text::new("short").heap_bytes(), 0);
+    /// assert!(Text::new("more than twenty-three bytes").heap_bytes() >= 28);
+    /// ```
+    pub fn heap_bytes(&self) -> usize {
+        self.block().map_or(0, |block| size_of::<Vec<u8>>() + 2 * size_of::<usize>() + block.capacity())
+    }
+
+    /// Makes the text keep no more memory alive than it needs: one that is part of a larger block gets its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gristmill::Text;
+    ///
+    /// let long = Text::new(&"0123456789".repeat(1000));
+    /// let mut part = long.slice(0..30);
+    /// part.detach();
+    /// assert!(part.heap_bytes() < 200);
+    /// ```
+    pub fn detach(&mut self) {
+        if self.block().is_some_and(|block| block.capacity() > self.len() + SLACK) {
+            *self = Text::copied(self.as_str());
+        }
+    }
+
+    /// The part of a text in a range of bytes.
+    ///
+    /// # Panics
+    ///
+    /// If the range ends beyond the text, or a border of it does not lie between two characters.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gristmill::Text;
+    ///
+    /// assert_eq!(Text::new("mill-stone").slice(5..), "stone");
+    /// ```
+    #[inline]
+    pub fn slice(&self, range: impl RangeBounds<usize>) -> Text {
+        let (start, end) = bounds(&range, self.len());
+        self.part(start, end).unwrap_or_else(|| no_part(self, start, end))
+    }
+
+    /// The part of a text in a range of bytes, or `None` where [`Text::slice`] panics.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gristmill::Text;
+    ///
+    /// let text = Text::new("né");
+    /// assert_eq!(text.get(..1), Some(Text::new("n")));
+    /// assert_eq!(text.get(..2), None);
+    /// ```
+    #[inline]
+    pub fn get(&self, range: impl RangeBounds<usize>) -> Option<Text> {
+        let (start, end) = bounds(&range, self.len());
+        self.part(start, end)
+    }
+
+    /// The part from `start` to `end`, if both are borders of characters.
+    #[inline]
+    fn part(&self, start: usize, end: usize) -> Option<Text> {
+        let len = self.as_str().get(start..end)?.len();
+        if self.is_inline() {
+            return Some(self.part_of_inline(start, len));
+        }
+        // SAFETY: `str::get` has checked that the range is in the text and on borders of characters; the slack of
+        // the text follows its parts.
+        Some(unsafe {
+            let data = self.data.add(start);
+            if len <= INLINE { Text::loaded(data, len) } else { self.part_of_shared(data, len) }
+        })
+    }
+
+    /// A part of an inline text, which has no slack after it: it is copied to where there is some.
+    #[inline]
+    fn part_of_inline(&self, start: usize, len: usize) -> Text {
+        let words = self.words();
+        let padded = [words[0], words[1], words[2], 0, 0, 0];
+        assert!(start + len <= INLINE);
+        // SAFETY: 24 bytes are readable from any index up to 24 of the 48; the caller has checked the range.
+        unsafe { Text::loaded(padded.as_ptr().cast::<u8>().add(start), len) }
+    }
+
+    /// A long part of a shared text.
+    ///
+    /// # Safety
+    ///
+    /// The `len` bytes at `data` are a part of this shared text, on borders of characters, and more than `INLINE`.
+    #[inline]
+    unsafe fn part_of_shared(&self, data: *const u8, len: usize) -> Text {
+        // SAFETY: `owner` came from `Arc::into_raw`, and this text holds a count of it; the new text gets another.
+        unsafe {
+            Arc::increment_strong_count(self.owner);
+            Text { data, owner: self.owner, len: len as u32, rest: [0; 3], tag: SHARED_TAG }
+        }
+    }
+
+    /// The marks of up to 64 bytes from `base`; bytes beyond the end count as whitespace.
+    #[inline]
+    fn marks(&self, base: usize) -> Marks {
+        let len = self.len();
+        assert!(base <= len);
+        if self.is_inline() {
+            assert!(base == 0, "one call marks all of an inline text");
+            let words = self.words();
+            let padded = [words[0], words[1], words[2], 0];
+            // SAFETY: 32 bytes are readable, and `len` is at most 23.
+            return unsafe { marks_at(padded.as_ptr().cast::<u8>(), len) };
+        }
+        // SAFETY: `len - base` bytes of the text are followed by its slack.
+        unsafe { marks_at(self.data.add(base), len - base) }
+    }
+
+    /// The text with its ASCII letters in lower case; other characters stay.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(gristmill::Text::new("Grist MÜLL").to_ascii_lowercase(), "grist mÜll");
+    /// ```
+    pub fn to_ascii_lowercase(&self) -> Text {
+        if !self.is_inline() {
+            return self.replaced_if(u8::is_ascii_uppercase, <[u8]>::make_ascii_lowercase);
+        }
+        // One pass of fixed length maps padding and tag too: neither is an ASCII letter.
+        // SAFETY: sizes are equal; the mapping keeps UTF-8, lengths and zeros, and so the invariants.
+        unsafe { transmute::<[u8; 24], Text>(self.raw_bytes().map(|byte| byte.to_ascii_lowercase())) }
+    }
+
+    /// The text with its ASCII letters in upper case; other characters stay.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(gristmill::Text::new("grist müll").to_ascii_uppercase(), "GRIST MüLL");
+    /// ```
+    pub fn to_ascii_uppercase(&self) -> Text {
+        if !self.is_inline() {
+            return self.replaced_if(u8::is_ascii_lowercase, <[u8]>::make_ascii_uppercase);
+        }
+        // SAFETY: as in `to_ascii_lowercase`.
+        unsafe { transmute::<[u8; 24], Text>(self.raw_bytes().map(|byte| byte.to_ascii_uppercase())) }
+    }
+
+    /// The 24 bytes of the text itself.
+    #[inline]
+    fn raw_bytes(&self) -> [u8; 24] {
+        // SAFETY: as in `words`, with less alignment.
+        unsafe { ptr::from_ref(self).cast::<[u8; 24]>().read() }
+    }
+
+    /// A copy of a long text changed by an ASCII case mapping, or the text itself when no byte asks for it.
+    fn replaced_if(&self, affected: fn(&u8) -> bool, map: fn(&mut [u8])) -> Text {
+        if !self.as_bytes().iter().any(affected) {
+            return self.clone();
+        }
+        let mut bytes = Vec::with_capacity(self.len() + SLACK);
+        bytes.extend_from_slice(self.as_bytes());
+        map(&mut bytes);
+        // SAFETY: the callers map ASCII letters to ASCII letters, which keeps UTF-8; an inline text comes not here.
+        unsafe { Text::adopted(bytes) }
+    }
+}
+
+impl Clone for Text {
+    /// A copy of three words; for a shared text one atomic increment.
+    #[inline]
+    fn clone(&self) -> Text {
+        if !self.is_inline() {
+            // SAFETY: `owner` came from `Arc::into_raw`, and this text holds a count of it.
+            unsafe { Arc::increment_strong_count(self.owner) };
+        }
+        Text { data: self.data, owner: self.owner, len: self.len, rest: self.rest, tag: self.tag }
+    }
+}
+
+impl Drop for Text {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.is_inline() {
+            // SAFETY: `owner` came from `Arc::into_raw`, and this text gives back the count it holds, once.
+            unsafe { Arc::decrement_strong_count(self.owner) };
+        }
+    }
+}
+
+impl Default for Text {
+    /// The empty text.
+    #[inline]
+    fn default() -> Text {
+        Text::EMPTY
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    #[inline]
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl From<String> for Text {
+    /// A text of the same bytes: copied when they fit inline, otherwise without a copy where the capacity of the
+    /// string has room for 24 more.
+    fn from(text: String) -> Text {
+        if text.len() <= INLINE {
+            return Text::new(&text);
+        }
+        // SAFETY: a `String` is UTF-8, and this one is too long to be inline.
+        unsafe { Text::adopted(text.into_bytes()) }
+    }
+}
+
+/// A block of valid UTF-8, of which [`Text`]s can be cut.
+///
+/// # Examples
+///
+/// ```
+/// use gristmill::text::{Block, Utf8Block};
+///
+/// let mut block = Block::with_capacity(64);
+/// block.buffer().extend_from_slice(b"one line\nand another one, which is longer\n");
+/// let block = Utf8Block::new(block).map_err(|invalid| invalid.valid_up_to)?;
+/// let line = block.text(9..42);
+/// assert_eq!(line, "and another one, which is longer\n");
+/// # Ok::<(), usize>(())
+/// ```
+#[derive(Debug)]
+pub struct Utf8Block {
+    /// `len` bytes of UTF-8 and `SLACK` zeros.
+    bytes: Arc<Vec<u8>>,
+    len: usize,
+}
+
+impl Utf8Block {
+    /// Validates the bytes of a block.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUtf8`], with the block as it was, if the bytes are not UTF-8.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gristmill::text::{Block, Utf8Block};
+    ///
+    /// let mut block = Block::with_capacity(8);
+    /// block.buffer().extend_from_slice(b"ab\xFF");
+    /// assert_eq!(Utf8Block::new(block).map_err(|invalid| invalid.valid_up_to).err(), Some(2));
+    /// ```
+    pub fn new(mut block: Block) -> Result<Utf8Block, InvalidUtf8> {
+        // The basic flavour is the faster one on valid input; only an error pays for the second look.
+        if simdutf8::basic::from_utf8(block.buffer()).is_err() {
+            let valid_up_to =
+                str::from_utf8(block.buffer()).map_or_else(|error| error.valid_up_to(), str::len);
+            return Err(InvalidUtf8 { block, valid_up_to });
+        }
+        let len = block.buffer().len();
+        block.buffer().resize(len + SLACK, 0);
+        Ok(Utf8Block { bytes: block.into_shared(), len })
+    }
+
+    /// The whole block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gristmill::text::{Block, Utf8Block};
+    ///
+    /// let block = Utf8Block::new(Block::with_capacity(0)).map_err(|invalid| invalid.valid_up_to)?;
+    /// assert_eq!(block.as_str(), "");
+    /// # Ok::<(), usize>(())
+    /// ```
+    #[inline]
+    pub fn as_str(&self) -> &str {
+        // SAFETY: `new` has validated these bytes, and no one changes them before `recycle`.
+        unsafe { str::from_utf8_unchecked(&self.bytes[..self.len]) }
+    }
+
+    /// The text in a range of bytes: a copy of up to 23 bytes, or a slice that keeps the block alive.
+    ///
+    /// # Panics
+    ///
+    /// If the range ends beyond the block, a border of it does not lie between two characters, or it is longer
+    /// than [`Text::MAX_LEN`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Utf8Block`].
+    #[inline]
+    pub fn text(&self, range: Range<usize>) -> Text {
+        let part = &self.as_str()[range];
+        // SAFETY: `part` is UTF-8 and the slack of the block follows it. Its address is taken from the block again,
+        // because the slack lies outside of `part`.
+        unsafe {
+            let data = self.bytes.as_ptr().add(part.as_ptr().addr() - self.bytes.as_ptr().addr());
+            if part.len() <= INLINE {
+                Text::loaded(data, part.len())
+            } else {
+                Text::shared(data, part.len(), Arc::clone(&self.bytes))
+            }
+        }
+    }
+
+    /// An empty block of the same capacity: this one if no text holds it, otherwise a new one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gristmill::text::{Block, Utf8Block};
+    ///
+    /// let block = Utf8Block::new(Block::with_capacity(100)).map_err(|invalid| invalid.valid_up_to)?;
+    /// assert!(block.recycle().buffer().capacity() >= 100);
+    /// # Ok::<(), usize>(())
+    /// ```
+    pub fn recycle(self) -> Block {
+        Block::from_shared(self.bytes)
+    }
+}
+
+/// The marks of the first 64 of `len` bytes at `data`; bytes beyond `len` count as whitespace.
+///
+/// # Safety
+///
+/// `len` bytes at `data` are readable, and so are 15 more.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+unsafe fn marks_at(data: *const u8, len: usize) -> Marks {
+    use std::arch::x86_64::{
+        __m128i, _mm_add_epi8, _mm_cmpeq_epi8, _mm_cmplt_epi8, _mm_loadu_si128, _mm_movemask_epi8,
+        _mm_or_si128, _mm_set1_epi8,
+    };
+    let (mut spaces, mut leads) = (0u64, 0u64);
+    let mut at = 0;
+    while at < len.min(64) {
+        // SAFETY: SSE2 is part of x86_64. The vector starts before `len` and so ends within the 15 bytes after it.
+        let (space, lead) = unsafe {
+            let bytes = _mm_loadu_si128(data.add(at).cast::<__m128i>());
+            let blank = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b' '.cast_signed()));
+            // Moves 9..=13, tab to carriage return, to the least signed values: one comparison for five characters.
+            let moved = _mm_add_epi8(bytes, _mm_set1_epi8(i8::MIN.wrapping_sub(9)));
+            let control = _mm_cmplt_epi8(moved, _mm_set1_epi8(i8::MIN + 5));
+            let narrow = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0xC2u8.cast_signed()));
+            let moved = _mm_add_epi8(bytes, _mm_set1_epi8(i8::MIN.wrapping_sub(0xE1u8.cast_signed())));
+            let wide = _mm_cmplt_epi8(moved, _mm_set1_epi8(i8::MIN + 3));
+            (_mm_movemask_epi8(_mm_or_si128(blank, control)), _mm_movemask_epi8(_mm_or_si128(narrow, wide)))
+        };
+        spaces |= u64::from(space.cast_unsigned()) << at;
+        leads |= u64::from(lead.cast_unsigned()) << at;
+        at += 16;
+    }
+    Marks::new(spaces, leads, len)
+}
+
+/// The marks of the first 64 of `len` bytes at `data`; bytes beyond `len` count as whitespace.
+///
+/// # Safety
+///
+/// `len` bytes at `data` are readable.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+unsafe fn marks_at(data: *const u8, len: usize) -> Marks {
+    // SAFETY: the caller vouches for `len` bytes.
+    Marks::of(unsafe { std::slice::from_raw_parts(data, len.min(64)) })
+}
+
+/// The start and end of a range in a sequence of `len`.
+#[inline]
+fn bounds(range: &impl RangeBounds<usize>, len: usize) -> (usize, usize) {
+    let start = match range.start_bound() {
+        Bound::Included(start) => *start,
+        Bound::Excluded(before) => before.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(last) => last.saturating_add(1),
+        Bound::Excluded(end) => *end,
+        Bound::Unbounded => len,
+    };
+    (start, end)
+}
+
+#[cold]
+#[inline(never)]
+fn no_part(text: &Text, start: usize, end: usize) -> ! {
+    panic!("bytes {start}..{end} are no whole characters of a text of {} bytes", text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_portable_marks_are_the_same() {
+        let bytes: Vec<u8> = (0..=255).chain(*b" \t\x08\x0E\x1C\x1F!").collect();
+        let padded: Vec<u8> = bytes.iter().copied().chain([0; SLACK]).collect();
+        for start in 0..bytes.len() {
+            for end in start..bytes.len().min(start + 80) {
+                // SAFETY: the slack follows every range.
+                let marks = unsafe { marks_at(padded[start..].as_ptr(), end - start) };
+                assert_eq!(marks, Marks::of(&bytes[start..end.min(start + 64)]));
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Equality, order and hashes of texts: those of `str`.
+#![deny(unsafe_code)]
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+
+use super::Text;
+
+impl PartialEq for Text {
+    #[inline]
+    fn eq(&self, other: &Text) -> bool {
+        // Equal words are equal texts, whether inline or slices of the same bytes; other inline texts are different.
+        self.words() == other.words()
+            || !self.is_inline() && !other.is_inline() && self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Text {}
+
+impl Ord for Text {
+    #[inline]
+    fn cmp(&self, other: &Text) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl PartialOrd for Text {
+    #[inline]
+    fn partial_cmp(&self, other: &Text) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Text {
+    /// The hash of the `str`, so that maps with `Text` keys are searched with a `&str`.
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+/// Equality of texts with another kind of string, both ways.
+macro_rules! equal {
+    ($($other:ty),*) => {$(
+        impl PartialEq<$other> for Text {
+            #[inline]
+            fn eq(&self, other: &$other) -> bool {
+                self.as_bytes() == other.as_bytes()
+            }
+        }
+
+        impl PartialEq<Text> for $other {
+            #[inline]
+            fn eq(&self, other: &Text) -> bool {
+                self.as_bytes() == other.as_bytes()
+            }
+        }
+    )*};
+}
+
+equal!(str, &str, String, Cow<'_, str>);
