@@ -7,6 +7,7 @@ use crate::config::{Config, Rules};
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::cancel::CancelToken;
+use crate::exec::job::Job;
 use crate::exec::memory::Budget;
 use crate::exec::metrics::RunMetrics;
 use crate::exec::scheduler::{self, Limits};
@@ -52,6 +53,11 @@ impl Started {
     /// What has been counted so far.
     pub fn metrics(&self) -> &RunMetrics {
         &self.run.metrics
+    }
+
+    /// The job that is run.
+    pub fn job(&self) -> &Job {
+        &self.run.job
     }
 }
 

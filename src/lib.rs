@@ -5,6 +5,7 @@ compile_error!("gristmill supports 64-bit targets only");
 
 extern crate self as gristmill;
 
+pub mod cli;
 pub mod config;
 mod context;
 mod dataset;
@@ -14,6 +15,7 @@ pub mod io;
 mod ops;
 mod plan;
 pub mod record;
+mod report;
 pub mod text;
 
 pub use context::{Context, ContextBuilder};
@@ -27,12 +29,15 @@ pub use exec::source::Source;
 pub use record::derived as __private;
 
 pub use gristmill_derive::{Key, Record};
-pub use ops::Outputs;
+pub use ops::{Columns, InputPaths, Outputs, Written};
 pub use record::{Data, Key, Record};
 pub use text::Text;
 
 /// What a program usually needs.
 pub mod prelude {
+    pub use crate::io::commit::Existing;
+    pub use crate::io::csv::CsvOptions;
+    pub use crate::io::parquet::{Compression, ParquetOptions};
     pub use crate::{Context, Dataset, Flow, Out, Output, Source, Text};
     pub use crate::{Data, Key, Record};
 }

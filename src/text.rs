@@ -20,7 +20,7 @@
 
 use std::mem::{ManuallyDrop, transmute};
 use std::num::NonZeroU8;
-use std::ops::{Bound, Deref, Range, RangeBounds};
+use std::ops::{Deref, Range};
 use std::ptr;
 use std::sync::Arc;
 
@@ -29,6 +29,7 @@ mod compare;
 mod convert;
 mod cut;
 mod marks;
+mod memory;
 mod pattern;
 mod split;
 mod whitespace;
@@ -52,6 +53,13 @@ const INLINE_TAG: u8 = 0x80;
 /// The last byte of a shared text. It is not zero: that value is left to `Option<Text>`.
 const SHARED_TAG: NonZeroU8 = NonZeroU8::MIN;
 
+/// The case to which ASCII letters are changed.
+#[derive(Clone, Copy)]
+enum AsciiCase {
+    Lower,
+    Upper,
+}
+
 /// An immutable UTF-8 string of 24 bytes, inline up to 23 bytes and a slice of a shared block beyond.
 ///
 /// It dereferences to `str`. Methods that cut or change a text exist here once more, and return `Text`s that own
@@ -70,7 +78,7 @@ const SHARED_TAG: NonZeroU8 = NonZeroU8::MIN;
 ///
 /// let line = Text::new("the quick brown fox jumps over the lazy dog");
 /// let longest = line.split_whitespace().max_by_key(|word| word.len()).unwrap_or_default();
-/// assert_eq!(longest, "brown");
+/// assert_eq!(longest, "jumps");
 /// ```
 #[repr(C)]
 pub struct Text {
@@ -179,21 +187,13 @@ impl Text {
     /// `SLACK` bytes at `data` are readable, the first `len` of them are UTF-8, and `len` is at most `INLINE`.
     #[inline]
     unsafe fn loaded(data: *const u8, len: usize) -> Text {
-        // The `len` first bytes of the window that starts here are ones, the others zeros.
-        static WINDOW: [u8; 2 * SLACK] = {
-            let mut bytes = [0; 2 * SLACK];
-            let mut at = 0;
-            while at < SLACK {
-                bytes[at] = 0xFF;
-                at += 1;
-            }
-            bytes
-        };
+        // Ones, then zeros: the 24 bytes that start `len` bytes before the zeros keep `len` bytes.
+        static WINDOW: [[u8; SLACK]; 2] = [[0xFF; SLACK], [0; SLACK]];
         // SAFETY: the caller vouches for 24 bytes at `data`; the window has 24 bytes from any index up to 24, and
         // `len` lies in 0..=23. The kept bytes are UTF-8 and the others are masked to zero.
         unsafe {
             let words = data.cast::<[u64; 3]>().read_unaligned();
-            let keep = WINDOW.as_ptr().add(SLACK - len).cast::<[u64; 3]>().read_unaligned();
+            let keep = WINDOW.as_ptr().cast::<u8>().add(SLACK - len).cast::<[u64; 3]>().read_unaligned();
             Text::inline([words[0] & keep[0], words[1] & keep[1], words[2] & keep[2]], len)
         }
     }
@@ -273,117 +273,34 @@ impl Text {
         unsafe { str::from_utf8_unchecked(std::slice::from_raw_parts(self.as_ptr(), self.len())) }
     }
 
-    /// The three little-endian words of an inline text: its bytes, zero padded, and a last byte that says its length.
-    ///
-    /// Two texts with equal words are equal, and the words of a text are the same in every process. A text of more
-    /// than 23 bytes has none.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use gristmill::Text;
-    ///
-    /// let words = Text::new("ab").inline_words();
-    /// assert_eq!(words, Some([0x6261, 0, 0x82 << 56]));
-    /// assert_eq!(Text::new("more than twenty-three bytes").inline_words(), None);
-    /// ```
-    #[inline]
-    pub fn inline_words(&self) -> Option<[u64; 3]> {
-        self.is_inline().then(|| self.words().map(u64::from_le))
-    }
-
-    /// The bytes of the heap that this text keeps alive: 0 when it is inline, otherwise its whole block, even if
-    /// other texts share it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use gristmill::Text;
-    ///
-    /// assert_eq!(Text::new("short").heap_bytes(), 0);
-    /// assert!(Text::new("more than twenty-three bytes").heap_bytes() >= 28);
-    /// ```
-    pub fn heap_bytes(&self) -> usize {
-        self.block().map_or(0, |block| size_of::<Vec<u8>>() + 2 * size_of::<usize>() + block.capacity())
-    }
-
-    /// Makes the text keep no more memory alive than it needs: one that is part of a larger block gets its own.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use gristmill::Text;
-    ///
-    /// let long = Text::new(&"0123456789".repeat(1000));
-    /// let mut part = long.slice(0..30);
-    /// part.detach();
-    /// assert!(part.heap_bytes() < 200);
-    /// ```
-    pub fn detach(&mut self) {
-        if self.block().is_some_and(|block| block.capacity() > self.len() + SLACK) {
-            *self = Text::copied(self.as_str());
-        }
-    }
-
-    /// The part of a text in a range of bytes.
-    ///
-    /// # Panics
-    ///
-    /// If the range ends beyond the text, or a border of it does not lie between two characters.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use gristmill::Text;
-    ///
-    /// assert_eq!(Text::new("mill-stone").slice(5..), "stone");
-    /// ```
-    #[inline]
-    pub fn slice(&self, range: impl RangeBounds<usize>) -> Text {
-        let (start, end) = bounds(&range, self.len());
-        self.part(start, end).unwrap_or_else(|| no_part(self, start, end))
-    }
-
-    /// The part of a text in a range of bytes, or `None` where [`Text::slice`] panics.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use gristmill::Text;
-    ///
-    /// let text = Text::new("né");
-    /// assert_eq!(text.get(..1), Some(Text::new("n")));
-    /// assert_eq!(text.get(..2), None);
-    /// ```
-    #[inline]
-    pub fn get(&self, range: impl RangeBounds<usize>) -> Option<Text> {
-        let (start, end) = bounds(&range, self.len());
-        self.part(start, end)
-    }
-
     /// The part from `start` to `end`, if both are borders of characters.
     #[inline]
     fn part(&self, start: usize, end: usize) -> Option<Text> {
-        let len = self.as_str().get(start..end)?.len();
         if self.is_inline() {
-            return Some(self.part_of_inline(start, len));
+            return self.part_of_inline(start, end);
         }
-        // SAFETY: `str::get` has checked that the range is in the text and on borders of characters; the slack of
-        // the text follows its parts.
-        Some(unsafe {
-            let data = self.data.add(start);
-            if len <= INLINE { Text::loaded(data, len) } else { self.part_of_shared(data, len) }
-        })
+        if start > end || end > self.len as usize {
+            return None;
+        }
+        // SAFETY: the range lies in the text. The byte at its end may lie in the slack, where zero, or the first
+        // byte of a character, tells that the text ends between two characters. A part has the slack of its text.
+        unsafe {
+            let (first, after) = (self.data.add(start), self.data.add(end));
+            if is_continuation(*first) || is_continuation(*after) {
+                return None;
+            }
+            let len = end - start;
+            Some(if len <= INLINE { Text::loaded(first, len) } else { self.part_of_shared(first, len) })
+        }
     }
 
     /// A part of an inline text, which has no slack after it: it is copied to where there is some.
-    #[inline]
-    fn part_of_inline(&self, start: usize, len: usize) -> Text {
+    fn part_of_inline(&self, start: usize, end: usize) -> Option<Text> {
+        let len = self.as_str().get(start..end)?.len();
         let words = self.words();
         let padded = [words[0], words[1], words[2], 0, 0, 0];
-        assert!(start + len <= INLINE);
-        // SAFETY: 24 bytes are readable from any index up to 24 of the 48; the caller has checked the range.
-        unsafe { Text::loaded(padded.as_ptr().cast::<u8>().add(start), len) }
+        // SAFETY: `str::get` has checked the range, and 24 of the 48 bytes follow any index up to 23.
+        Some(unsafe { Text::loaded(padded.as_ptr().cast::<u8>().add(start), len) })
     }
 
     /// A long part of a shared text.
@@ -416,53 +333,39 @@ impl Text {
         unsafe { marks_at(self.data.add(base), len - base) }
     }
 
-    /// The text with its ASCII letters in lower case; other characters stay.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(gristmill::Text::new("Grist MÜLL").to_ascii_lowercase(), "grist mÜll");
-    /// ```
-    pub fn to_ascii_lowercase(&self) -> Text {
-        if !self.is_inline() {
-            return self.replaced_if(u8::is_ascii_uppercase, <[u8]>::make_ascii_lowercase);
-        }
-        // One pass of fixed length maps padding and tag too: neither is an ASCII letter.
-        // SAFETY: sizes are equal; the mapping keeps UTF-8, lengths and zeros, and so the invariants.
-        unsafe { transmute::<[u8; 24], Text>(self.raw_bytes().map(|byte| byte.to_ascii_lowercase())) }
-    }
-
-    /// The text with its ASCII letters in upper case; other characters stay.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(gristmill::Text::new("grist müll").to_ascii_uppercase(), "GRIST MüLL");
-    /// ```
-    pub fn to_ascii_uppercase(&self) -> Text {
-        if !self.is_inline() {
-            return self.replaced_if(u8::is_ascii_lowercase, <[u8]>::make_ascii_uppercase);
-        }
-        // SAFETY: as in `to_ascii_lowercase`.
-        unsafe { transmute::<[u8; 24], Text>(self.raw_bytes().map(|byte| byte.to_ascii_uppercase())) }
-    }
-
-    /// The 24 bytes of the text itself.
+    /// The text with its ASCII letters in another case.
     #[inline]
-    fn raw_bytes(&self) -> [u8; 24] {
-        // SAFETY: as in `words`, with less alignment.
-        unsafe { ptr::from_ref(self).cast::<[u8; 24]>().read() }
+    fn with_ascii(&self, case: AsciiCase) -> Text {
+        if !self.is_inline() {
+            return self.long_with_ascii(case);
+        }
+        // SAFETY: sizes are equal. One pass of fixed length maps padding and tag too, which are no ASCII letters; it
+        // keeps UTF-8, lengths and zeros, and so the invariants.
+        unsafe {
+            let bytes = transmute::<[u64; 3], [u8; 24]>(self.words());
+            transmute::<[u8; 24], Text>(match case {
+                AsciiCase::Lower => bytes.map(|byte| byte.to_ascii_lowercase()),
+                AsciiCase::Upper => bytes.map(|byte| byte.to_ascii_uppercase()),
+            })
+        }
     }
 
-    /// A copy of a long text changed by an ASCII case mapping, or the text itself when no byte asks for it.
-    fn replaced_if(&self, affected: fn(&u8) -> bool, map: fn(&mut [u8])) -> Text {
+    /// A long text with its ASCII letters in another case: a clone when all are in that case already.
+    fn long_with_ascii(&self, case: AsciiCase) -> Text {
+        let affected = match case {
+            AsciiCase::Lower => u8::is_ascii_uppercase,
+            AsciiCase::Upper => u8::is_ascii_lowercase,
+        };
         if !self.as_bytes().iter().any(affected) {
             return self.clone();
         }
         let mut bytes = Vec::with_capacity(self.len() + SLACK);
         bytes.extend_from_slice(self.as_bytes());
-        map(&mut bytes);
-        // SAFETY: the callers map ASCII letters to ASCII letters, which keeps UTF-8; an inline text comes not here.
+        match case {
+            AsciiCase::Lower => bytes.make_ascii_lowercase(),
+            AsciiCase::Upper => bytes.make_ascii_uppercase(),
+        }
+        // SAFETY: the mapping keeps UTF-8, and a text of this length is not inline.
         unsafe { Text::adopted(bytes) }
     }
 }
@@ -518,7 +421,7 @@ impl From<String> for Text {
     }
 }
 
-/// A block of valid UTF-8, of which [`Text`]s can be cut.
+/// A block of valid UTF-8, of which [`Text`]s can be cut. A clone is the same block.
 ///
 /// # Examples
 ///
@@ -532,7 +435,7 @@ impl From<String> for Text {
 /// assert_eq!(line, "and another one, which is longer\n");
 /// # Ok::<(), usize>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Utf8Block {
     /// `len` bytes of UTF-8 and `SLACK` zeros.
     bytes: Arc<Vec<u8>>,
@@ -608,41 +511,35 @@ impl Utf8Block {
             }
         }
     }
+}
 
-    /// An empty block of the same capacity: this one if no text holds it, otherwise a new one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use gristmill::text::{Block, Utf8Block};
-    ///
-    /// let block = Utf8Block::new(Block::with_capacity(100)).map_err(|invalid| invalid.valid_up_to)?;
-    /// assert!(block.recycle().buffer().capacity() >= 100);
-    /// # Ok::<(), usize>(())
-    /// ```
-    pub fn recycle(self) -> Block {
-        Block::from_shared(self.bytes)
-    }
+/// Whether a byte is in a character, but not the first one of it.
+#[inline]
+fn is_continuation(byte: u8) -> bool {
+    byte & 0xC0 == 0x80
 }
 
 /// The marks of the first 64 of `len` bytes at `data`; bytes beyond `len` count as whitespace.
 ///
 /// # Safety
 ///
-/// `len` bytes at `data` are readable, and so are 15 more.
+/// `len` bytes at `data` are readable, and so are 16 more, or 32 bytes in all.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 unsafe fn marks_at(data: *const u8, len: usize) -> Marks {
     use std::arch::x86_64::{
-        __m128i, _mm_add_epi8, _mm_cmpeq_epi8, _mm_cmplt_epi8, _mm_loadu_si128, _mm_movemask_epi8,
-        _mm_or_si128, _mm_set1_epi8,
+        _mm_add_epi8, _mm_cmpeq_epi8, _mm_cmplt_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128,
+        _mm_set1_epi8,
     };
     let (mut spaces, mut leads) = (0u64, 0u64);
-    let mut at = 0;
-    while at < len.min(64) {
-        // SAFETY: SSE2 is part of x86_64. The vector starts before `len` and so ends within the 15 bytes after it.
+    // Always four vectors: how many a line has cannot be predicted, and a wrong guess costs more than a vector. Those
+    // beyond the end are the first one again, and their marks are dropped.
+    for at in [0, 16, 32, 48] {
+        let start = if at < len { at } else { 0 };
+        // SAFETY: SSE2 is part of x86_64. The vector starts before `len`, or at 0, and so ends within the 15 bytes
+        // after it, or 16 where `len` is 0.
         let (space, lead) = unsafe {
-            let bytes = _mm_loadu_si128(data.add(at).cast::<__m128i>());
+            let bytes = _mm_loadu_si128(data.add(start).cast());
             let blank = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b' '.cast_signed()));
             // Moves 9..=13, tab to carriage return, to the least signed values: one comparison for five characters.
             let moved = _mm_add_epi8(bytes, _mm_set1_epi8(i8::MIN.wrapping_sub(9)));
@@ -654,7 +551,6 @@ unsafe fn marks_at(data: *const u8, len: usize) -> Marks {
         };
         spaces |= u64::from(space.cast_unsigned()) << at;
         leads |= u64::from(lead.cast_unsigned()) << at;
-        at += 16;
     }
     Marks::new(spaces, leads, len)
 }
@@ -669,44 +565,4 @@ unsafe fn marks_at(data: *const u8, len: usize) -> Marks {
 unsafe fn marks_at(data: *const u8, len: usize) -> Marks {
     // SAFETY: the caller vouches for `len` bytes.
     Marks::of(unsafe { std::slice::from_raw_parts(data, len.min(64)) })
-}
-
-/// The start and end of a range in a sequence of `len`.
-#[inline]
-fn bounds(range: &impl RangeBounds<usize>, len: usize) -> (usize, usize) {
-    let start = match range.start_bound() {
-        Bound::Included(start) => *start,
-        Bound::Excluded(before) => before.saturating_add(1),
-        Bound::Unbounded => 0,
-    };
-    let end = match range.end_bound() {
-        Bound::Included(last) => last.saturating_add(1),
-        Bound::Excluded(end) => *end,
-        Bound::Unbounded => len,
-    };
-    (start, end)
-}
-
-#[cold]
-#[inline(never)]
-fn no_part(text: &Text, start: usize, end: usize) -> ! {
-    panic!("bytes {start}..{end} are no whole characters of a text of {} bytes", text.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_portable_marks_are_the_same() {
-        let bytes: Vec<u8> = (0..=255).chain(*b" \t\x08\x0E\x1C\x1F!").collect();
-        let padded: Vec<u8> = bytes.iter().copied().chain([0; SLACK]).collect();
-        for start in 0..bytes.len() {
-            for end in start..bytes.len().min(start + 80) {
-                // SAFETY: the slack follows every range.
-                let marks = unsafe { marks_at(padded[start..].as_ptr(), end - start) };
-                assert_eq!(marks, Marks::of(&bytes[start..end.min(start + 64)]));
-            }
-        }
-    }
 }

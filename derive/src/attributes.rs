@@ -3,7 +3,7 @@
 use proc_macro2::Span;
 use syn::meta::ParseNestedMeta;
 use syn::spanned::Spanned;
-use syn::{Error, Field, LitInt, LitStr, Result, Token, parenthesized};
+use syn::{Error, Field, LitInt, LitStr, Meta, Result, Token, parenthesized};
 
 /// The greatest number of digits of a decimal.
 const MAX_PRECISION: u8 = 38;
@@ -35,16 +35,16 @@ impl Attributes {
         let mut attributes = Attributes::default();
         for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("record")) {
             attribute.parse_nested_meta(|meta| attributes.add(&meta))?;
-            attributes.check(attribute.meta.span())?;
+            attributes.check(&attribute.meta)?;
         }
         Ok(attributes)
     }
 
     /// Checks that what is said goes together.
-    fn check(&self, span: Span) -> Result<()> {
+    fn check(&self, said: &Meta) -> Result<()> {
         if self.skip.is_some() && (self.rename.is_some() || self.logical.is_some()) {
-            return Err(Error::new(
-                span,
+            return Err(Error::new_spanned(
+                said,
                 "a field that is skipped is no column: it has neither name nor type",
             ));
         }
@@ -91,7 +91,10 @@ fn timestamp(meta: &ParseNestedMeta) -> Result<Logical> {
         "us" => "Microsecond",
         "ns" => "Nanosecond",
         _ => {
-            return Err(Error::new(unit.span(), "the unit of a timestamp is \"s\", \"ms\", \"us\" or \"ns\""));
+            return Err(Error::new(
+                unit.span(),
+                "the unit of a timestamp is \"s\", \"ms\", \"us\" or \"ns\"",
+            ));
         }
     };
     Ok(Logical::Timestamp(arrow))

@@ -29,17 +29,9 @@ use shape::Shape;
 /// | `#[record(decimal(18, 2))]` | an `i128` or `Option<i128>` is a decimal number of 18 digits, 2 of them after the point; 1 to 38 digits |
 /// | `#[record(skip)]` | the field is no column; it is `Default::default()` in what is read |
 ///
-/// # Examples
+/// Parquet knows no instants in seconds: other programs see those as plain integers. Prefer `ms`.
 ///
-/// ```ignore
-/// #[derive(Record, Clone)]
-/// struct Hit {
-///     ip: Text,
-///     #[record(timestamp = "ms")]
-///     at: i64,
-///     bytes: Option<u64>,
-/// }
-/// ```
+/// There is an example at `gristmill::record::Record`.
 #[proc_macro_derive(Record, attributes(record))]
 pub fn derive_record(item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as DeriveInput);

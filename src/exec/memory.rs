@@ -70,6 +70,11 @@ impl Reservation {
         Ok(())
     }
 
+    /// Another reservation of nothing on the same budget.
+    pub fn split_off(&self) -> Reservation {
+        self.budget.reservation()
+    }
+
     /// The bytes reserved.
     pub fn bytes(&self) -> u64 {
         self.bytes

@@ -1,3 +1,12 @@
-//! Reading and writing files.
+//! Files in and out: what is read from where, in which pieces, how rows become files, and how files are committed.
+//!
+//! Nothing here knows of operators, stages or threads. A [split](split::Split) is planned from the input alone, and a
+//! reader of it gives blocks until there are none; encoders turn batches into bytes; [`commit`] makes an output visible in one step.
 
 pub mod commit;
+pub mod csv;
+pub mod lines;
+pub mod parquet;
+pub mod resolve;
+pub mod split;
+pub mod text;

@@ -2,6 +2,7 @@
 
 mod cache;
 mod collect;
+mod columns;
 mod count;
 mod count_by_value;
 mod distinct;
@@ -19,7 +20,9 @@ mod keys;
 mod map;
 mod map_partitions;
 mod map_values;
+mod parts;
 mod range;
+mod read_text;
 mod reduce_by_key;
 mod run;
 mod take;
@@ -28,5 +31,10 @@ mod try_flat_map;
 mod try_map;
 mod union;
 mod values;
+mod write_csv;
+mod write_parquet;
 
+pub use columns::Columns;
+pub use parts::Written;
+pub use read_text::InputPaths;
 pub use run::Outputs;

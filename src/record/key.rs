@@ -53,6 +53,7 @@ pub trait Key: Record {
 macro_rules! integer {
     ($($integer:ty),*) => {$(
         impl Key for $integer {
+            #[allow(clippy::cast_lossless, clippy::cast_sign_loss, reason = "one line for integers of every width")]
             #[inline]
             fn hash_into(&self, hash: u64) -> u64 {
                 hash::word(*self as u64, hash) // sign-extended: the value counts, not the width
@@ -71,7 +72,8 @@ integer!(i8, i16, i32, i64, isize, u8, u16, u32, u64, usize, bool);
 impl Key for i128 {
     #[inline]
     fn hash_into(&self, hash: u64) -> u64 {
-        hash::word((*self >> 64) as u64, hash::word(*self as u64, hash))
+        let bits = self.cast_unsigned();
+        hash::word((bits >> 64) as u64, hash::word(bits as u64, hash))
     }
 
     #[inline]

@@ -129,6 +129,10 @@ pub trait Record: Data {
     /// # Errors
     ///
     /// If the strings or the list items of the rows need more than 31-bit offsets, or a decimal has too many digits.
+    ///
+    /// # Panics
+    ///
+    /// If a clone of `rows` yields other rows.
     fn to_array<'a>(rows: impl Rows<'a, Self>, nulls: Option<NullBuffer>, len: usize) -> Result<ArrayRef>;
 
     /// The rows of a column.

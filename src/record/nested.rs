@@ -8,7 +8,7 @@ use arrow::compute::filter;
 use arrow::datatypes::{DataType, Field};
 
 use super::primitive::internal;
-use super::string::offsets;
+use super::string::{offsets, place};
 use super::{Column, Record, Rows};
 use crate::error::Result;
 
@@ -20,7 +20,7 @@ impl<T: Record> Record for Option<T> {
             assert!(
                 !T::NULLABLE,
                 "an `Option` of what is nullable itself is no record: its two `None`s look the same"
-            )
+            );
         }
         T::data_type()
     }
@@ -68,19 +68,19 @@ impl<T: Record> Record for Vec<T> {
     fn to_array<'a>(rows: impl Rows<'a, Self>, nulls: Option<NullBuffer>, len: usize) -> Result<ArrayRef> {
         let rows = rows.map(|row| row.map_or(&[][..], Vec::as_slice));
         let offsets = offsets(rows.clone().map(<[T]>::len), len)?;
-        let count = offsets.last().map_or(0, |&end| end as usize);
+        let count = offsets.last().map_or(0, |&end| place(end));
         let items = T::to_array(rows.flatten().map(Some), None, count)?;
         Ok(Arc::new(ListArray::try_new(Arc::new(item::<T>()), offsets, items, nulls).map_err(internal)?))
     }
 
     fn from_column(column: &Column) -> Result<Vec<Self>> {
-        let list = column.array().as_list_opt::<i32>().ok_or_else(|| column.mismatch(&Self::data_type()))?;
+        let array = column.array().as_list_opt::<i32>().ok_or_else(|| column.mismatch(&Self::data_type()))?;
         column.without_nulls()?;
-        let ends = list.value_offsets();
+        let ends = array.value_offsets();
         let (Some(&first), Some(&last)) = (ends.first(), ends.last()) else { return Ok(Vec::new()) };
-        let items = list.values().slice(first as usize, (last - first) as usize);
+        let items = array.values().slice(place(first), place(last - first));
         let mut items = T::from_column(&column.renumbered(items))?.into_iter();
-        let lengths = ends.windows(2).map(|ends| (ends[1] - ends[0]) as usize);
+        let lengths = ends.windows(2).map(|ends| place(ends[1] - ends[0]));
         Ok(lengths.map(|length| items.by_ref().take(length).collect()).collect())
     }
 

@@ -23,12 +23,18 @@ pub(super) fn offsets(lengths: impl Iterator<Item = usize>, len: usize) -> Resul
     let mut end = 0_usize;
     offsets.extend(lengths.map(|length| {
         end += length;
-        end as i32 // wraps beyond 2 GiB, where the check below fails
+        (end as u32).cast_signed() // wraps beyond 2 GiB, where the check below fails
     }));
     match i32::try_from(end) {
         Ok(_) => Ok(OffsetBuffer::new(offsets.into())),
         Err(_) => Err(too_long(end)),
     }
+}
+
+/// An offset of Arrow as an index: offsets are signed, but not negative.
+#[inline]
+pub(super) fn place(offset: i32) -> usize {
+    offset.cast_unsigned() as usize
 }
 
 fn too_long(end: usize) -> Error {
@@ -45,11 +51,37 @@ fn to_strings<'a>(
     len: usize,
 ) -> Result<ArrayRef> {
     let offsets = offsets(rows.clone().map(str::len), len)?;
-    let mut bytes = Vec::with_capacity(offsets.last().map_or(0, |&end| end as usize));
-    for row in rows {
-        bytes.extend_from_slice(row.as_bytes());
-    }
+    let mut bytes = vec![0; offsets.last().map_or(0, |&end| place(end))];
+    let mut rest = bytes.as_mut_slice();
+    rows.for_each(|row| {
+        let (to, after) = std::mem::take(&mut rest).split_at_mut(row.len());
+        copy(row.as_bytes(), to);
+        rest = after;
+    });
     Ok(Arc::new(StringArray::try_new(offsets, bytes.into(), nulls).map_err(internal)?))
+}
+
+/// Copies bytes to where there is room for just as many. Strings are short, and then two loads and stores that may
+/// overlap take half the time of a call of `memcpy`.
+#[inline]
+fn copy(from: &[u8], to: &mut [u8]) {
+    match from.len() {
+        16..=32 => copy_ends::<16>(from, to),
+        8..16 => copy_ends::<8>(from, to),
+        4..8 => copy_ends::<4>(from, to),
+        _ => to.copy_from_slice(from),
+    }
+}
+
+/// Copies the first `N` and the last `N` bytes.
+#[inline]
+fn copy_ends<const N: usize>(from: &[u8], to: &mut [u8]) {
+    if let (Some(head), Some(slot)) = (from.first_chunk::<N>(), to.first_chunk_mut()) {
+        *slot = *head;
+    }
+    if let (Some(tail), Some(slot)) = (from.last_chunk::<N>(), to.last_chunk_mut()) {
+        *slot = *tail;
+    }
 }
 
 /// The column as one of strings with 32-bit offsets. Files of other programs hold strings in other layouts too, which
@@ -126,12 +158,12 @@ impl Record for Text {
 fn sharing(strings: &StringArray) -> Result<Vec<Text>> {
     let ends = strings.value_offsets();
     let (Some(&first), Some(&last)) = (ends.first(), ends.last()) else { return Ok(Vec::new()) };
-    let bytes = &strings.value_data()[first as usize..last as usize];
+    let bytes = &strings.value_data()[place(first)..place(last)];
     let mut block = Block::with_capacity(bytes.len());
     block.buffer().extend_from_slice(bytes);
     let block = Utf8Block::new(block).map_err(|error| {
         Error::new(ErrorKind::Internal, format!("an Arrow column of strings is not UTF-8: {error}"))
     })?;
-    let range = |ends: &[i32]| (ends[0] - first) as usize..(ends[1] - first) as usize;
+    let range = |ends: &[i32]| place(ends[0] - first)..place(ends[1] - first);
     Ok(ends.windows(2).map(|ends| block.text(range(ends))).collect())
 }

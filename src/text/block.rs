@@ -4,9 +4,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::SLACK;
+use super::{SLACK, Utf8Block};
 
-/// A growable buffer of bytes that becomes a [`Utf8Block`](super::Utf8Block) once it is full, and a buffer again once
+/// A growable buffer of bytes that becomes a [`Utf8Block`] once it is full, and a buffer again once
 /// no text holds it.
 ///
 /// # Examples
@@ -41,16 +41,47 @@ impl Block {
     pub(super) fn into_shared(self) -> Arc<Vec<u8>> {
         self.bytes
     }
+}
 
-    /// An empty block out of shared bytes: the same ones if no one else holds them.
-    pub(super) fn from_shared(mut bytes: Arc<Vec<u8>>) -> Block {
-        match Arc::get_mut(&mut bytes) {
+impl Utf8Block {
+    /// The block to be filled again, empty and with its capacity, if nothing else holds its bytes.
+    ///
+    /// # Errors
+    ///
+    /// This block as it is, if texts or clones hold its bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gristmill::text::{Block, Utf8Block};
+    ///
+    /// let block = Utf8Block::new(Block::with_capacity(100)).map_err(|invalid| invalid.valid_up_to)?;
+    /// assert!(block.try_recycle().is_ok());
+    /// # Ok::<(), usize>(())
+    /// ```
+    pub fn try_recycle(mut self) -> Result<Block, Utf8Block> {
+        match Arc::get_mut(&mut self.bytes) {
             Some(unshared) => {
                 unshared.clear();
-                Block { bytes }
+                Ok(Block { bytes: self.bytes })
             }
-            None => Block::with_capacity(bytes.capacity() - SLACK),
+            None => Err(self),
         }
+    }
+
+    /// An empty block of the same capacity: this one if nothing else holds its bytes, otherwise a new one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gristmill::text::{Block, Utf8Block};
+    ///
+    /// let block = Utf8Block::new(Block::with_capacity(100)).map_err(|invalid| invalid.valid_up_to)?;
+    /// assert!(block.recycle().buffer().capacity() >= 100);
+    /// # Ok::<(), usize>(())
+    /// ```
+    pub fn recycle(self) -> Block {
+        self.try_recycle().unwrap_or_else(|held| Block::with_capacity(held.bytes.capacity() - SLACK))
     }
 }
 

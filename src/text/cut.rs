@@ -1,10 +1,49 @@
 //! Texts out of a text: its parts, and its letters in another case.
 #![deny(unsafe_code)]
 
-use super::{Lines, Pattern, Searcher, Split, SplitN, SplitWhitespace, Text};
+use std::ops::{Bound, RangeBounds};
+
+use super::{AsciiCase, Lines, Pattern, Searcher, Split, SplitN, SplitWhitespace, Text};
 
 /// Parts and mappings. Each is what the method of the same name on `str` gives, as texts that own what they show.
 impl Text {
+    /// The part of a text in a range of bytes.
+    ///
+    /// # Panics
+    ///
+    /// If the range ends beyond the text, or a border of it does not lie between two characters.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gristmill::Text;
+    ///
+    /// assert_eq!(Text::new("mill-stone").slice(5..), "stone");
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn slice(&self, range: impl RangeBounds<usize>) -> Text {
+        let (start, end) = bounds(&range, self.len());
+        self.part(start, end).unwrap_or_else(|| no_part(self, start, end))
+    }
+
+    /// The part of a text in a range of bytes, or `None` where [`Text::slice`] panics.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gristmill::Text;
+    ///
+    /// let text = Text::new("né");
+    /// assert_eq!(text.get(..1), Some(Text::new("n")));
+    /// assert_eq!(text.get(..2), None);
+    /// ```
+    #[inline]
+    pub fn get(&self, range: impl RangeBounds<usize>) -> Option<Text> {
+        let (start, end) = bounds(&range, self.len());
+        self.part(start, end)
+    }
+
     /// The words of the text: what lies between whitespace, as Unicode defines it.
     ///
     /// # Examples
@@ -102,6 +141,7 @@ impl Text {
     /// ```
     /// assert_eq!(gristmill::Text::new(" rye \n").trim(), "rye");
     /// ```
+    #[must_use]
     pub fn trim(&self) -> Text {
         self.same_part(self.as_str().trim())
     }
@@ -113,6 +153,7 @@ impl Text {
     /// ```
     /// assert_eq!(gristmill::Text::new(" rye ").trim_start(), "rye ");
     /// ```
+    #[must_use]
     pub fn trim_start(&self) -> Text {
         self.same_part(self.as_str().trim_start())
     }
@@ -124,6 +165,7 @@ impl Text {
     /// ```
     /// assert_eq!(gristmill::Text::new(" rye ").trim_end(), " rye");
     /// ```
+    #[must_use]
     pub fn trim_end(&self) -> Text {
         self.same_part(self.as_str().trim_end())
     }
@@ -137,6 +179,7 @@ impl Text {
     ///
     /// assert_eq!(Text::new("(\"mill\"),").trim_matches(|char: char| !char.is_alphanumeric()), "mill");
     /// ```
+    #[must_use]
     pub fn trim_matches<P: Pattern>(&self, pattern: P) -> Text {
         let mut searcher = pattern.into_searcher();
         let mut rest = self.as_str();
@@ -185,6 +228,7 @@ impl Text {
     /// ```
     /// assert_eq!(gristmill::Text::new("ΜΎΛΟΣ Mill").to_lowercase(), "μύλος mill");
     /// ```
+    #[must_use]
     pub fn to_lowercase(&self) -> Text {
         if self.is_ascii() { self.to_ascii_lowercase() } else { Text::from(self.as_str().to_lowercase()) }
     }
@@ -196,8 +240,35 @@ impl Text {
     /// ```
     /// assert_eq!(gristmill::Text::new("straße").to_uppercase(), "STRASSE");
     /// ```
+    #[must_use]
     pub fn to_uppercase(&self) -> Text {
         if self.is_ascii() { self.to_ascii_uppercase() } else { Text::from(self.as_str().to_uppercase()) }
+    }
+
+    /// The text with its ASCII letters in lower case; other characters stay.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(gristmill::Text::new("Grist MÜLL").to_ascii_lowercase(), "grist mÜll");
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn to_ascii_lowercase(&self) -> Text {
+        self.with_ascii(AsciiCase::Lower)
+    }
+
+    /// The text with its ASCII letters in upper case; other characters stay.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(gristmill::Text::new("grist müll").to_ascii_uppercase(), "GRIST MüLL");
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn to_ascii_uppercase(&self) -> Text {
+        self.with_ascii(AsciiCase::Upper)
     }
 
     /// Whether all characters are ASCII.
@@ -222,4 +293,26 @@ impl Text {
         let start = part.as_ptr().addr() - self.as_str().as_ptr().addr();
         self.slice(start..start + part.len())
     }
+}
+
+/// The start and end of a range in a sequence of `len`.
+#[inline]
+fn bounds(range: &impl RangeBounds<usize>, len: usize) -> (usize, usize) {
+    let start = match range.start_bound() {
+        Bound::Included(start) => *start,
+        Bound::Excluded(before) => before.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(last) => last.saturating_add(1),
+        Bound::Excluded(end) => *end,
+        Bound::Unbounded => len,
+    };
+    (start, end)
+}
+
+#[cold]
+#[inline(never)]
+fn no_part(text: &Text, start: usize, end: usize) -> ! {
+    panic!("bytes {start}..{end} are no whole characters of a text of {} bytes", text.len())
 }

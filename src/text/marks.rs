@@ -87,6 +87,21 @@ fn pack_short(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Text;
+
+    #[test]
+    fn vectors_mark_what_the_portable_code_marks() {
+        let all: String =
+            ('\0'..='\u{FF}').chain("\u{2000}ア\u{3000}中 \u{FFF0}😀".chars()).cycle().take(700).collect();
+        let borders: Vec<usize> = (0..all.len()).filter(|&at| all.is_char_boundary(at)).collect();
+        for window in borders.windows(90) {
+            for end in window {
+                let part = &all[window[0]..*end];
+                let portable = Marks::of(&part.as_bytes()[..part.len().min(64)]);
+                assert_eq!(Text::new(part).marks(0), portable, "{part:?}");
+            }
+        }
+    }
 
     #[test]
     fn packed_bytes_are_the_bytes() {

@@ -4,7 +4,7 @@
 //! nothing that differs between two runs of the same program on the same input: no time, no host, no process id.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
@@ -124,9 +124,9 @@ impl Manifest {
 /// [`ErrorKind::Input`] if the manifest cannot be read, is damaged, was altered, or is of another version.
 pub fn read(dir: &Path) -> Result<Option<Manifest>> {
     let path = dir.join(FILE_NAME);
-    let file = match File::open(&path) {
+    let file = match open_file(&path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::io(ErrorKind::Input, "open", &path, error)),
     };
     let mut bytes = Vec::new();
@@ -159,7 +159,7 @@ pub fn verify(dir: &Path) -> Result<Manifest> {
 }
 
 fn verify_part(path: &Path, part: &PartEntry) -> Result<()> {
-    let file = File::open(path).map_err(|error| Error::io(ErrorKind::Input, "open", path, error))?;
+    let file = open_file(path).map_err(|error| Error::io(ErrorKind::Input, "open", path, error))?;
     let (bytes, checksum) =
         checksum_of(file).map_err(|error| Error::io(ErrorKind::Input, "read", path, error))?;
     if (bytes, &checksum) == (part.bytes, &part.checksum) {
@@ -186,7 +186,12 @@ fn check_no_others(dir: &Path, manifest: &Manifest) -> Result<()> {
     Ok(())
 }
 
-fn checksum_of(mut file: File) -> std::io::Result<(u64, String)> {
+/// Opens a regular file, and nothing else: opening a FIFO would wait for a writer.
+fn open_file(path: &Path) -> io::Result<File> {
+    if path.metadata()?.is_file() { File::open(path) } else { Err(io::Error::other("not a regular file")) }
+}
+
+fn checksum_of(mut file: File) -> io::Result<(u64, String)> {
     let mut hash = Xxh3::new();
     let mut buffer = vec![0; 256 << 10];
     let mut bytes = 0;
@@ -197,7 +202,7 @@ fn checksum_of(mut file: File) -> std::io::Result<(u64, String)> {
                 hash.update(&buffer[..length]);
                 bytes += length as u64;
             }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }

@@ -1,0 +1,121 @@
+//! The flags that every command which runs a job has, and what they do around it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clap::Args;
+
+use super::progress::{Progress, ProgressMode, ProgressSnapshot};
+use super::signals::StopSignals;
+use crate::config::parse_bytes;
+use crate::context::{Context, Started};
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::commit::Existing;
+use crate::report::run_report::RunReport;
+
+/// Flags of every command that runs a job.
+#[derive(Debug, Args)]
+pub struct RunOptions {
+    /// Worker threads [default: GRISTMILL_THREADS, else all cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Memory that the job may hold, such as 512MiB or 4GB [default: GRISTMILL_MEMORY, else 60 % of what there is]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    memory: Option<u64>,
+    /// Replace an output that gristmill wrote
+    #[arg(long)]
+    overwrite: bool,
+    /// Replace whatever is at the output's path
+    #[arg(long)]
+    force: bool,
+    /// Print the plan and run nothing
+    #[arg(long)]
+    pub explain: bool,
+    /// When to show a progress bar on standard error
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ProgressMode::Auto)]
+    progress: ProgressMode,
+    /// Write rows, bytes and seconds of every stage and operator to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    parse_bytes(text).ok_or_else(|| "give a size such as 512MiB, 4GB or 1000000".to_string())
+}
+
+/// The run that goes on, for the progress bar and the metrics.
+type Watched = Arc<Mutex<Option<Arc<Started>>>>;
+
+impl RunOptions {
+    /// The context that the flags ask for.
+    pub fn context(&self) -> Result<Context> {
+        let mut builder = Context::builder();
+        if let Some(threads) = self.threads {
+            builder = builder.threads(threads);
+        }
+        if let Some(bytes) = self.memory {
+            builder = builder.memory_bytes(bytes);
+        }
+        builder.build()
+    }
+
+    /// What to do if the output exists.
+    pub fn existing(&self) -> Existing {
+        match (self.force, self.overwrite) {
+            (true, _) => Existing::Force,
+            (false, true) => Existing::Overwrite,
+            (false, false) => Existing::Refuse,
+        }
+    }
+
+    /// Runs a job under signals, progress and metrics.
+    pub fn run<R>(&self, ctx: &Context, job: impl FnOnce() -> Result<R>) -> Result<Finished<R>> {
+        let cancel = ctx.cancel_token();
+        let signals = StopSignals::catch(move |_| cancel.cancel())?;
+        let watched = Watched::default();
+        let watch = Arc::clone(&watched);
+        ctx.observe(Arc::new(move |started| {
+            *watch.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(started));
+        }));
+        let snapshots = Arc::clone(&watched);
+        let progress = Progress::start(self.progress, move || snapshot(&snapshots))?;
+        let result = job();
+        drop(progress);
+        if let (Err(error), Some(signal)) = (&result, signals.caught())
+            && error.kind() == ErrorKind::Canceled
+        {
+            eprintln!("gristmill: stopped by a signal; nothing was written");
+            return Ok(Finished::Stopped(ExitCode::from(signal.exit_code())));
+        }
+        let result = result?;
+        self.write_metrics(ctx, &watched)?;
+        Ok(Finished::Done(result))
+    }
+
+    fn write_metrics(&self, ctx: &Context, watched: &Watched) -> Result<()> {
+        let started = watched.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (Some(path), Some(started)) = (&self.metrics, started) else { return Ok(()) };
+        let report = RunReport::of(&started, ctx.config().threads);
+        let text = serde_json::to_string_pretty(&report).map_err(|error| {
+            Error::new(ErrorKind::Internal, "the metrics cannot be written as JSON").because(error)
+        })?;
+        std::fs::write(path, text + "\n").map_err(|error| Error::io(ErrorKind::Output, "write", path, error))
+    }
+}
+
+/// How a job ended that did not fail.
+pub enum Finished<R> {
+    /// With a result.
+    Done(R),
+    /// By a signal, with this exit code.
+    Stopped(ExitCode),
+}
+
+fn snapshot(watched: &Watched) -> ProgressSnapshot {
+    let watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(started) = watched.as_ref() else { return ProgressSnapshot::default() };
+    let (bytes_done, bytes_total) = started.metrics().bytes();
+    let stage = if bytes_done < bytes_total { "reading" } else { "writing" };
+    ProgressSnapshot { bytes_done, bytes_total: Some(bytes_total), stage: stage.to_string() }
+}

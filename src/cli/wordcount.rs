@@ -1,0 +1,82 @@
+//! `gristmill wordcount`: how often each word occurs.
+
+use std::cmp::Reverse;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::options::{Finished, RunOptions};
+use crate::context::Context;
+use crate::dataset::{Dataset, Output};
+use crate::error::{Result, printable};
+use crate::io::csv::CsvOptions;
+use crate::io::parquet::ParquetOptions;
+use crate::ops::Written;
+use crate::text::Text;
+
+/// Arguments of `gristmill wordcount`.
+#[derive(Debug, Args)]
+pub struct WordcountOptions {
+    /// Files, directories or globs of text
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+    /// The output: a directory of parts, or a single file if it ends in .parquet or .csv
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    /// The format of the output [default: by its ending, else parquet]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Only the N most frequent words, the most frequent first
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+    #[command(flatten)]
+    run: RunOptions,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Parquet,
+    Csv,
+}
+
+/// Runs the command.
+pub fn run(options: &WordcountOptions) -> Result<ExitCode> {
+    let ctx = options.run.context()?;
+    let counts = counts(&ctx, options)?;
+    if options.run.explain {
+        print!("{}", counts.explain());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let output = output(&counts, options);
+    match options.run.run(&ctx, || output.run())? {
+        Finished::Stopped(code) => Ok(code),
+        Finished::Done(written) => {
+            let Written { path, rows, bytes, parts, .. } = written;
+            eprintln!("wrote {rows} words to {} ({parts} part(s), {bytes} bytes)", printable(&path));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn counts(ctx: &Context, options: &WordcountOptions) -> Result<Dataset<(Text, u64)>> {
+    let counts = ctx
+        .read_text(&options.inputs)?
+        .flat_map(|line| line.split_whitespace())
+        .map(|word| (word, 1u64))
+        .reduce_by_key(|a, b| a + b);
+    Ok(match options.top {
+        Some(n) => counts.top_k(n, |(word, count)| (*count, Reverse(word.clone()))),
+        None => counts,
+    })
+}
+
+fn output(counts: &Dataset<(Text, u64)>, options: &WordcountOptions) -> Output<Written> {
+    let ends_in_csv = options.output.extension().is_some_and(|extension| extension == "csv");
+    let format = options.format.unwrap_or(if ends_in_csv { Format::Csv } else { Format::Parquet });
+    let (columns, existing) = (counts.columns(["word", "count"]), options.run.existing());
+    match format {
+        Format::Parquet => columns.to_parquet(&options.output, ParquetOptions::default().existing(existing)),
+        Format::Csv => columns.to_csv(&options.output, CsvOptions::default().existing(existing)),
+    }
+}

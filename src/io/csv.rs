@@ -1,0 +1,267 @@
+//! CSV: batches to bytes, in the calling thread; whoever writes the file puts the bytes in order.
+//!
+//! Fields are quoted as RFC 4180 says; lines end with a single line feed. The `csv` crate reads what is written here,
+//! but cannot write it: it has no way to quote one field and not the next, and so to tell an empty string from a null.
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::commit::Existing;
+
+/// How CSV is written.
+///
+/// A null is written as the null text without quotes; a string that is equal to the null text is written with quotes.
+/// So, by default, `a,,b` has a null in its middle and `a,"",b` an empty string. DuckDB and the like can be told to
+/// see the difference; many other readers do not.
+///
+/// # Examples
+///
+/// ```
+/// use gristmill::io::csv::CsvOptions;
+///
+/// let tab_separated = CsvOptions::default().delimiter(b'\t').null("NULL");
+/// assert_ne!(tab_separated, CsvOptions::default());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct CsvOptions {
+    delimiter: u8,
+    header: bool,
+    null: String,
+    existing: Existing,
+}
+
+impl Default for CsvOptions {
+    fn default() -> Self {
+        CsvOptions { delimiter: b',', header: true, null: String::new(), existing: Existing::Refuse }
+    }
+}
+
+impl CsvOptions {
+    /// What to do if the output exists. Default: [`Existing::Refuse`].
+    pub fn existing(mut self, existing: Existing) -> Self {
+        self.existing = existing;
+        self
+    }
+
+    /// What [`CsvOptions::existing`] has set.
+    pub fn when_existing(&self) -> Existing {
+        self.existing
+    }
+
+    /// What stands between two fields: any ASCII character but quotes and line ends. Default: a comma.
+    pub fn delimiter(mut self, delimiter: u8) -> Self {
+        self.delimiter = delimiter;
+        self
+    }
+
+    /// Whether the first line holds the names of the columns. Default: true.
+    pub fn header(mut self, header: bool) -> Self {
+        self.header = header;
+        self
+    }
+
+    /// What a null is written as. It needs no quotes itself. Default: nothing.
+    pub fn null(mut self, text: impl Into<String>) -> Self {
+        self.null = text.into();
+        self
+    }
+
+    /// Whether a field must be quoted to be read as what it is.
+    fn must_quote(&self, field: &[u8]) -> bool {
+        field == self.null.as_bytes() || self.has_syntax(field)
+    }
+
+    /// Whether a field contains what means something else outside of quotes.
+    fn has_syntax(&self, field: &[u8]) -> bool {
+        field.iter().any(|&byte| byte == self.delimiter || matches!(byte, b'"' | b'\n' | b'\r'))
+    }
+
+    fn check(&self) -> Result<()> {
+        let wrong = |message: String, hint| Err(Error::new(ErrorKind::Config, message).hint(hint));
+        if !self.delimiter.is_ascii() || matches!(self.delimiter, b'"' | b'\n' | b'\r') {
+            let message = format!("`{}` cannot stand between CSV fields", self.delimiter.escape_ascii());
+            return wrong(message, "give an ASCII character other than quotes and line ends");
+        }
+        if self.has_syntax(self.null.as_bytes()) {
+            let message = format!("`{}` cannot stand for null in CSV", self.null.escape_debug());
+            return wrong(message, "give a text without delimiters, quotes and line ends");
+        }
+        Ok(())
+    }
+}
+
+/// Encodes batches of one schema as CSV.
+///
+/// Strings are written as they are, booleans as `true` and `false`, instants as `2026-01-31T23:59:59Z` with as many
+/// digits of the second as they need, dates as `2026-01-31`.
+///
+/// # Examples
+///
+/// ```
+/// use gristmill::io::csv::{CsvEncoder, CsvOptions};
+/// use gristmill::record::{schema, to_batch};
+///
+/// let rows = [("a \"b\"".to_owned(), Some(1)), (String::new(), None)];
+/// let encoder = CsvEncoder::new(&schema::<(String, Option<i32>)>(), &CsvOptions::default())?;
+/// let mut bytes = encoder.header();
+/// encoder.encode(&to_batch(&rows)?, &mut bytes)?;
+/// assert_eq!(String::from_utf8_lossy(&bytes), "_1,_2\n\"a \"\"b\"\"\",1\n\"\",\n");
+/// # Ok::<(), gristmill::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct CsvEncoder {
+    schema: SchemaRef,
+    options: CsvOptions,
+}
+
+impl CsvEncoder {
+    /// An encoder of batches with a schema.
+    ///
+    /// # Errors
+    ///
+    /// If a column holds lists or structs, or an option cannot work: an empty null text, too, if the only column can
+    /// be null, since readers skip empty lines.
+    pub fn new(schema: &SchemaRef, options: &CsvOptions) -> Result<CsvEncoder> {
+        options.check()?;
+        if let Some(field) = schema.fields().iter().find(|field| field.data_type().is_nested()) {
+            let message =
+                format!("CSV cannot hold column `{}`, which is {}", field.name(), field.data_type());
+            return Err(Error::new(ErrorKind::Config, message).hint("map it to a string, or write Parquet"));
+        }
+        if let [only] = schema.fields().as_ref()
+            && only.is_nullable()
+            && options.null.is_empty()
+        {
+            let message =
+                format!("a null of column `{}`, the only one, would be an empty line of CSV", only.name());
+            return Err(Error::new(ErrorKind::Config, message).hint("choose a text with `CsvOptions::null`"));
+        }
+        Ok(CsvEncoder { schema: schema.clone(), options: options.clone() })
+    }
+
+    /// The line of column names; nothing if the options want none.
+    pub fn header(&self) -> Vec<u8> {
+        let mut line = Vec::new();
+        if self.options.header {
+            for field in self.schema.fields() {
+                self.push(field.name().as_bytes(), &mut line);
+                line.push(self.options.delimiter);
+            }
+            end_line(&mut line);
+        }
+        line
+    }
+
+    /// Appends the lines of a batch.
+    ///
+    /// # Errors
+    ///
+    /// If the batch does not have the schema, or an instant lies outside of the calendar.
+    pub fn encode(&self, batch: &RecordBatch, lines: &mut Vec<u8>) -> Result<()> {
+        if self.schema.fields() != batch.schema_ref().fields() {
+            return Err(Error::new(ErrorKind::Internal, "a batch has another schema than its CSV file"));
+        }
+        let columns = batch.columns().iter().map(with_offset).collect::<Result<Vec<_>>>()?;
+        let columns = columns.iter().map(Cells::of).collect::<Result<Vec<_>>>()?;
+        let mut scratch = String::new();
+        for row in 0..batch.num_rows() {
+            for (column, field) in columns.iter().zip(self.schema.fields()) {
+                self.encode_cell(column, field, row, &mut scratch, lines)?;
+                lines.push(self.options.delimiter);
+            }
+            end_line(lines);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn encode_cell(
+        &self,
+        cells: &Cells,
+        field: &Field,
+        row: usize,
+        scratch: &mut String,
+        lines: &mut Vec<u8>,
+    ) -> Result<()> {
+        match cells {
+            _ if cells.is_null(row) => lines.extend_from_slice(self.options.null.as_bytes()),
+            Cells::Strings(strings) => self.push(strings.value(row).as_bytes(), lines),
+            Cells::Others(_, formatter) => {
+                scratch.clear();
+                formatter.value(row).write(scratch).map_err(|error| {
+                    let message = format!("CSV cannot hold a value of column `{}`: {error}", field.name());
+                    Error::new(ErrorKind::Output, message).because(error)
+                })?;
+                self.push(scratch.as_bytes(), lines);
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends a field, in quotes if it needs them.
+    #[inline]
+    fn push(&self, field: &[u8], line: &mut Vec<u8>) {
+        if self.options.must_quote(field) { push_quoted(field, line) } else { line.extend_from_slice(field) }
+    }
+}
+
+/// Appends a field in quotes, which double the quotes within.
+fn push_quoted(field: &[u8], line: &mut Vec<u8>) {
+    line.push(b'"');
+    for piece in field.split_inclusive(|&byte| byte == b'"') {
+        line.extend_from_slice(piece);
+        if piece.ends_with(b"\"") {
+            line.push(b'"');
+        }
+    }
+    line.push(b'"');
+}
+
+/// Ends a line where a delimiter stands for one field too many.
+fn end_line(line: &mut [u8]) {
+    if let Some(last) = line.last_mut() {
+        *last = b'\n';
+    }
+}
+
+/// The cells of a column, in the form that is fastest to write.
+enum Cells<'a> {
+    Strings(&'a StringArray),
+    Others(&'a ArrayRef, ArrayFormatter<'a>),
+}
+
+impl<'a> Cells<'a> {
+    fn of(array: &'a ArrayRef) -> Result<Cells<'a>> {
+        if let Some(strings) = array.as_string_opt::<i32>() {
+            return Ok(Cells::Strings(strings));
+        }
+        let formatter = ArrayFormatter::try_new(array, &FormatOptions::new()).map_err(unprintable)?;
+        Ok(Cells::Others(array, formatter))
+    }
+
+    #[inline]
+    fn is_null(&self, row: usize) -> bool {
+        match self {
+            Cells::Strings(strings) => strings.is_null(row),
+            Cells::Others(array, _) => array.is_null(row) || *array.data_type() == DataType::Null,
+        }
+    }
+}
+
+/// The column with its time zone, if any, as an offset: names of zones need a table that we do without.
+fn with_offset(array: &ArrayRef) -> Result<ArrayRef> {
+    match array.data_type() {
+        DataType::Timestamp(unit, Some(_)) => {
+            cast(array, &DataType::Timestamp(*unit, Some("+00:00".into()))).map_err(unprintable)
+        }
+        _ => Ok(array.clone()),
+    }
+}
+
+fn unprintable(error: arrow::error::ArrowError) -> Error {
+    Error::new(ErrorKind::Output, format!("CSV cannot hold a column: {error}")).because(error)
+}

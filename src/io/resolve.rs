@@ -1,0 +1,317 @@
+//! Which files an input consists of, decided once, when a program is planned.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use glob::Pattern;
+
+use crate::error::printable;
+use crate::{Error, ErrorKind, Result};
+
+/// What tells one state of a file from another.
+///
+/// # Examples
+///
+/// ```
+/// use gristmill::io::resolve::Identity;
+///
+/// let here = std::fs::metadata(".")?;
+/// assert_eq!(Identity::of(&here), Identity::of(&here));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The file system that the file is on.
+    pub device: u64,
+    /// The number of the file there.
+    pub inode: u64,
+    /// When its content was last changed: seconds and nanoseconds since 1970.
+    pub modified: (i64, i64),
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+impl Identity {
+    /// The state that metadata describe.
+    pub fn of(metadata: &Metadata) -> Identity {
+        Identity {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            bytes: metadata.len(),
+        }
+    }
+}
+
+/// A file to be read, in the state that it was planned in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputFile {
+    /// Its path, as it was given or found.
+    pub path: PathBuf,
+    /// Its state. A reader that finds another one fails.
+    pub identity: Identity,
+    /// Whether a reader can start in the middle; whoever finds the file compressed says no.
+    pub splittable: bool,
+}
+
+impl InputFile {
+    /// Its length in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.identity.bytes
+    }
+}
+
+/// The files of an input, and what was left out.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    /// The files, in the order of the bytes of their paths, each once.
+    pub files: Vec<InputFile>,
+    /// For people: what was found but is not read, and why.
+    pub notes: Vec<String>,
+}
+
+/// Finds the files of an input.
+///
+/// Each pattern is, in this order: a file; a directory, of which all files are read, at any depth; or a pattern with
+/// `*`, `?` and `[a-z]` within a name and `**` for any number of directories, of which at least one must match. A
+/// path that exists is never taken as a pattern, whatever its name.
+///
+/// Hidden names, which start with `.` or `_`, are left out unless they are written down. Symbolic links are followed,
+/// and every directory is read once, so that a loop of links ends. What is neither file nor directory is left out
+/// with a note. A file that several patterns name is read once.
+///
+/// # Errors
+///
+/// [`ErrorKind::Input`] if a path does not exist or cannot be read, if a pattern matches nothing, or if a path that is
+/// written down is neither file nor directory.
+///
+/// # Examples
+///
+/// ```
+/// use gristmill::io::resolve::resolve;
+///
+/// let inputs = resolve(&["src/io/*.rs"])?;
+/// assert!(inputs.files.iter().any(|file| file.path.ends_with("resolve.rs")));
+/// # Ok::<(), gristmill::Error>(())
+/// ```
+pub fn resolve(patterns: &[impl AsRef<Path>]) -> Result<Inputs> {
+    let mut inputs = Inputs::default();
+    for pattern in patterns {
+        let mut walk = Walk { inputs: &mut inputs, seen: HashSet::new() };
+        walk.pattern(pattern.as_ref())?;
+    }
+    inputs.files.sort_by(|a, b| a.path.as_os_str().as_bytes().cmp(b.path.as_os_str().as_bytes()));
+    inputs.files.dedup_by(|a, b| a.path == b.path);
+    Ok(inputs)
+}
+
+/// One pattern on its way through the directories.
+struct Walk<'a> {
+    inputs: &'a mut Inputs,
+    /// The directories that were read, by device and inode.
+    seen: HashSet<(u64, u64)>,
+}
+
+impl Walk<'_> {
+    fn pattern(&mut self, path: &Path) -> Result<()> {
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => self.tree(path.to_path_buf(), &metadata),
+            Ok(metadata) if metadata.is_file() => self.file(path.to_path_buf(), &metadata),
+            Ok(_) => Err(Error::new(ErrorKind::Input, format!("{} is not a regular file", printable(path)))
+                .hint("name a file, or a directory of files")),
+            Err(error) if is_absent(&error) && path.components().any(is_wild) => self.matches(path),
+            Err(error) => Err(unreadable(path, error)),
+        }
+    }
+
+    /// All that matches a pattern of names.
+    fn matches(&mut self, pattern: &Path) -> Result<()> {
+        let mut found = vec![PathBuf::new()];
+        for component in pattern.components() {
+            found = match component {
+                Component::Normal(name) if name == "**" => every(&found, |path| self.directories(path))?,
+                Component::Normal(name) if is_wild(component) => {
+                    let names = names(name, pattern)?;
+                    let explicit = is_hidden(name);
+                    every(&found, |path| matching(path, &names, explicit))?
+                }
+                _ => found.into_iter().map(|path| path.join(component)).filter(|path| exists(path)).collect(),
+            };
+        }
+        if found.is_empty() {
+            return Err(Error::new(ErrorKind::Input, format!("no file matches {}", printable(pattern)))
+                .hint("check the pattern, and quote it from the shell"));
+        }
+        self.seen.clear();
+        found.into_iter().try_for_each(|path| self.entry(path))
+    }
+
+    /// A directory and all directories below it.
+    fn directories(&mut self, root: &Path) -> Result<Vec<PathBuf>> {
+        let (mut found, mut open) = (Vec::new(), vec![root.to_path_buf()]);
+        while let Some(path) = open.pop() {
+            let Ok(metadata) = fs::metadata(here(&path)) else { continue };
+            if metadata.is_dir() && self.seen.insert((metadata.dev(), metadata.ino())) {
+                open.extend(list(&path)?.into_iter().filter(|path| !path.file_name().is_some_and(is_hidden)));
+                found.push(path);
+            }
+        }
+        Ok(found)
+    }
+
+    /// All files in a directory and below it.
+    fn tree(&mut self, root: PathBuf, metadata: &Metadata) -> Result<()> {
+        let mut open = Vec::from_iter(self.enter(root, metadata));
+        while let Some(directory) = open.pop() {
+            for path in list(&directory)? {
+                if path.file_name().is_some_and(is_hidden) {
+                    continue;
+                }
+                match self.metadata(&path)? {
+                    Some(metadata) if metadata.is_dir() => open.extend(self.enter(path, &metadata)),
+                    Some(metadata) => self.leaf(path, &metadata)?,
+                    None => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory, unless it was read already, on another way.
+    fn enter(&mut self, path: PathBuf, metadata: &Metadata) -> Option<PathBuf> {
+        if self.seen.insert((metadata.dev(), metadata.ino())) {
+            return Some(path);
+        }
+        // Without a link on the way it is a match within another match, which is no news.
+        if path.is_symlink() {
+            self.note(&path, "links to a directory that is read already");
+        }
+        None
+    }
+
+    /// What a pattern found: a file, a directory, or something to leave out.
+    fn entry(&mut self, path: PathBuf) -> Result<()> {
+        match self.metadata(&path)? {
+            Some(metadata) if metadata.is_dir() => self.tree(path, &metadata),
+            Some(metadata) => self.leaf(path, &metadata),
+            None => Ok(()),
+        }
+    }
+
+    /// A file, or a special file to leave out. Those are never opened: a FIFO would wait for a writer.
+    fn leaf(&mut self, path: PathBuf, metadata: &Metadata) -> Result<()> {
+        if metadata.is_file() {
+            return self.file(path, metadata);
+        }
+        self.note(&path, "is not a regular file");
+        Ok(())
+    }
+
+    fn file(&mut self, path: PathBuf, metadata: &Metadata) -> Result<()> {
+        // Opened to know now, and not in the middle of a run, that it can be.
+        File::open(&path).map_err(|error| unreadable(&path, error))?;
+        self.inputs.files.push(InputFile { path, identity: Identity::of(metadata), splittable: true });
+        Ok(())
+    }
+
+    /// The metadata of what a name leads to, or `None` with a note if it is a link that leads to itself.
+    fn metadata(&mut self, path: &Path) -> Result<Option<Metadata>> {
+        match fs::metadata(path) {
+            Ok(metadata) => Ok(Some(metadata)),
+            Err(error) if error.raw_os_error() == Some(LINK_LOOP) => {
+                self.note(path, "is a symbolic link that leads to itself");
+                Ok(None)
+            }
+            Err(error) => Err(unreadable(path, error)),
+        }
+    }
+
+    fn note(&mut self, path: &Path, why: &str) {
+        self.inputs.notes.push(format!("{} is left out: it {why}", printable(path)));
+    }
+}
+
+/// ELOOP, for which the standard library has no stable name.
+const LINK_LOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
+
+/// What `expand` gives for every one of `paths`.
+fn every(paths: &[PathBuf], mut expand: impl FnMut(&Path) -> Result<Vec<PathBuf>>) -> Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for path in paths {
+        all.extend(expand(path)?);
+    }
+    Ok(all)
+}
+
+/// The paths in a directory, and none in what is not a directory, of which the names match.
+fn matching(directory: &Path, names: &Pattern, hidden: bool) -> Result<Vec<PathBuf>> {
+    if !here(directory).is_dir() {
+        return Ok(Vec::new());
+    }
+    let matches = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        // Bytes that are not UTF-8 count as one character each, which `?` and `*` match.
+        (hidden || !is_hidden(name)) && names.matches(&name.to_string_lossy())
+    };
+    Ok(list(directory)?.into_iter().filter(matches).collect())
+}
+
+/// The paths in a directory, in the order of their bytes: what is read must not depend on the order on the disk.
+fn list(directory: &Path) -> Result<Vec<PathBuf>> {
+    let read = || -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(here(directory))?.map(|entry| Ok(directory.join(entry?.file_name()))).collect()
+    };
+    let mut paths = read().map_err(|error| unreadable(directory, error))?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// The empty path, with which relative patterns begin, as one that can be opened.
+fn here(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
+}
+
+fn names(name: &OsStr, pattern: &Path) -> Result<Pattern> {
+    Pattern::new(&name.to_string_lossy()).map_err(|error| {
+        Error::new(ErrorKind::Input, format!("{} is no pattern: {}", printable(pattern), error.msg))
+            .hint("write [[] for a bracket in a name")
+            .because(error)
+    })
+}
+
+fn is_wild(component: Component<'_>) -> bool {
+    matches!(component, Component::Normal(name) if name.as_bytes().iter().any(|byte| b"*?[".contains(byte)))
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    matches!(name.as_bytes().first(), Some(b'.' | b'_'))
+}
+
+/// Whether the path names something, a link to nothing included: that is an error to report later.
+fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(here(path)).is_ok()
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename
+    )
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Error {
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound => {
+            "check the path, which is relative to the working directory unless it starts with /"
+        }
+        io::ErrorKind::PermissionDenied => "check the permissions of the file and of its directories",
+        io::ErrorKind::NotADirectory => "a part of the path is a file, not a directory",
+        _ => "check that the file can be read",
+    };
+    Error::io(ErrorKind::Input, "read", path, error).hint(hint)
+}

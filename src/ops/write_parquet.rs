@@ -1,0 +1,146 @@
+//! `write_parquet`: a committed directory of Parquet files, or a single one.
+
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use super::columns::Columns;
+use super::parts::{Destination, Encoder, Format, Written, output};
+use crate::dataset::{Dataset, Output};
+use crate::error::{CallSite, Result};
+use crate::io::commit::PartWriter;
+use crate::io::parquet::{EncodedRowGroup, ParquetFileWriter, ParquetOptions, RowGroupEncoder};
+use crate::record::Record;
+
+impl<T: Record> Dataset<T> {
+    /// Writes all elements as Parquet and commits them in one step: whoever looks sees what was there before, or all of it.
+    ///
+    /// A path that ends in `.parquet` becomes a single file; any other one a directory of parts `part-00000.parquet`, … with a
+    /// `_manifest.json`. An existing output is an error unless [`ParquetOptions::existing`] says otherwise.
+    ///
+    /// # Ordering
+    ///
+    /// Kept: parts in the order of their names, rows in the order of the dataset.
+    ///
+    /// # Errors
+    ///
+    /// See [`Dataset`]. What is wrong with the path is found before any work is done.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("squares");
+    /// # let ctx = Context::new()?;
+    /// let squares = ctx.range(0..1000).map(|n| (n, n * n));
+    /// let written = squares.columns(["n", "square"]).write_parquet(&path, ParquetOptions::default())?;
+    /// assert_eq!((written.rows, written.parts), (1000, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn write_parquet(&self, path: impl AsRef<Path>, options: ParquetOptions) -> Result<Written> {
+        parquet(self, CallSite::here("write_parquet"), path.as_ref(), None, options).run()
+    }
+
+    /// The lazy form of [`Dataset::write_parquet`], for [`crate::Context::run`].
+    #[track_caller]
+    pub fn to_parquet(&self, path: impl AsRef<Path>, options: ParquetOptions) -> Output<Written> {
+        parquet(self, CallSite::here("to_parquet"), path.as_ref(), None, options)
+    }
+}
+
+impl<T: Record> Columns<T> {
+    /// See [`Dataset::write_parquet`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Dataset`].
+    #[track_caller]
+    pub fn write_parquet(&self, path: impl AsRef<Path>, options: ParquetOptions) -> Result<Written> {
+        let call = CallSite::here("write_parquet");
+        parquet(self.dataset(), call, path.as_ref(), self.names(), options).run()
+    }
+
+    /// The lazy form of [`Columns::write_parquet`], for [`crate::Context::run`].
+    #[track_caller]
+    pub fn to_parquet(&self, path: impl AsRef<Path>, options: ParquetOptions) -> Output<Written> {
+        parquet(self.dataset(), CallSite::here("to_parquet"), path.as_ref(), self.names(), options)
+    }
+}
+
+fn parquet<T: Record>(
+    dataset: &Dataset<T>,
+    call: CallSite,
+    path: &Path,
+    names: Option<Vec<String>>,
+    options: ParquetOptions,
+) -> Output<Written> {
+    let destination = Destination { path: path.to_owned(), existing: options.when_existing(), names };
+    output(dataset, call, options, destination)
+}
+
+impl Format for ParquetOptions {
+    type Piece = EncodedRowGroup;
+    type Encoder = RowGroups;
+    type File = ParquetFileWriter<PartWriter>;
+
+    fn extension(&self) -> &'static str {
+        "parquet"
+    }
+
+    fn encoder(&self, schema: &SchemaRef) -> Result<RowGroups> {
+        let open = RowGroupEncoder::new(schema, self)?;
+        Ok(RowGroups { schema: schema.clone(), options: self.clone(), done: Vec::new(), open })
+    }
+
+    fn begin(&self, schema: &SchemaRef, writer: PartWriter) -> Result<Self::File> {
+        ParquetFileWriter::new(writer, schema, self)
+    }
+
+    fn append(file: &mut Self::File, piece: EncodedRowGroup) -> Result<u64> {
+        file.append(piece)?;
+        Ok(file.bytes_written())
+    }
+
+    fn end(file: Self::File) -> Result<(PartWriter, u64)> {
+        let rows = file.rows();
+        Ok((file.finish()?, rows))
+    }
+}
+
+/// Encodes the rows of a task as one row group, or as several if there are many.
+pub struct RowGroups {
+    schema: SchemaRef,
+    options: ParquetOptions,
+    done: Vec<EncodedRowGroup>,
+    open: RowGroupEncoder,
+}
+
+impl Encoder<EncodedRowGroup> for RowGroups {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let mut start = 0;
+        while start < batch.num_rows() {
+            let rows = self.open.room().clamp(1, batch.num_rows() - start);
+            self.open.write(&batch.slice(start, rows))?;
+            start += rows;
+            if self.open.room() == 0 {
+                let next = RowGroupEncoder::new(&self.schema, &self.options)?;
+                self.done.push(std::mem::replace(&mut self.open, next).finish()?);
+            }
+        }
+        Ok(())
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.open.memory_bytes()
+    }
+
+    fn finish(mut self) -> Result<Vec<EncodedRowGroup>> {
+        if self.open.rows() > 0 {
+            self.done.push(self.open.finish()?);
+        }
+        Ok(self.done)
+    }
+}

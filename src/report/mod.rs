@@ -1,0 +1,3 @@
+//! What a run tells people and programs about itself.
+
+pub mod run_report;

@@ -1,0 +1,131 @@
+//! The report of a run, as `--metrics` writes it: per stage and operator rows, bytes and seconds.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+use crate::context::Started;
+use crate::exec::job::StepKind;
+use crate::exec::metrics::PipelineMetrics;
+
+/// What a run did, to be serialised.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunReport {
+    /// Wall time since the run started, in seconds.
+    pub seconds: f64,
+    /// Worker threads.
+    pub threads: usize,
+    /// The most memory that the process has held, in bytes, as the system counts it; `None` where it does not.
+    pub peak_memory_bytes: Option<u64>,
+    /// Bytes of input read.
+    pub input_bytes: u64,
+    /// The stages, in the order of the plan.
+    pub stages: Vec<StageReport>,
+    /// What exchanges and sinks did with what reached them.
+    pub ends: Vec<EndReport>,
+}
+
+/// What one stage did.
+#[derive(Debug, Clone, Serialize)]
+pub struct StageReport {
+    /// Its number, from 1, as in `explain`.
+    pub stage: usize,
+    /// The operator whose output it reads.
+    pub reads: String,
+    /// Tasks run.
+    pub tasks: usize,
+    /// Bytes of the splits read.
+    pub bytes: u64,
+    /// Seconds that workers spent in its tasks, added up.
+    pub worker_seconds: f64,
+    /// Its fused operators, and the ends of its paths.
+    pub operators: Vec<OperatorReport>,
+}
+
+/// What one operator of a stage did.
+#[derive(Debug, Clone, Serialize)]
+pub struct OperatorReport {
+    /// The operator.
+    pub operator: String,
+    /// The source line of its call.
+    pub location: String,
+    /// Elements received.
+    pub rows_in: u64,
+    /// Elements passed on; `None` for the end of a path.
+    pub rows_out: Option<u64>,
+    /// Seconds that workers spent in it alone, added up.
+    pub worker_seconds: f64,
+}
+
+/// What one exchange or sink did.
+#[derive(Debug, Clone, Serialize)]
+pub struct EndReport {
+    /// The operator or action.
+    pub operator: String,
+    /// The source line of its call.
+    pub location: String,
+    /// Seconds that workers spent absorbing what tasks left, added up.
+    pub worker_seconds: f64,
+}
+
+impl RunReport {
+    /// The report of a run as it is now.
+    pub fn of(started: &Started, threads: usize) -> RunReport {
+        let metrics = started.metrics();
+        let job = started.job();
+        let stages = job.pipelines.iter().zip(&metrics.pipelines).enumerate();
+        let ends = job.terminals.iter().zip(&metrics.terminals).map(|(feed, totals)| EndReport {
+            operator: feed.call.operator.to_string(),
+            location: location(feed.call),
+            worker_seconds: seconds(&totals.nanos),
+        });
+        RunReport {
+            seconds: metrics.started.elapsed().as_secs_f64(),
+            threads,
+            peak_memory_bytes: peak_memory_bytes(),
+            input_bytes: metrics.bytes().0,
+            stages: stages.map(|(index, (pipeline, totals))| stage(index, pipeline, totals)).collect(),
+            ends: ends.collect(),
+        }
+    }
+}
+
+fn stage(index: usize, pipeline: &crate::exec::job::Pipeline, totals: &PipelineMetrics) -> StageReport {
+    let operators = pipeline.steps.iter().zip(&totals.steps).map(|(step, total)| {
+        let children: &[usize] = match &step.kind {
+            StepKind::Operator { to, .. } => to,
+            StepKind::Terminal { .. } => &[],
+        };
+        let below: f64 = children.iter().map(|&child| seconds(&totals.steps[child].nanos)).sum();
+        OperatorReport {
+            operator: step.call.operator.to_string(),
+            location: location(step.call),
+            rows_in: total.rows.load(Ordering::Relaxed),
+            rows_out: children.first().map(|&child| totals.steps[child].rows.load(Ordering::Relaxed)),
+            worker_seconds: (seconds(&total.nanos) - below).max(0.0),
+        }
+    });
+    StageReport {
+        stage: index + 1,
+        reads: pipeline.call.operator.to_string(),
+        tasks: totals.tasks_done.load(Ordering::Relaxed),
+        bytes: totals.bytes_done.load(Ordering::Relaxed),
+        worker_seconds: seconds(&totals.nanos),
+        operators: operators.collect(),
+    }
+}
+
+fn seconds(nanos: &AtomicU64) -> f64 {
+    nanos.load(Ordering::Relaxed) as f64 / 1e9
+}
+
+fn location(call: crate::error::CallSite) -> String {
+    format!("{}:{}", call.location.file(), call.location.line())
+}
+
+/// The high-water mark of the process's resident memory, where the system tells it.
+fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok()?.checked_mul(1024)
+}

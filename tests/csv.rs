@@ -1,0 +1,101 @@
+//! CSV: every type, quoted where it must be, and read back by the `csv` crate.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use gristmill::io::csv::{CsvEncoder, CsvOptions};
+use gristmill::record::{schema, to_batch};
+use gristmill::{Record, Text};
+use proptest::prelude::*;
+
+fn encoded<T: Record>(rows: &[T], options: &CsvOptions) -> String {
+    let encoder = CsvEncoder::new(&schema::<T>(), options).unwrap();
+    let mut bytes = encoder.header();
+    for part in rows.chunks(3) {
+        encoder.encode(&to_batch(part).unwrap(), &mut bytes).unwrap();
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn every_type() {
+    #[derive(Record, Clone)]
+    struct Row {
+        name: Text,
+        flag: bool,
+        least: i64,
+        #[record(timestamp = "ms")]
+        at: Option<i64>,
+        #[record(date)]
+        day: i32,
+        #[record(decimal(9, 2))]
+        price: i128,
+        ratio: f64,
+        nothing: (),
+    }
+    let row = |at| Row {
+        name: "a, b".into(),
+        flag: true,
+        least: i64::MIN,
+        at,
+        day: 20_000,
+        price: -1234,
+        ratio: 0.1,
+        nothing: (),
+    };
+    let expected = "name,flag,least,at,day,price,ratio,nothing\n\
+        \"a, b\",true,-9223372036854775808,2023-11-14T22:13:20.123Z,2024-10-04,-12.34,0.1,\n\
+        \"a, b\",true,-9223372036854775808,,2024-10-04,-12.34,0.1,\n";
+    assert_eq!(encoded(&[row(Some(1_700_000_000_123)), row(None)], &CsvOptions::default()), expected);
+}
+
+#[test]
+fn nulls_differ_from_strings() {
+    let rows = [
+        (1_u8, None),
+        (2, Some(String::new())),
+        (3, Some("NULL".to_owned())),
+        (4, Some("a\tb\"\n".to_owned())),
+    ];
+    assert_eq!(
+        encoded(&rows, &CsvOptions::default().header(false)),
+        "1,\n2,\"\"\n3,NULL\n4,\"a\tb\"\"\n\"\n"
+    );
+    let options = CsvOptions::default().delimiter(b'\t').null("NULL");
+    assert_eq!(encoded(&rows, &options), "_1\t_2\n1\tNULL\n2\t\n3\t\"NULL\"\n4\t\"a\tb\"\"\n\"\n");
+}
+
+#[test]
+fn errors() {
+    let refused =
+        |options: CsvOptions| CsvEncoder::new(&schema::<(u8, u8)>(), &options).unwrap_err().to_string();
+    assert!(
+        refused(CsvOptions::default().delimiter(b'"')).starts_with("`\\\"` cannot stand between CSV fields")
+    );
+    assert!(refused(CsvOptions::default().null("a,b")).starts_with("`a,b` cannot stand for null in CSV"));
+    let error = CsvEncoder::new(&schema::<(u8, Vec<u8>)>(), &CsvOptions::default()).unwrap_err();
+    assert!(error.to_string().starts_with("CSV cannot hold column `_2`, which is List("), "{error}");
+    assert!(CsvEncoder::new(&schema::<Option<u8>>(), &CsvOptions::default()).is_err());
+    assert!(CsvEncoder::new(&schema::<Option<u8>>(), &CsvOptions::default().null("-")).is_ok());
+}
+
+#[test]
+fn an_instant_beyond_the_calendar_is_an_error() {
+    #[derive(Record, Clone)]
+    struct Row {
+        #[record(timestamp = "s")]
+        at: i64,
+    }
+    let encoder = CsvEncoder::new(&schema::<Row>(), &CsvOptions::default()).unwrap();
+    let error = encoder.encode(&to_batch(&[Row { at: i64::MAX }]).unwrap(), &mut Vec::new()).unwrap_err();
+    assert!(error.to_string().starts_with("CSV cannot hold a value of column `at`"), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn the_csv_crate_reads_it(rows in proptest::collection::vec(any::<(String, i32, String)>(), 0..20)) {
+        let written = encoded(&rows, &CsvOptions::default());
+        let mut reader = csv::Reader::from_reader(written.as_bytes());
+        let read: Vec<(String, i32, String)> = reader.deserialize().collect::<Result<_, _>>().unwrap();
+        prop_assert_eq!(read, rows);
+    }
+}

@@ -1,0 +1,52 @@
+//! Chains and graphs of 10,000 nodes plan, run and drop on a small stack.
+
+use gristmill::prelude::*;
+
+/// Runs `job` on a thread with a stack of 256 KiB.
+fn on_small_stack(job: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().stack_size(256 << 10).spawn(job).unwrap();
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_chain_of_ten_thousand_maps() {
+    on_small_stack(|| {
+        let ctx = Context::builder().threads(2).build().unwrap();
+        let chain = (0..10_000).fold(ctx.range(0..100), |data, _| data.map(|n| n + 1));
+        assert!(chain.explain().contains("fuse: 10000 operators"));
+        assert_eq!(chain.collect().unwrap(), (10_000..10_100).collect::<Vec<u64>>());
+    });
+}
+
+#[test]
+fn a_union_of_five_thousand_sources() {
+    on_small_stack(|| {
+        let ctx = Context::builder().threads(2).build().unwrap();
+        let all = (1..5000).fold(ctx.range(0..1), |all, n| all.union(&ctx.range(n..n + 1)));
+        assert_eq!(all.collect().unwrap(), (0..5000).collect::<Vec<u64>>());
+    });
+}
+
+#[test]
+fn a_ladder_of_unions_does_not_multiply_the_work() {
+    on_small_stack(|| {
+        let ctx = Context::builder().threads(2).build().unwrap();
+        // Each rung divides the elements and joins them again: 2^2500 paths, but never more than 100 elements.
+        let ladder = (0..2500u64).fold(ctx.range(0..100), |data, rung| {
+            let side = move |n: &u64| n.wrapping_mul(rung + 1) % 3 == 0;
+            data.filter(side).union(&data.filter(move |n| !side(n)))
+        });
+        let mut elements = ladder.collect().unwrap();
+        elements.sort_unstable();
+        assert_eq!(elements, (0..100).collect::<Vec<u64>>());
+    });
+}
+
+#[test]
+fn a_chain_of_two_hundred_exchanges() {
+    on_small_stack(|| {
+        let ctx = Context::builder().threads(2).build().unwrap();
+        let chain = (0..200).fold(ctx.range(0..100), |data, _| data.distinct().map(|n| n / 2 * 2));
+        assert_eq!(chain.count().unwrap(), 50);
+    });
+}

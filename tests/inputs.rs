@@ -1,0 +1,147 @@
+//! Which files an input consists of.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what helps a test may fail as the test may")]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use gristmill::io::resolve::{Inputs, resolve};
+use gristmill::{Error, ErrorKind};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+/// A directory with empty files of these paths.
+fn tree(paths: &[&str]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for path in paths {
+        let path = directory.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+    }
+    directory
+}
+
+fn find(directory: &TempDir, pattern: &str) -> Result<Inputs, Error> {
+    resolve(&[directory.path().join(pattern)])
+}
+
+/// What a pattern finds in a directory, without the path of the directory.
+fn found(directory: &TempDir, pattern: &str) -> Vec<String> {
+    let files = find(directory, pattern).unwrap().files;
+    let relative = |path: PathBuf| path.strip_prefix(directory.path()).unwrap().to_str().unwrap().to_owned();
+    files.into_iter().map(|file| relative(file.path)).collect()
+}
+
+fn error(directory: &TempDir, pattern: &str) -> String {
+    let error = find(directory, pattern).expect_err(pattern);
+    assert_eq!(error.kind(), ErrorKind::Input);
+    error.to_string()
+}
+
+#[test]
+fn directories_are_read_at_any_depth_without_hidden_names() {
+    let files = ["b", "a/z", "a/c/y", ".hidden", "_SUCCESS", "a/.git/x", "a/_temporary/x", "a-1"];
+    let directory = tree(&files);
+    assert_eq!(found(&directory, ""), ["a-1", "a/c/y", "a/z", "b"]);
+    assert_eq!(found(&directory, "_SUCCESS"), ["_SUCCESS"]);
+    assert_eq!(found(&directory, "a/.git"), ["a/.git/x"]);
+}
+
+#[test]
+fn patterns_match_names() {
+    let directory =
+        tree(&["a1.txt", "a2.txt", "b1.txt", "_1.txt", ".1.txt", "d/a1.txt", "d/e/a3.txt", "d/e/f.log"]);
+    assert_eq!(found(&directory, "*.txt"), ["a1.txt", "a2.txt", "b1.txt"]);
+    assert_eq!(found(&directory, "[a]?.txt"), ["a1.txt", "a2.txt"]);
+    assert_eq!(found(&directory, "_*.txt"), ["_1.txt"]);
+    assert_eq!(found(&directory, "*/a1.txt"), ["d/a1.txt"]);
+    assert_eq!(found(&directory, "**/a[13].txt"), ["a1.txt", "d/a1.txt", "d/e/a3.txt"]);
+    assert_eq!(found(&directory, "d/**"), ["d/a1.txt", "d/e/a3.txt", "d/e/f.log"]);
+    assert_eq!(found(&directory, "d*"), ["d/a1.txt", "d/e/a3.txt", "d/e/f.log"]);
+    assert!(find(&directory, "**/*").unwrap().notes.is_empty());
+}
+
+#[test]
+fn a_file_is_read_once_and_a_path_that_exists_is_no_pattern() {
+    let directory = tree(&["a", "b", "[ab]", "*"]);
+    let patterns = ["a", "?", "", "b"].map(|pattern| directory.path().join(pattern));
+    assert_eq!(resolve(&patterns).unwrap().files.len(), 4);
+    assert_eq!(found(&directory, "[ab]"), ["[ab]"]);
+    assert_eq!(found(&directory, "*"), ["*"]);
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let directory = tree(&["a", "d/b"]);
+    for (pattern, words) in [
+        ("missing", "missing: No such file"),
+        ("missing*", "no file matches"),
+        ("missing/*", "no file matches"),
+        ("a/b", "Not a directory"),
+        ("a/*", "no file matches"),
+        ("[a", "is no pattern"),
+        ("line\nbreak", "line\\nbreak"),
+    ] {
+        let message = error(&directory, pattern);
+        assert!(message.contains(words) && message.contains("; "), "{message}");
+    }
+    symlink("nothing", directory.path().join("dangling")).unwrap();
+    assert!(error(&directory, "dangling").contains("dangling"));
+    assert!(error(&directory, "").contains("dangling"), "a link to nothing is no file less in silence");
+    assert!(error(&directory, "dang*").contains("dangling"));
+}
+
+#[test]
+fn links_are_followed_and_their_loops_end() {
+    let directory = tree(&["d/a", "e/b"]);
+    symlink("..", directory.path().join("d/up")).unwrap();
+    symlink("../e", directory.path().join("d/e")).unwrap();
+    symlink(".", directory.path().join("d/same")).unwrap();
+    symlink("self", directory.path().join("d/self")).unwrap();
+    symlink("d/a", directory.path().join("link")).unwrap();
+    let inputs = find(&directory, "d").unwrap();
+    assert_eq!(found(&directory, "d"), ["d/a", "d/e/b", "d/up/link"]);
+    assert_eq!(inputs.notes.len(), 2, "{:?}", inputs.notes);
+    assert_eq!(found(&directory, "link"), ["link"]);
+    assert_eq!(find(&directory, "**/b").unwrap().files.len(), 1);
+    assert!(error(&directory, "d/self").contains("d/self"));
+}
+
+#[test]
+fn special_files_are_left_out_with_a_note() {
+    let directory = tree(&["a"]);
+    assert!(Command::new("mkfifo").arg(directory.path().join("fifo")).status().unwrap().success());
+    let _socket = UnixListener::bind(directory.path().join("socket")).unwrap();
+    symlink("/dev/null", directory.path().join("null")).unwrap();
+    for pattern in ["", "*"] {
+        assert_eq!(found(&directory, pattern), ["a"]);
+        assert_eq!(find(&directory, pattern).unwrap().notes.len(), 3);
+    }
+    assert!(error(&directory, "fifo").contains("is not a regular file"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    #[test]
+    fn any_name_works(name in prop::collection::vec(prop_oneof![prop::sample::select(&b" \n'\"*?[]{}-\\\xFFa"[..]), any::<u8>()], 1..12)) {
+        let name: Vec<u8> = name.into_iter().filter(|byte| !b"/\0".contains(byte)).collect();
+        prop_assume!(!matches!(name[..], [] | [b'.' | b'_', ..]));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(Path::new(OsStr::from_bytes(&name)));
+        fs::write(&path, "text").unwrap();
+        for pattern in [path.clone(), directory.path().to_path_buf(), directory.path().join("*")] {
+            let files = resolve(&[pattern]).unwrap().files;
+            prop_assert_eq!(files.len(), 1);
+            prop_assert_eq!((&files[0].path, files[0].bytes()), (&path, 4));
+        }
+        fs::remove_file(&path).unwrap();
+        let message = resolve(&[path]).expect_err("it is gone").to_string();
+        prop_assert!(!message.chars().any(char::is_control), "{}", message);
+    }
+}

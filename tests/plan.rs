@@ -1,0 +1,131 @@
+//! Golden plans: what `explain` prints for programs of each shape.
+
+use gristmill::config::Rules;
+use gristmill::prelude::*;
+
+fn context(rules: Rules) -> Context {
+    Context::builder().threads(1).rules(rules).build().unwrap()
+}
+
+/// The plan without the columns that depend on this file's lines.
+fn plan<T>(data: &Dataset<T>) -> String {
+    let text = data.explain();
+    let lines = text.lines().map(|line| match line.find("tests/plan.rs:") {
+        Some(at) => line[..at].trim_end(),
+        None => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn word_count() {
+    let ctx = context(Rules::ALL);
+    let lines = ctx.from_vec(vec![Text::from("a b"); 1_000_000]);
+    let counts =
+        lines.flat_map(|line| line.split_whitespace()).map(|word| (word, 1u64)).reduce_by_key(|a, b| a + b);
+    let expected = "\
+Logical graph
+  #1 from_vec 1000000 elements
+  #2 flat_map of #1
+  #3 map of #2
+  #4 reduce_by_key of #3
+  #5 result of #4
+Stages
+  stage 1: reads from_vec #1
+    flat_map #2 -> map #3 -> reduce_by_key #4
+    fuse: 2 operators run as one pipeline
+    combine: within each split before reduce_by_key #4
+    partitions: 2 for reduce_by_key #4, by the bytes of its input
+  stage 2: reads reduce_by_key #4, after reduce_by_key #4
+    result #5";
+    assert_eq!(plan(&counts), expected);
+}
+
+#[test]
+fn every_call_has_its_source_line() {
+    let ctx = context(Rules::ALL);
+    let line = line!() + 1;
+    let data = ctx.range(0..10).map(|n| n + 1);
+    let text = data.explain();
+    assert_eq!(text.matches(&format!("tests/plan.rs:{line}")).count(), 2, "{text}");
+}
+
+#[test]
+fn what_two_consumers_need_is_shared() {
+    let ctx = context(Rules::ALL);
+    let numbers = ctx.range(0..10).map(|n| n + 1);
+    let both = numbers.filter(|n| n % 2 == 0).union(&numbers.distinct());
+    let expected = "\
+Logical graph
+  #1 range 0..10
+  #2 map of #1
+  #3 filter of #2
+  #4 distinct of #2
+  #5 distinct of #4
+  #6 distinct of #5
+  #7 union of #3, #6
+  #8 result of #7
+Stages
+  stage 1: reads range #1
+    map #2 -> distinct #4 -> distinct #5
+    map #2 -> filter #3 -> result #8 (input 1 of 2)
+    fuse: 3 operators run as one pipeline
+    share: read and computed once for several consumers
+    combine: within each split before distinct #5
+    partitions: 1 for distinct #5, by the bytes of its input
+  stage 2: reads distinct #5, after distinct #5
+    distinct #6 -> result #8 (input 2 of 2)";
+    assert_eq!(plan(&both), expected);
+}
+
+#[test]
+fn rules_that_are_off_change_the_plan() {
+    let ctx = context(Rules::NONE);
+    let numbers = ctx.range(0..10);
+    let both = numbers.map(|n| (n, n)).reduce_by_key(|a, b| a + b).keys().union(&numbers);
+    let expected = "\
+Logical graph
+  #1 range 0..10
+  #2 map of #1
+  #3 reduce_by_key of #2
+  #4 keys of #3
+  #5 union of #4, #1
+  #6 result of #5
+Stages
+  stage 1: reads range #1
+    map #2 -> reduce_by_key #3
+    partitions: 1 for reduce_by_key #3, by the bytes of its input
+  stage 2: reads reduce_by_key #3, after reduce_by_key #3
+    keys #4 -> result #6 (input 1 of 2)
+  stage 3: reads range #1
+    result #6 (input 2 of 2)";
+    assert_eq!(plan(&both), expected);
+}
+
+#[test]
+fn a_cache_is_filled_once_and_then_read() {
+    let ctx = context(Rules::ALL);
+    let cached = ctx.range(0..10).map(|n| n + 1).cache();
+    let keyed = cached.key_by(|n| n % 2);
+    let before = plan(&keyed);
+    assert!(before.contains("stage 1: reads range #1\n    map #2 -> cache #3\n"), "{before}");
+    cached.count().unwrap();
+    let expected = "\
+Logical graph
+  #1 cache
+  #2 key_by of #1
+  #3 result of #2
+Stages
+  stage 1: reads cache #1
+    key_by #2 -> result #3";
+    assert_eq!(plan(&keyed), expected);
+}
+
+#[test]
+fn a_crowded_union_is_cut() {
+    let ctx = context(Rules::ALL);
+    let many = (0..10).fold(ctx.range(0..10), |data, _| data.union(&data.map(|n| n + 1)));
+    let text = plan(&many);
+    assert_eq!(text.matches("is held in memory, because too many paths lead to it").count(), 1, "{text}");
+    assert_eq!(many.count().unwrap(), 10 << 10);
+}
