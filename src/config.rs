@@ -18,7 +18,7 @@ pub struct Config {
     pub in_flight_splits: usize,
     /// Elements that move between operators at once. Default: 512.
     pub chunk_rows: usize,
-    /// Bytes of input a split. Default: by the size of the input, from 1 MiB to 16 MiB. It decides where output parts are
+    /// Bytes of input a split. Default: by the size of the input, from 1 MiB to 32 MiB. It decides where output parts are
     /// cut and in which groups floats are added, and so belongs to what must be equal for two runs to be equal.
     pub split_bytes: Option<u64>,
     /// The longest line that is read, in bytes. Default: 16 MiB.

@@ -183,7 +183,7 @@ impl ContextBuilder {
         self.change(move |config| config.chunk_rows = rows)
     }
 
-    /// Bytes of input a split; default by the size of the input, from 1 MiB to 16 MiB.
+    /// Bytes of input a split; default by the size of the input, from 1 MiB to 32 MiB.
     pub fn split_bytes(self, bytes: u64) -> ContextBuilder {
         self.change(move |config| config.split_bytes = Some(bytes))
     }

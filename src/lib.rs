@@ -1,7 +1,7 @@
 //! gristmill: an in-process DAG dataflow engine.
 
-#[cfg(not(target_pointer_width = "64"))]
-compile_error!("gristmill supports 64-bit targets only");
+#[cfg(not(all(target_pointer_width = "64", target_endian = "little")))]
+compile_error!("gristmill supports 64-bit little-endian targets only");
 
 extern crate self as gristmill;
 

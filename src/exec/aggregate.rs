@@ -18,14 +18,18 @@ use super::memory::{Budget, Reservation};
 use super::out::Out;
 use super::push::{Flow, Push};
 use super::source::{AnySource, Erased, Source};
-use super::table::{Entry, Table};
+use super::table::{BATCH, Entry, Table};
 use super::task::TaskCx;
 use super::trace::Cursor;
 use crate::error::Result;
 use crate::record::{Data, Key, Record};
 
-/// Bytes of entries that a task combines before it hands them over; with its slots, such a table fits a core's L2 cache.
-const COMBINE_BYTES: usize = 1 << 20;
+/// Bytes of entries that a task combines before it hands them over. More would combine more, and miss the caches more often:
+/// of 1, 4 and 16 MiB, the middle one was the fastest on text with five million distinct words, and no slower on English.
+const COMBINE_BYTES: usize = 4 << 20;
+
+/// Bytes of partial results that are handed over at once: lists of one size need no growing, and are cheap to allocate.
+const LIST_BYTES: usize = 16 << 10;
 
 /// Elements that one task of what follows takes from neighbouring partitions: enough for a good row group.
 const ROWS_PER_TASK: usize = 1 << 17;
@@ -82,6 +86,8 @@ struct Shared<K, V, C: Combine<V>> {
     partition_bits: u32,
     partitions: Vec<Mutex<Partition<K, C::State>>>,
     tasks: Mutex<Vec<std::ops::Range<usize>>>,
+    /// Emptied tables of tasks: one that is used again need not grow again.
+    spare_tables: Mutex<Vec<Table<K, C::State>>>,
     types: PhantomData<fn(V)>,
 }
 
@@ -113,6 +119,7 @@ impl<K: Key, V: 'static, C: Combine<V>> Aggregate<K, V, C> {
             partition_bits,
             partitions,
             tasks: Mutex::new(Vec::new()),
+            spare_tables: Mutex::new(Vec::new()),
             types: PhantomData,
         }))
     }
@@ -126,15 +133,15 @@ impl<K: Key, V: 'static, C: Combine<V>> Terminal for Aggregate<K, V, C> {
     fn writer(&self, cx: &TaskCx, port: Port) -> Result<AnyPush> {
         let limit =
             if self.0.map_side { (COMBINE_BYTES / size_of::<Entry<K, C::State>>()).max(1024) } else { 1 };
-        let buffers = std::iter::repeat_with(Vec::new).take(self.0.partitions.len()).collect();
+        let lists = std::iter::repeat_with(Vec::new).take(self.0.partitions.len()).collect();
         let writer = Writer {
             shared: Arc::clone(&self.0),
             cx: cx.clone(),
             port,
             limit,
-            table: Table::new(0),
-            hashes: Vec::new(),
-            buffers,
+            table: take_spare(&self.0.spare_tables).unwrap_or_else(|| Table::new(0)),
+            lists,
+            full: Vec::new(),
         };
         Ok(AnyPush::new(writer))
     }
@@ -149,16 +156,35 @@ impl<K: Key, V: 'static, C: Combine<V>> Terminal for Aggregate<K, V, C> {
 
 impl<K: Key, A: Record> Partition<K, A> {
     fn absorb<V, C: Combine<V, State = A>>(&mut self, entries: Entries<K, A>, combine: &C) -> Result<()> {
-        for entry in entries {
-            match self.table.find(entry.hash, &entry.key) {
-                Ok(found) => combine.merge(&mut self.table.entries()[found].state, entry.state),
-                Err(slot) => {
-                    self.heap_bytes += entry.key.heap_bytes() + entry.state.heap_bytes();
-                    self.table.insert(slot, entry);
-                }
+        let mut entries = entries.into_iter();
+        while !entries.as_slice().is_empty() {
+            let mut hashes = [0; BATCH];
+            for (hash, entry) in hashes.iter_mut().zip(entries.as_slice()) {
+                *hash = entry.hash;
+            }
+            let guesses = self.table.guess(&hashes);
+            // The guesses first: of two zipped iterators, the first gives away an item even if the second has ended.
+            for (guess, entry) in guesses.into_iter().zip(entries.by_ref()) {
+                self.absorb_entry(entry, guess as usize, combine);
             }
         }
         self.reservation.resize((self.table.bytes() + self.heap_bytes) as u64)
+    }
+
+    #[inline]
+    fn absorb_entry<V, C: Combine<V, State = A>>(&mut self, entry: Entry<K, A>, guess: usize, combine: &C) {
+        let found = if guess > 0 && self.table.has_key(guess - 1, entry.hash, &entry.key) {
+            Ok(guess - 1)
+        } else {
+            self.table.find(entry.hash, &entry.key)
+        };
+        match found {
+            Ok(found) => combine.merge(&mut self.table.entries()[found].state, entry.state),
+            Err(slot) => {
+                self.heap_bytes += entry.key.heap_bytes() + entry.state.heap_bytes();
+                self.table.insert(slot, entry);
+            }
+        }
     }
 }
 
@@ -166,46 +192,96 @@ struct Writer<K: Key, V: 'static, C: Combine<V>> {
     shared: Arc<Shared<K, V, C>>,
     cx: TaskCx,
     port: Port,
+    /// Keys at which the table is emptied.
     limit: usize,
     table: Table<K, C::State>,
-    hashes: Vec<u64>,
-    buffers: Vec<Entries<K, C::State>>,
+    /// What has left the table, by partition.
+    lists: Vec<Entries<K, C::State>>,
+    /// Lists that are full.
+    full: Vec<(usize, Batch)>,
+}
+
+impl<K: Key, V: 'static, C: Combine<V>> Writer<K, V, C> {
+    /// Adds a value whose key was not found where it was guessed.
+    #[inline(never)]
+    fn add(&mut self, hash: u64, key: K, value: V) -> Result<()> {
+        let slot = match self.table.find(hash, &key) {
+            Ok(found) => {
+                self.shared.combine.add(&mut self.table.entries()[found].state, value);
+                return Ok(());
+            }
+            Err(slot) if self.table.len() < self.limit => slot,
+            Err(_) => {
+                self.empty_table()?;
+                self.table.find(hash, &key).unwrap_or_else(|slot| slot)
+            }
+        };
+        let state = self.shared.combine.start(value);
+        self.table.insert(slot, owned(Entry { hash, key, state }));
+        Ok(())
+    }
+
+    /// Moves the entries of the table to the lists of their partitions, in the order of first occurrence.
+    fn empty_table(&mut self) -> Result<()> {
+        let capacity = (LIST_BYTES / size_of::<Entry<K, C::State>>()).max(1);
+        for entry in self.table.drain() {
+            // Two shifts, because a shift by 64 is not defined and there may be one partition.
+            let partition = ((entry.hash >> 1) >> (63 - self.shared.partition_bits)) as usize;
+            let list = &mut self.lists[partition];
+            if list.len() == list.capacity() {
+                let filled = std::mem::replace(list, Vec::with_capacity(capacity));
+                if !filled.is_empty() {
+                    self.full.push((partition, partial(filled, &self.cx)?));
+                }
+            }
+            list.push(entry);
+        }
+        Ok(())
+    }
+}
+
+/// A list as it is handed over.
+fn partial<K: Key, A: Record>(entries: Entries<K, A>, cx: &TaskCx) -> Result<Batch> {
+    let mut reservation = cx.budget().reservation();
+    reservation.resize((entries.capacity() * size_of::<Entry<K, A>>()) as u64)?;
+    Ok(Box::new(Partial { entries, _reservation: reservation }))
 }
 
 impl<K: Key, V: 'static, C: Combine<V>> Push<(K, V)> for Writer<K, V, C> {
     fn push(&mut self, chunk: &mut Chunk<(K, V)>) -> Result<Flow> {
-        self.hashes.clear();
-        self.hashes.extend(chunk.items.iter().map(|(key, _)| key.key_hash()));
-        let mut at = Cursor::new(self.cx.trace(), &chunk.rows);
-        for ((key, value), &hash) in chunk.items.drain(..).zip(&self.hashes) {
-            match self.table.find(hash, &key) {
-                Ok(found) => self.shared.combine.add(&mut self.table.entries()[found].state, value),
-                Err(slot) => {
-                    let slot = if self.table.len() < self.limit {
-                        slot
-                    } else {
-                        flush(&mut self.table, &mut self.buffers, self.shared.partition_bits);
-                        self.table.find(hash, &key).unwrap_or_else(|slot| slot)
-                    };
-                    let state = self.shared.combine.start(value);
-                    self.table.insert(slot, owned(Entry { hash, key, state }));
-                }
+        let cx = self.cx.clone();
+        let mut at = Cursor::new(cx.trace(), &chunk.rows);
+        let mut items = chunk.items.drain(..);
+        while !items.as_slice().is_empty() {
+            let mut hashes = [0; BATCH];
+            for (hash, (key, _)) in hashes.iter_mut().zip(items.as_slice()) {
+                *hash = key.key_hash();
             }
-            at.advance();
+            let guesses = self.table.guess(&hashes);
+            // The hashes first: of two zipped iterators, the first gives away an item even if the second has ended.
+            for ((hash, guess), (key, value)) in hashes.into_iter().zip(guesses).zip(items.by_ref()) {
+                let guess = guess as usize;
+                // The table may have been emptied since the guess.
+                if guess > 0 && guess <= self.table.len() && self.table.has_key(guess - 1, hash, &key) {
+                    self.shared.combine.add(&mut self.table.entries()[guess - 1].state, value);
+                } else {
+                    self.add(hash, key, value)?;
+                }
+                at.advance();
+            }
         }
         Ok(Flow::More)
     }
 
     fn finish(&mut self) -> Result<()> {
-        flush(&mut self.table, &mut self.buffers, self.shared.partition_bits);
-        let mut batches = Vec::new();
-        for (cell, entries) in std::mem::take(&mut self.buffers).into_iter().enumerate() {
-            if !entries.is_empty() {
-                let mut reservation = self.cx.budget().reservation();
-                reservation.resize((entries.capacity() * size_of::<Entry<K, C::State>>()) as u64)?;
-                batches.push((cell, Box::new(Partial { entries, _reservation: reservation }) as Batch));
+        self.empty_table()?;
+        let mut batches = std::mem::take(&mut self.full);
+        for (partition, list) in std::mem::take(&mut self.lists).into_iter().enumerate() {
+            if !list.is_empty() {
+                batches.push((partition, partial(list, &self.cx)?));
             }
         }
+        keep_spare(&self.shared.spare_tables, std::mem::replace(&mut self.table, Table::new(0)));
         self.port.deliver(batches);
         Ok(())
     }
@@ -218,17 +294,18 @@ fn owned<K: Key, A: Record>(mut entry: Entry<K, A>) -> Entry<K, A> {
     entry
 }
 
-/// Moves the entries of a task's table to the buffers of their partitions, in the order of first occurrence.
-fn flush<K: Key, A>(table: &mut Table<K, A>, buffers: &mut [Entries<K, A>], partition_bits: u32) {
-    for entry in table.drain() {
-        // Two shifts, because a shift by 64 is not defined and there may be one partition.
-        let partition = (entry.hash >> 1) >> (63 - partition_bits);
-        buffers[partition as usize].push(entry);
-    }
+fn take_spare<T>(spare: &Mutex<Vec<T>>) -> Option<T> {
+    spare.lock().unwrap_or_else(PoisonError::into_inner).pop()
+}
+
+fn keep_spare<T>(spare: &Mutex<Vec<T>>, item: T) {
+    spare.lock().unwrap_or_else(PoisonError::into_inner).push(item);
 }
 
 impl<K: Key, V: 'static, C: Combine<V>> Source<(K, C::State)> for Aggregate<K, V, C> {
     fn splits(&self) -> usize {
+        // All input has been absorbed: nobody needs the spare tables any more.
+        self.0.spare_tables.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         *tasks = self.group_partitions();
         tasks.len()

@@ -28,6 +28,12 @@ pub struct Table<K, A> {
     entries: Vec<Entry<K, A>>,
 }
 
+/// Keys that are looked up at once: their cache lines stay in the first level until they are used.
+pub const BATCH: usize = 64;
+
+/// Hashes, or guesses, of so many keys.
+pub type Batch = [u64; BATCH];
+
 const MIN_SLOT_BITS: u32 = 4;
 
 impl<K: Key, A> Table<K, A> {
@@ -44,11 +50,6 @@ impl<K: Key, A> Table<K, A> {
     /// Bytes of slots and entries, without what keys and states own elsewhere.
     pub fn bytes(&self) -> usize {
         self.slots.capacity() * size_of::<u64>() + self.entries.capacity() * size_of::<Entry<K, A>>()
-    }
-
-    /// Whether inserting one more key would allocate.
-    pub fn is_full(&self) -> bool {
-        self.entries.len() == self.entries.capacity() || self.entries.len() >= self.slots.len() / 2
     }
 
     /// The entries in the order of first occurrence.
@@ -75,6 +76,36 @@ impl<K: Key, A> Table<K, A> {
             slot = (slot + 1) & mask;
         }
         Err(slot)
+    }
+
+    /// Guesses the entry of each hash by its first slot: the number of an entry with this hash plus one, or 0.
+    ///
+    /// No guess depends on another one, and none takes a branch, so that the cache misses of a whole batch overlap; looking
+    /// up one key after the other cost twice as much. A guess still needs [`Table::has_key`], and 0 means to
+    /// [`Table::find`].
+    #[inline]
+    pub fn guess(&self, hashes: &Batch) -> Batch {
+        let mut guesses = [0; BATCH];
+        if self.entries.is_empty() {
+            return guesses;
+        }
+        // Two passes: the slots of all, then the entries of all.
+        for (guess, &hash) in guesses.iter_mut().zip(hashes) {
+            let word = self.slots[self.home(hash)];
+            *guess = if word as u32 == hash as u32 { word >> 32 } else { 0 };
+        }
+        for (guess, &hash) in guesses.iter_mut().zip(hashes) {
+            let same = self.entries[guess.saturating_sub(1) as usize].hash == hash;
+            *guess *= u64::from(same);
+        }
+        guesses
+    }
+
+    /// Whether the entry with this number has the key.
+    #[inline]
+    pub fn has_key(&self, entry: usize, hash: u64, key: &K) -> bool {
+        let found = &self.entries[entry];
+        found.hash == hash && found.key.key_eq(key)
     }
 
     /// Adds a key that [`Table::find`] did not find; `slot` is what it returned.

@@ -20,11 +20,11 @@ use super::resolve::InputFile;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SplitOptions {
-    /// The size that splits should have; at least 1. Without one, a 64th of the input between the next two.
+    /// The size that splits should have; at least 1. Without one, a 32nd of the input between the next two.
     pub target_bytes: Option<u64>,
     /// The least target that is chosen. Default: 1 MiB.
     pub min_target_bytes: u64,
-    /// The greatest target that is chosen. Default: 16 MiB.
+    /// The greatest target that is chosen. Default: 32 MiB.
     pub max_target_bytes: u64,
     /// The greatest number of files in a split. Default: 10,000.
     pub max_files: usize,
@@ -35,7 +35,7 @@ impl Default for SplitOptions {
         SplitOptions {
             target_bytes: None,
             min_target_bytes: 1 << 20,
-            max_target_bytes: 16 << 20,
+            max_target_bytes: 32 << 20,
             max_files: 10_000,
         }
     }
@@ -44,7 +44,7 @@ impl Default for SplitOptions {
 impl SplitOptions {
     /// The target for an input of so many bytes.
     fn target(&self, total: u64) -> u64 {
-        let chosen = || (total / 64).max(self.min_target_bytes).min(self.max_target_bytes);
+        let chosen = || (total / 32).max(self.min_target_bytes).min(self.max_target_bytes);
         self.target_bytes.unwrap_or_else(chosen).max(1)
     }
 }

@@ -29,7 +29,7 @@ impl SplitWhitespace {
     }
 
     /// The next border of a word.
-    #[inline]
+    #[inline(always)] // twice a word: a call costs as much as the rest of it
     fn next_edge(&mut self) -> Option<usize> {
         while self.edges == 0 {
             if self.next > self.text.len() {
@@ -43,7 +43,7 @@ impl SplitWhitespace {
     }
 
     /// Marks the borders of words in the next 64 bytes.
-    #[inline]
+    #[inline(never)] // once in 64 bytes, and large: it would keep `next_edge` from being inlined
     fn mark(&mut self) {
         let marks = self.text.marks(self.next);
         let mut spaces = marks.spaces | self.carry;
