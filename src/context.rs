@@ -108,7 +108,7 @@ impl Context {
     }
 
     /// Plans and runs `sinks`, and waits for the end.
-    pub(crate) fn execute(&self, sinks: Vec<OpenSink>) -> Result<()> {
+    pub(crate) fn execute(&self, sinks: &[OpenSink]) -> Result<()> {
         if self.0.pool.current_thread_index().is_some() {
             return Err(Error::new(
                 ErrorKind::Config,
@@ -118,7 +118,7 @@ impl Context {
         }
         let described: Vec<_> = sinks.iter().map(|open| open.sink.clone()).collect();
         let plan = plan(&described, self.0.config.rules);
-        let job = lower(&plan, &sinks, &self.0.budget)?;
+        let job = lower(&plan, sinks, &self.0.budget)?;
         let metrics =
             RunMetrics::new(job.pipelines.iter().map(|pipeline| pipeline.steps.len()), job.terminals.len());
         let run = Arc::new(Run {
@@ -147,10 +147,12 @@ impl CallSite {
     }
 }
 
+type Change = Box<dyn FnOnce(&mut Config)>;
+
 /// Builds a [`Context`]; what is not set comes from the environment or is the default, see [`Config`].
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ContextBuilder {
-    changes: Vec<Box<dyn FnOnce(&mut Config)>>,
+    changes: Vec<Change>,
 }
 
 impl ContextBuilder {

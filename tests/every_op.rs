@@ -1,5 +1,7 @@
 //! Every operator and action against a plain model, over threads, splits, chunk sizes, memory limits and rules.
 
+#![allow(clippy::unwrap_used)] // in a test, a panic is the report
+
 use std::collections::BTreeMap;
 
 use gristmill::config::Rules;
@@ -46,8 +48,8 @@ fn inputs() -> Vec<(&'static str, Vec<(Text, i64)>)> {
         (0..rows)
             .map(|_| {
                 let key = random() % keys;
-                let key = if key % 5 == 0 { format!("{long}{key}") } else { format!("k{key}") };
-                (Text::from(key), (random() % 1000) as i64 - 500)
+                let key = if key.is_multiple_of(5) { format!("{long}{key}") } else { format!("k{key}") };
+                (Text::from(key), (random() % 1000).cast_signed() - 500)
             })
             .collect()
     };
@@ -104,7 +106,7 @@ fn map() {
     check(
         |data| data.map(|(key, n)| format!("{key}{n}")).collect().unwrap(),
         |input, result| {
-            assert_eq!(result, input.iter().map(|(key, n)| format!("{key}{n}")).collect::<Vec<_>>())
+            assert_eq!(result, input.iter().map(|(key, n)| format!("{key}{n}")).collect::<Vec<_>>());
         },
     );
 }
@@ -123,7 +125,7 @@ fn filter() {
     check(
         |data| data.filter(|(_, n)| n % 3 == 0).collect().unwrap(),
         |input, result| {
-            assert_eq!(result, input.iter().filter(|(_, n)| n % 3 == 0).cloned().collect::<Vec<_>>())
+            assert_eq!(result, input.iter().filter(|(_, n)| n % 3 == 0).cloned().collect::<Vec<_>>());
         },
     );
 }

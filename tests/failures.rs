@@ -1,5 +1,7 @@
 //! Panics, errors and cancels: reported once, with operator, source line and place; the context lives on.
 
+#![allow(clippy::unwrap_used)] // in a test, a panic is the report
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -134,7 +136,7 @@ fn a_cancel_stops_a_run() {
         .range(0..u64::MAX)
         .inspect(move |n| {
             if *n == 1000 {
-                cancel.cancel()
+                cancel.cancel();
             }
         })
         .count()

@@ -1,5 +1,7 @@
 //! Golden plans: what `explain` prints for programs of each shape.
 
+#![allow(clippy::unwrap_used)] // in a test, a panic is the report
+
 use gristmill::config::Rules;
 use gristmill::prelude::*;
 

@@ -13,6 +13,7 @@ use super::chunk::Chunk;
 use super::collect::downcast;
 use super::erased::AnyPush;
 use super::exchange::{Exchange, ExchangeSettings};
+use super::hold::group;
 use super::job::{Batch, Port, Terminal};
 use super::memory::{Budget, Reservation};
 use super::out::Out;
@@ -328,20 +329,11 @@ impl<K: Key, V: 'static, C: Combine<V>> Source<(K, C::State)> for Aggregate<K, V
 }
 
 impl<K: Key, V: 'static, C: Combine<V>> Aggregate<K, V, C> {
-    /// Neighbouring partitions, grouped by their rows alone, so that the groups are the same in every run.
+    /// Neighbouring partitions, for one task of what follows each.
     fn group_partitions(&self) -> Vec<std::ops::Range<usize>> {
-        let mut groups = Vec::new();
-        let (mut first, mut rows) = (0, 0);
-        for (cell, partition) in self.0.partitions.iter().enumerate() {
-            rows += partition.lock().unwrap_or_else(PoisonError::into_inner).table.len();
-            if rows >= ROWS_PER_TASK {
-                groups.push(first..cell + 1);
-                (first, rows) = (cell + 1, 0);
-            }
-        }
-        if rows > 0 {
-            groups.push(first..self.0.partitions.len());
-        }
-        groups
+        let rows = |partition: &Mutex<Partition<K, C::State>>| {
+            partition.lock().unwrap_or_else(PoisonError::into_inner).table.len()
+        };
+        group(self.0.partitions.iter().map(rows), ROWS_PER_TASK)
     }
 }

@@ -142,7 +142,7 @@ impl<T> Push<T> for Meter<T> {
         let left = self.cx.trace().enter(self.step);
         let timer = self.metrics.start(chunk.items.len());
         let flow = self.next.push(chunk)?;
-        self.metrics.stop(timer);
+        self.metrics.stop(&timer);
         self.cx.trace().enter(left);
         Ok(flow)
     }
@@ -151,7 +151,7 @@ impl<T> Push<T> for Meter<T> {
         let left = self.cx.trace().enter(self.step);
         let timer = self.metrics.start(0);
         self.next.finish()?;
-        self.metrics.stop(timer);
+        self.metrics.stop(&timer);
         self.cx.trace().enter(left);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Elements held in memory between pipelines: what `cache` keeps, and what a crowded union is cut with.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::chunk::Chunk;
@@ -23,13 +24,19 @@ pub enum Keep {
     Always,
 }
 
-/// A terminal that holds what each task leaves, and the source that gives it again, one split for each task.
+/// Elements that a split of what is held has at least, if there are as many: what small tasks left is read together, or
+/// else a union of many paths would multiply the splits each time it is held.
+const ROWS_PER_SPLIT: usize = 1 << 14;
+
+/// A terminal that holds what each task leaves, and the source that gives it again.
 pub struct Hold<T>(Arc<Shared<T>>);
 
 struct Shared<T> {
     keep: Keep,
     reservation: Mutex<Reservation>,
     parts: Mutex<Vec<Arc<Vec<T>>>>,
+    /// The parts of each split, once it is known that no more will come.
+    splits: Mutex<Vec<Range<usize>>>,
 }
 
 impl<T> Clone for Hold<T> {
@@ -42,7 +49,8 @@ impl<T> Hold<T> {
     /// An empty holder.
     pub fn new(keep: Keep, budget: &Budget) -> Hold<T> {
         let reservation = Mutex::new(budget.reservation());
-        Hold(Arc::new(Shared { keep, reservation, parts: Mutex::new(Vec::new()) }))
+        let (parts, splits) = (Mutex::default(), Mutex::default());
+        Hold(Arc::new(Shared { keep, reservation, parts, splits }))
     }
 
     fn parts(&self) -> MutexGuard<'_, Vec<Arc<Vec<T>>>> {
@@ -67,19 +75,43 @@ impl<T: Send + Sync + 'static> Terminal for Hold<T> {
 
 impl<T: Clone + Send + Sync + 'static> Source<T> for Hold<T> {
     fn splits(&self) -> usize {
-        self.parts().len()
+        let groups = group(self.parts().iter().map(|part| part.len()), ROWS_PER_SPLIT);
+        let mut splits = self.0.splits.lock().unwrap_or_else(PoisonError::into_inner);
+        *splits = groups;
+        splits.len()
     }
 
     fn read(&self, split: usize, out: &mut Out<T>) -> Result<()> {
-        let part = match self.0.keep {
-            Keep::Always => Arc::clone(&self.parts()[split]),
-            Keep::Once => std::mem::take(&mut self.parts()[split]),
-        };
-        match Arc::try_unwrap(part) {
-            Ok(items) => emit_all(items, out),
-            Err(shared) => emit_all(shared.iter().cloned(), out),
+        let range = self.0.splits.lock().unwrap_or_else(PoisonError::into_inner)[split].clone();
+        for index in range {
+            let part = match self.0.keep {
+                Keep::Always => Arc::clone(&self.parts()[index]),
+                Keep::Once => std::mem::take(&mut self.parts()[index]),
+            };
+            match Arc::try_unwrap(part) {
+                Ok(items) => emit_all(items, out)?,
+                Err(shared) => emit_all(shared.iter().cloned(), out)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Neighbours in groups of at least `rows_per_group`, by their rows alone, so that the groups are the same in every run.
+pub fn group(rows: impl Iterator<Item = usize>, rows_per_group: usize) -> Vec<Range<usize>> {
+    let mut groups = Vec::new();
+    let (mut first, mut end, mut sum) = (0, 0, 0);
+    for rows in rows {
+        (end, sum) = (end + 1, sum + rows);
+        if sum >= rows_per_group {
+            groups.push(first..end);
+            (first, sum) = (end, 0);
         }
     }
+    if sum > 0 {
+        groups.push(first..end);
+    }
+    groups
 }
 
 /// Emits elements until nobody wants more.

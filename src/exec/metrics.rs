@@ -90,7 +90,7 @@ impl StepMetrics {
     }
 
     /// Notes that the chunk has been dealt with.
-    pub fn stop(&self, timer: Timer) {
+    pub fn stop(&self, timer: &Timer) {
         self.nanos.set(self.nanos.get() + nanos_since(timer.0));
     }
 

@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn the_target_follows_the_input() {
         let options = SplitOptions::default();
-        assert_eq!([0, 64 << 20, 256 << 20, 1 << 40].map(|total| options.target(total) >> 20), [1, 1, 4, 16]);
+        assert_eq!([0, 64 << 20, 256 << 20, 1 << 40].map(|total| options.target(total) >> 20), [1, 2, 8, 32]);
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl<T: Data> Dataset<T> {
         fold: impl Fn(A, T) -> A + Send + Sync + 'static,
         merge: impl Fn(A, A) -> A + Send + Sync + 'static,
     ) -> Result<A> {
-        gather(self, CallSite::here("fold"), Fold { init, fold, merge }).run()
+        gather(self, CallSite::here("fold"), Folding { init, add: fold, merge }).run()
     }
 
     /// The lazy form of [`Dataset::fold`], for [`crate::Context::run`].
@@ -44,17 +44,17 @@ impl<T: Data> Dataset<T> {
         fold: impl Fn(A, T) -> A + Send + Sync + 'static,
         merge: impl Fn(A, A) -> A + Send + Sync + 'static,
     ) -> Output<A> {
-        gather(self, CallSite::here("to_fold"), Fold { init, fold, merge })
+        gather(self, CallSite::here("to_fold"), Folding { init, add: fold, merge })
     }
 }
 
-struct Fold<A, F, M> {
+struct Folding<A, F, M> {
     init: A,
-    fold: F,
+    add: F,
     merge: M,
 }
 
-impl<T, A, F, M> Gathering<T> for Fold<A, F, M>
+impl<T, A, F, M> Gathering<T> for Folding<A, F, M>
 where
     T: Data,
     A: Data,
@@ -70,7 +70,7 @@ where
     fn add(&self, state: &mut A, items: &mut Vec<T>, at: &mut Cursor<'_>) -> Result<Flow> {
         let before = std::mem::replace(state, self.init.clone());
         *state = items.drain(..).fold(before, |state, item| {
-            let state = (self.fold)(state, item);
+            let state = (self.add)(state, item);
             at.advance();
             state
         });

@@ -42,17 +42,17 @@ impl<K: Key, V: Data> Dataset<(K, V)> {
         fold: impl Fn(A, V) -> A + Send + Sync + 'static,
         merge: impl Fn(A, A) -> A + Send + Sync + 'static,
     ) -> Dataset<(K, A)> {
-        self.wide(CallSite::here("fold_by_key"), ByKey::<K, V, _>::new(Fold { init, fold, merge }))
+        self.wide(CallSite::here("fold_by_key"), ByKey::<K, V, _>::new(Folding { init, add: fold, merge }))
     }
 }
 
-struct Fold<A, F, M> {
+struct Folding<A, F, M> {
     init: A,
-    fold: F,
+    add: F,
     merge: M,
 }
 
-impl<V, A, F, M> Combine<V> for Fold<A, F, M>
+impl<V, A, F, M> Combine<V> for Folding<A, F, M>
 where
     A: Record,
     F: Fn(A, V) -> A + Send + Sync + 'static,
@@ -61,12 +61,12 @@ where
     type State = A;
 
     fn start(&self, value: V) -> A {
-        (self.fold)(self.init.clone(), value)
+        (self.add)(self.init.clone(), value)
     }
 
     fn add(&self, state: &mut A, value: V) {
         let earlier = mem::replace(state, self.init.clone());
-        *state = (self.fold)(earlier, value);
+        *state = (self.add)(earlier, value);
     }
 
     fn merge(&self, state: &mut A, later: A) {

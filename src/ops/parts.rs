@@ -174,6 +174,14 @@ struct State<W> {
     done: Vec<PartEntry>,
 }
 
+impl<W> State<W> {
+    fn end<F: Format<File = W>>(&mut self, file: W) -> Result<()> {
+        let (writer, rows) = F::end(file)?;
+        self.done.push(writer.finish(rows)?);
+        Ok(())
+    }
+}
+
 impl<F: Format> Files<F> {
     fn state(&self) -> std::sync::MutexGuard<'_, State<F::File>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -186,7 +194,7 @@ impl<F: Format> Files<F> {
             None => self.begin(&state)?,
         };
         if F::append(&mut file, piece)? >= self.part_bytes {
-            self.end(&mut state, file)
+            state.end::<F>(file)
         } else {
             state.open = Some(file);
             Ok(())
@@ -197,10 +205,10 @@ impl<F: Format> Files<F> {
     fn seal(&self) -> Result<()> {
         let mut state = self.state();
         match state.open.take() {
-            Some(file) => self.end(&mut state, file),
+            Some(file) => state.end::<F>(file),
             None if state.done.is_empty() => {
                 let file = self.begin(&state)?;
-                self.end(&mut state, file)
+                state.end::<F>(file)
             }
             None => Ok(()),
         }
@@ -209,12 +217,6 @@ impl<F: Format> Files<F> {
     fn begin(&self, state: &State<F::File>) -> Result<F::File> {
         let name = format!("part-{:05}.{}", state.done.len(), self.format.extension());
         self.format.begin(&self.schema, self.parts.create(&name)?)
-    }
-
-    fn end(&self, state: &mut State<F::File>, file: F::File) -> Result<()> {
-        let (writer, rows) = F::end(file)?;
-        state.done.push(writer.finish(rows)?);
-        Ok(())
     }
 }
 

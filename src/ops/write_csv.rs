@@ -60,13 +60,13 @@ impl<T: Record> Columns<T> {
     /// See [`Dataset`].
     #[track_caller]
     pub fn write_csv(&self, path: impl AsRef<Path>, options: CsvOptions) -> Result<Written> {
-        csv(self.dataset(), CallSite::here("write_csv"), path.as_ref(), self.names(), options).run()
+        csv(self.dataset(), CallSite::here("write_csv"), path.as_ref(), Some(self.names()), options).run()
     }
 
     /// The lazy form of [`Columns::write_csv`], for [`crate::Context::run`].
     #[track_caller]
     pub fn to_csv(&self, path: impl AsRef<Path>, options: CsvOptions) -> Output<Written> {
-        csv(self.dataset(), CallSite::here("to_csv"), path.as_ref(), self.names(), options)
+        csv(self.dataset(), CallSite::here("to_csv"), path.as_ref(), Some(self.names()), options)
     }
 }
 

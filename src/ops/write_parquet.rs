@@ -60,13 +60,13 @@ impl<T: Record> Columns<T> {
     #[track_caller]
     pub fn write_parquet(&self, path: impl AsRef<Path>, options: ParquetOptions) -> Result<Written> {
         let call = CallSite::here("write_parquet");
-        parquet(self.dataset(), call, path.as_ref(), self.names(), options).run()
+        parquet(self.dataset(), call, path.as_ref(), Some(self.names()), options).run()
     }
 
     /// The lazy form of [`Columns::write_parquet`], for [`crate::Context::run`].
     #[track_caller]
     pub fn to_parquet(&self, path: impl AsRef<Path>, options: ParquetOptions) -> Output<Written> {
-        parquet(self.dataset(), CallSite::here("to_parquet"), path.as_ref(), self.names(), options)
+        parquet(self.dataset(), CallSite::here("to_parquet"), path.as_ref(), Some(self.names()), options)
     }
 }
 

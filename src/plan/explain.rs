@@ -30,29 +30,16 @@ impl Explainer<'_> {
         writeln!(text, "Logical graph")?;
         for node in &self.plan.nodes {
             let inputs = node.inputs.iter().filter_map(|input| self.numbers.get(&input.id));
-            let line = self.line(self.number(node), node.call.operator, &node.detail, inputs);
+            let line = node_line(self.number(node), node.call.operator, &node.detail, inputs);
             write_located(text, &line, node.call)?;
         }
         for (index, sink) in self.sinks.iter().enumerate() {
             let number = self.plan.nodes.len() + index + 1;
             let inputs = self.numbers.get(&sink.input.id).into_iter();
-            let line = self.line(number, sink.call.operator, &sink.detail, inputs);
+            let line = node_line(number, sink.call.operator, &sink.detail, inputs);
             write_located(text, &line, sink.call)?;
         }
         Ok(())
-    }
-
-    fn line<'n>(
-        &self,
-        number: usize,
-        operator: &str,
-        detail: &str,
-        inputs: impl Iterator<Item = &'n usize>,
-    ) -> String {
-        let inputs: Vec<String> = inputs.map(|input| format!("#{input}")).collect();
-        let from = if inputs.is_empty() { String::new() } else { format!(" of {}", inputs.join(", ")) };
-        let space = if detail.is_empty() { "" } else { " " };
-        format!("#{number} {operator}{from}{space}{detail}")
     }
 
     fn stages(&self, text: &mut String) -> std::fmt::Result {
@@ -156,6 +143,18 @@ impl Explainer<'_> {
     fn number(&self, node: &Arc<Node>) -> usize {
         self.numbers.get(&node.id).copied().unwrap_or(0)
     }
+}
+
+fn node_line<'n>(
+    number: usize,
+    operator: &str,
+    detail: &str,
+    inputs: impl Iterator<Item = &'n usize>,
+) -> String {
+    let inputs: Vec<String> = inputs.map(|input| format!("#{input}")).collect();
+    let from = if inputs.is_empty() { String::new() } else { format!(" of {}", inputs.join(", ")) };
+    let space = if detail.is_empty() { "" } else { " " };
+    format!("#{number} {operator}{from}{space}{detail}")
 }
 
 fn write_located(text: &mut String, line: &str, call: CallSite) -> std::fmt::Result {

@@ -29,7 +29,8 @@ impl SplitWhitespace {
     }
 
     /// The next border of a word.
-    #[inline(always)] // twice a word: a call costs as much as the rest of it
+    #[allow(clippy::inline_always)] // twice a word: a call costs as much as the rest of it
+    #[inline(always)]
     fn next_edge(&mut self) -> Option<usize> {
         while self.edges == 0 {
             if self.next > self.text.len() {
