@@ -13,7 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use common::{files, gristmill, names, text};
 use gristmill::Record;
-use gristmill::io::commit::manifest;
+use gristmill::io::commit::{Existing, Shape, Target, manifest};
 use gristmill::io::parquet::read_parquet;
 use gristmill::record::from_batch;
 use rustix::process::{Pid, Signal, kill_process};
@@ -167,9 +167,9 @@ fn the_top_words_come_in_order() {
     let (place, (data, text)) = (Place::new(&[]), examples());
     let mut expected: Vec<(String, u64)> = model(&text).into_iter().collect();
     expected.sort_by(|(a, m), (b, n)| n.cmp(m).then(a.cmp(b)));
-    for top in [0, 1, 20, 2_000] {
+    for top in [0, 1, 20, 2_000, usize::MAX] {
         place.succeed(&format!("wordcount {data} -o out --overwrite --top {top}"));
-        assert_eq!(rows(&place.at("out")), expected[..top]);
+        assert_eq!(rows(&place.at("out")), expected[..top.min(expected.len())]);
     }
 }
 
@@ -447,21 +447,28 @@ fn messages_that_nobody_reads_change_nothing() {
 }
 
 #[test]
-fn of_two_runs_on_one_output_the_loser_names_the_holder() {
-    let place = Place::new(&[("in.txt", &text(200_000, 3))]);
-    let start = |_| {
-        let mut command = place.command("wordcount in.txt -o out --overwrite");
-        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
-    };
+fn an_output_that_is_being_written_is_refused_and_its_writer_named() {
+    let place = Place::new(&[("in.txt", "one")]);
+    let target = Target::new(&place.at("out"), Shape::Directory, Existing::Refuse);
+    let attempt = target.check(&[]).unwrap().begin().unwrap();
+    let writer = format!("process {} on", std::process::id());
+    assert_says(&place.fail("wordcount in.txt -o out", 1), &["out", &writer, "wait for it to end"]);
+    attempt.abort().unwrap();
+    place.succeed("wordcount in.txt -o out");
+}
+
+#[test]
+fn of_runs_on_one_output_at_least_one_succeeds_and_none_spoils_it() {
+    let text = text(200_000, 3);
+    let place = Place::new(&[("in.txt", &text)]);
+    let start =
+        |_| place.command("wordcount in.txt -o out --overwrite").stderr(Stdio::piped()).spawn().unwrap();
     let runs: Vec<Child> = (0..4).map(start).collect();
-    let ids: Vec<String> = runs.iter().map(|run| format!("process {} ", run.id())).collect();
     let outputs: Vec<Output> = runs.into_iter().map(|run| run.wait_with_output().unwrap()).collect();
     assert!(outputs.iter().any(|output| output.status.success()));
     for output in outputs.into_iter().filter(|output| !output.status.success()) {
-        let message = utf8(output.stderr);
-        assert!(ids.iter().any(|id| message.contains(id)), "{message}");
-        assert_says(&message, &["out", "wait for it to end"]);
+        assert_says(&utf8(output.stderr), &["out is being written by", "wait for it to end"]);
     }
-    assert_counts(&place.at("out"), &text(200_000, 3));
+    assert_counts(&place.at("out"), &text);
     assert_eq!(place.names(), ["in.txt", "out"]);
 }
