@@ -8,11 +8,13 @@ pub mod signals;
 mod table;
 mod wordcount;
 
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Batch dataflow on one machine: raw text in, columnar files out, committed atomically.
 #[derive(Debug, Parser)]
@@ -39,14 +41,29 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match &arguments.command {
         Command::Wordcount(options) => wordcount::run(options),
-        Command::Show(options) => {
-            show::run(options, &mut std::io::stdout().lock()).map(|()| ExitCode::SUCCESS)
-        }
+        Command::Show(options) => show::run(options, &mut io::stdout().lock()).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| fail(&error))
 }
 
 fn fail(error: &Error) -> ExitCode {
-    eprintln!("gristmill: {error}");
+    tell(format_args!("gristmill: {error}"));
     ExitCode::from(if error.kind() == ErrorKind::Config { 2 } else { 1 })
+}
+
+/// Prints a line to standard error; that nobody reads it is no reason to end otherwise.
+fn tell(message: impl Display) {
+    let _ = writeln!(io::stderr(), "{message}");
+}
+
+/// Prints a text to standard output; a reader that goes away, such as `head`, is no error.
+fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let message = format!("cannot print to standard output: {error}");
+            Err(Error::new(ErrorKind::Output, message).because(error))
+        }
+        _ => Ok(()),
+    }
 }

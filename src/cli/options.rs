@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::progress::{Progress, ProgressMode, ProgressSnapshot};
 use super::signals::StopSignals;
+use super::tell;
 use crate::config::parse_bytes;
 use crate::context::{Context, Started};
 use crate::error::{Error, ErrorKind, Result};
@@ -85,7 +86,7 @@ impl RunOptions {
         if let (Err(error), Some(signal)) = (&result, signals.caught())
             && error.kind() == ErrorKind::Canceled
         {
-            eprintln!("gristmill: stopped by a signal; nothing was written");
+            tell("gristmill: stopped by a signal; nothing was written");
             return Ok(Finished::Stopped(ExitCode::from(signal.exit_code())));
         }
         let result = result?;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::options::{Finished, RunOptions};
+use super::{print, tell};
 use crate::context::Context;
 use crate::dataset::{Dataset, Output};
 use crate::error::{Result, printable};
@@ -45,7 +46,7 @@ pub fn run(options: &WordcountOptions) -> Result<ExitCode> {
     let ctx = options.run.context()?;
     let counts = counts(&ctx, options)?;
     if options.run.explain {
-        print!("{}", counts.explain());
+        print(&counts.explain())?;
         return Ok(ExitCode::SUCCESS);
     }
     let output = output(&counts, options);
@@ -53,7 +54,8 @@ pub fn run(options: &WordcountOptions) -> Result<ExitCode> {
         Finished::Stopped(code) => Ok(code),
         Finished::Done(written) => {
             let Written { path, rows, bytes, parts, .. } = written;
-            eprintln!("wrote {rows} words to {} ({parts} part(s), {bytes} bytes)", printable(&path));
+            let path = printable(&path);
+            tell(format_args!("wrote {rows} words to {path} ({parts} part(s), {bytes} bytes)"));
             Ok(ExitCode::SUCCESS)
         }
     }

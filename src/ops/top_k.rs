@@ -76,7 +76,7 @@ impl<T: Record, O: Ord, F: Fn(&T) -> O + Send + Sync + 'static> Combine<T> for A
         if !hopeless {
             state.push(value);
         }
-        if state.len() >= 2 * self.k.max(1) {
+        if state.len() >= self.k.max(1).saturating_mul(2) {
             self.prune(state);
         }
     }

@@ -1,0 +1,69 @@
+//! The examples, run as a user runs them: what they print and write is what their text says.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use gristmill::io::commit::manifest;
+
+/// The program of an example; cargo builds it before the tests, two directories from here.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let built = test.ancestors().nth(2).unwrap().join("examples").join(name);
+    assert!(built.exists(), "{} is not built: cargo build --examples", built.display());
+    built
+}
+
+fn run(name: &str, arguments: &[&Path]) -> Output {
+    Command::new(example(name)).args(arguments).output().unwrap()
+}
+
+fn printed(output: &Output) -> &str {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {errors}", output.status);
+    assert_eq!(errors, "");
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+#[test]
+fn hello_prints_the_two_most_frequent_words() {
+    assert_eq!(printed(&run("hello", &[])), "2 to\n2 be\n");
+}
+
+/// Against the plain loop over all starts.
+#[test]
+fn custom_source_finds_the_longest_sequences() {
+    let steps = |start: u64| {
+        std::iter::successors(Some(start), |&n| Some(if n % 2 == 0 { n / 2 } else { 3 * n + 1 }))
+            .position(|n| n == 1)
+            .unwrap()
+    };
+    let mut lengths: Vec<(usize, u64)> = (1..=100_000).map(|start| (steps(start), start)).collect();
+    lengths.sort_by(|a, b| b.cmp(a));
+    let lines = lengths[..3].iter().map(|(length, start)| format!("{start} needs {length} steps\n"));
+    let expected: String = lines.collect();
+    assert_eq!(printed(&run("custom_source", &[])), expected);
+}
+
+#[test]
+fn wordcount_explains_itself_and_commits() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("counts");
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data");
+    for _ in 0..2 {
+        let output = run("wordcount", &[&data.join("genesis.txt"), &data.join("psalms.txt"), &out]);
+        let printed = printed(&output);
+        let manifest = manifest::verify(&out).unwrap();
+        let expected = format!("{} words in {} part(s)\n", manifest.rows, manifest.parts.len());
+        assert!(printed.starts_with("Logical graph\n") && printed.ends_with(&expected), "{printed}");
+        assert!(manifest.rows > 1000, "{}", manifest.rows);
+    }
+}
+
+#[test]
+fn wordcount_without_arguments_tells_its_usage() {
+    let output = run("wordcount", &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.stderr, b"usage: wordcount INPUT... OUT\n");
+}
