@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
 
-use super::job::{Batch, Order};
+use super::job::{Batch, Order, StepKind};
 use super::metrics::nanos_since;
 use super::push::Flow;
 use super::task::{self, Run};
@@ -61,6 +61,8 @@ struct Driver<'a> {
     events: Sender<Event>,
     running: usize,
     pipelines: Vec<PipelineState>,
+    /// The pipelines that have splits left to start, or may have: no more is looked at after each event.
+    unstarted: Vec<usize>,
     terminals: Vec<TerminalState>,
     failure: Option<Error>,
 }
@@ -98,6 +100,10 @@ impl PipelineState {
         }
     }
 
+    fn all_started(&self) -> bool {
+        self.splits == Some(self.started)
+    }
+
     fn is_done(&self) -> bool {
         self.splits == Some(self.ended_in_order)
     }
@@ -118,10 +124,11 @@ impl TerminalState {
 
 impl<'a> Driver<'a> {
     fn new(run: Arc<Run>, pool: &'a rayon::ThreadPool, limits: Limits, events: Sender<Event>) -> Driver<'a> {
-        let pipelines = run.job.pipelines.iter().map(|_| PipelineState::default()).collect();
+        let pipelines: Vec<_> = run.job.pipelines.iter().map(|_| PipelineState::default()).collect();
+        let unstarted = (0..pipelines.len()).collect();
         let terminals =
             run.job.terminals.iter().map(|feed| TerminalState::new(feed.terminal.cells())).collect();
-        Driver { run, pool, limits, events, running: 0, pipelines, terminals, failure: None }
+        Driver { run, pool, limits, events, running: 0, pipelines, unstarted, terminals, failure: None }
     }
 
     fn drive(mut self, inbox: &Receiver<Event>) -> Result<()> {
@@ -189,16 +196,24 @@ impl<'a> Driver<'a> {
         let mut again = true;
         while std::mem::take(&mut again) {
             for terminal in 0..self.terminals.len() {
-                self.take_in_order(terminal);
-                self.start_cells(terminal);
+                if self.terminals[terminal].unsealed > 0 {
+                    self.take_in_order(terminal);
+                    self.start_cells(terminal);
+                }
             }
-            for pipeline in 0..self.pipelines.len() {
+            let unstarted = std::mem::take(&mut self.unstarted);
+            for &pipeline in &unstarted {
+                if self.running >= self.limits.threads {
+                    break;
+                }
                 // A pipeline without a task to end causes no event, but may complete what it feeds.
                 again |= self.open(pipeline) | self.skip_unwanted(pipeline);
                 while self.may_start(pipeline) {
                     self.start_task(pipeline);
                 }
             }
+            self.unstarted = unstarted;
+            self.unstarted.retain(|&pipeline| !self.pipelines[pipeline].all_started());
         }
     }
 
@@ -308,8 +323,12 @@ impl<'a> Driver<'a> {
 
     /// Whether every terminal that the pipeline feeds has enough.
     fn nobody_wants(&self, pipeline: usize) -> bool {
-        let mut fed = self.run.job.terminals.iter().zip(&self.terminals);
-        fed.all(|(feed, state)| state.enough || !feed.inputs.contains(&pipeline))
+        let steps = &self.run.job.pipelines[pipeline].steps;
+        let mut fed = steps.iter().filter_map(|step| match step.kind {
+            StepKind::Terminal { terminal, .. } => Some(terminal),
+            StepKind::Operator { .. } => None,
+        });
+        fed.all(|terminal| self.terminals[terminal].enough)
     }
 
     fn start_task(&mut self, pipeline: usize) {
