@@ -433,3 +433,15 @@ fn top_k() {
         },
     );
 }
+
+#[test]
+fn top_k_of_every_order_of_five() {
+    let ctx = Context::builder().threads(1).build().unwrap();
+    let orders = (0..3125u32).map(|n| [n % 5, n / 5 % 5, n / 25 % 5, n / 125 % 5, n / 625 % 5]);
+    for order in orders.filter(|order| (0..5).all(|n| order.contains(&n))) {
+        for k in 0..6 {
+            let top = ctx.from_vec(order.to_vec()).top_k(k, |n| *n).collect().unwrap();
+            assert_eq!(top, [4, 3, 2, 1, 0][..k.min(5)], "{order:?}");
+        }
+    }
+}

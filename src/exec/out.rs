@@ -17,7 +17,7 @@ use crate::error::Result;
 ///
 /// impl Source<u64> for Squares {
 ///     fn splits(&self) -> usize { 4 }
-///     fn read(&self, split: usize, out: &mut Out<u64>) -> Result<()> {
+///     fn read(&self, split: usize, out: &mut Out<u64>) -> gristmill::Result<()> {
 ///         for i in 0..10 {
 ///             let i = split as u64 * 10 + i;
 ///             if out.emit(i * i)? == Flow::Enough { break }

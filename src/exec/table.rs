@@ -1,6 +1,7 @@
 //! The hash table of the aggregates: open addressing over a dense list of entries.
 //!
-//! A slot is eight bytes: 32 bits of the hash and the number of an entry. Entries stand in the order of their first
+//! A slot is four bytes: the number of an entry, in as many bits as the table has, and bits of its hash in the others, so
+//! that a miss seldom looks at an entry. Entries stand in the order of their first
 //! occurrence, each with its full hash, so that growing touches no key and partial results keep their order. The slot
 //! of an entry follows the *high* bits of its hash, so that walking the slots meets the entries almost sorted by hash,
 //! and the final order costs a short insertion sort instead of a full one.
@@ -21,7 +22,7 @@ pub struct Entry<K, A> {
 /// A map from keys to states that remembers the order in which keys first occurred.
 #[derive(Debug)]
 pub struct Table<K, A> {
-    slots: Vec<u64>,
+    slots: Vec<u32>,
     /// Bits of the hash above those that choose a slot: the same in all keys of a partition.
     skip_bits: u32,
     slot_bits: u32,
@@ -36,6 +37,9 @@ pub type Batch = [u64; BATCH];
 
 const MIN_SLOT_BITS: u32 = 4;
 
+/// A slot must have a bit to spare; so many slots are reached with more than 40 GB of keys in one partition.
+const MAX_SLOT_BITS: u32 = 31;
+
 impl<K: Key, A> Table<K, A> {
     /// An empty table for keys that agree in the top `skip_bits` bits of their hashes.
     pub fn new(skip_bits: u32) -> Table<K, A> {
@@ -49,7 +53,7 @@ impl<K: Key, A> Table<K, A> {
 
     /// Bytes of slots and entries, without what keys and states own elsewhere.
     pub fn bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<u64>() + self.entries.capacity() * size_of::<Entry<K, A>>()
+        self.slots.capacity() * size_of::<u32>() + self.entries.capacity() * size_of::<Entry<K, A>>()
     }
 
     /// The entries in the order of first occurrence.
@@ -66,8 +70,8 @@ impl<K: Key, A> Table<K, A> {
             if word == 0 {
                 return Err(slot);
             }
-            if word as u32 == hash as u32 {
-                let entry = (word >> 32) as usize - 1;
+            if (word ^ hash as u32) & !self.number_mask() == 0 {
+                let entry = (word & self.number_mask()) as usize - 1;
                 let found = &self.entries[entry];
                 if found.hash == hash && found.key.key_eq(key) {
                     return Ok(entry);
@@ -89,10 +93,12 @@ impl<K: Key, A> Table<K, A> {
         if self.entries.is_empty() {
             return guesses;
         }
+        let mask = self.number_mask();
         // Two passes: the slots of all, then the entries of all.
         for (guess, &hash) in guesses.iter_mut().zip(hashes) {
             let word = self.slots[self.home(hash)];
-            *guess = if word as u32 == hash as u32 { word >> 32 } else { 0 };
+            let number = u64::from(word & mask);
+            *guess = if (word ^ hash as u32) & !mask == 0 { number } else { 0 };
         }
         for (guess, &hash) in guesses.iter_mut().zip(hashes) {
             let same = self.entries[guess.saturating_sub(1) as usize].hash == hash;
@@ -112,13 +118,12 @@ impl<K: Key, A> Table<K, A> {
     #[inline]
     pub fn insert(&mut self, slot: usize, entry: Entry<K, A>) {
         let mut slot = slot;
-        if self.entries.len() >= self.slots.len() / 2 {
+        if self.entries.len() >= self.slots.len() / 2 && self.slot_bits < MAX_SLOT_BITS {
             self.grow();
             slot = self.free_slot(entry.hash);
         }
         self.entries.push(entry);
-        let last = &self.entries[self.entries.len() - 1];
-        self.slots[slot] = ((self.entries.len() as u64) << 32) | u64::from(last.hash as u32);
+        self.slots[slot] = self.word(self.entries.len() - 1);
     }
 
     /// Removes all entries in the order of first occurrence; the slots stay for the next ones.
@@ -137,7 +142,8 @@ impl<K: Key, A> Table<K, A> {
 
     /// The numbers of the entries in the order of (hash, number).
     fn hash_order(&self) -> Vec<u32> {
-        let by_slot = self.slots.iter().filter(|word| **word != 0).map(|word| (word >> 32) as u32 - 1);
+        let by_slot =
+            self.slots.iter().filter(|word| **word != 0).map(|word| (word & self.number_mask()) - 1);
         let mut order: Vec<u32> = by_slot.collect();
         let rank = |&entry: &u32| (self.entries[entry as usize].hash, entry);
         let unsorted = order.windows(2).filter(|pair| rank(&pair[0]) > rank(&pair[1])).count();
@@ -152,6 +158,17 @@ impl<K: Key, A> Table<K, A> {
     fn home(&self, hash: u64) -> usize {
         // Two shifts, because a shift by 64 is not defined and both may be 0.
         (((hash << self.skip_bits) >> 1) >> (63 - self.slot_bits)) as usize
+    }
+
+    /// The bits of a slot that hold the number of an entry plus one; at most half of the slots are taken, so that it fits.
+    fn number_mask(&self) -> u32 {
+        (1 << self.slot_bits) - 1
+    }
+
+    /// The slot of an entry.
+    fn word(&self, entry: usize) -> u32 {
+        let mask = self.number_mask();
+        (self.entries[entry].hash as u32 & !mask) | ((entry as u32 + 1) & mask)
     }
 
     fn free_slot(&self, hash: u64) -> usize {
@@ -171,9 +188,8 @@ impl<K: Key, A> Table<K, A> {
         self.slots.resize(size, 0);
         self.entries.reserve_exact(size / 2 - self.entries.len());
         for number in 0..self.entries.len() {
-            let hash = self.entries[number].hash;
-            let slot = self.free_slot(hash);
-            self.slots[slot] = ((number as u64 + 1) << 32) | u64::from(hash as u32);
+            let slot = self.free_slot(self.entries[number].hash);
+            self.slots[slot] = self.word(number);
         }
     }
 }

@@ -46,7 +46,7 @@ impl<T: Record> Dataset<T> {
     }
 }
 
-/// The state is a list of candidates: the first `k` in order once it has been pruned, and later ones after these.
+/// The state is a list of candidates: the first `k` in order as soon as there are as many, and later ones after these.
 struct TopK<F> {
     k: usize,
     f: F,
@@ -70,13 +70,14 @@ impl<T: Record, O: Ord, F: Fn(&T) -> O + Send + Sync + 'static> Combine<T> for A
     }
 
     fn add(&self, state: &mut Vec<T>, value: T) {
-        // Once pruned, the k-th candidate is a bound that most elements fail.
+        // From the k-th candidate on, the first k are in order, and the last of them is a bound that most elements fail.
         let hopeless =
-            self.k == 0 || (state.len() > self.k && (self.f)(&value) <= (self.f)(&state[self.k - 1]));
-        if !hopeless {
-            state.push(value);
+            state.len() >= self.k && (self.k == 0 || (self.f)(&value) <= (self.f)(&state[self.k - 1]));
+        if hopeless {
+            return;
         }
-        if state.len() >= self.k.max(1).saturating_mul(2) {
+        state.push(value);
+        if state.len() == self.k || state.len() >= self.k.saturating_mul(2) {
             self.prune(state);
         }
     }
