@@ -12,7 +12,7 @@
 //! 1. A text of up to 23 bytes is inline, zero padded. So two texts, of which one is inline, are equal exactly when
 //!    their three words are.
 //! 2. The bytes of a text are UTF-8.
-//! 3. After the end of any shared text its block has at least [`SLACK`] initialised bytes. So a short slice becomes
+//! 3. After the end of any shared text its block has at least `SLACK` initialised bytes. So a short slice becomes
 //!    inline with one load of fixed size, and a vector load that starts in a text needs no check of its end.
 //! 4. The bytes of a block do not change while a text or a [`Utf8Block`] holds it.
 

@@ -369,6 +369,17 @@ fn metrics_are_json_with_the_rows_of_every_stage() {
 }
 
 #[test]
+fn metrics_overwrite_neither_input_nor_output() {
+    let place = Place::new(&[("in.txt", "a b\nc a\n")]);
+    for path in ["in.txt", "out/m.json", "out"] {
+        let message = place.fail(&format!("wordcount in.txt -o out --metrics {path}"), 2);
+        assert!(message.contains("the metrics file"), "{message}");
+    }
+    let message = place.fail("wordcount in.txt -o out --metrics missing/m.json", 1);
+    assert!(message.contains("missing/m.json"), "{message}");
+}
+
+#[test]
 fn progress_is_shown_where_it_is_wanted() {
     let place = Place::new(&[("in.txt", "a b c")]);
     for when in ["always", "never", "auto"] {
@@ -449,7 +460,7 @@ fn messages_that_nobody_reads_change_nothing() {
 #[test]
 fn an_output_that_is_being_written_is_refused_and_its_writer_named() {
     let place = Place::new(&[("in.txt", "one")]);
-    let target = Target::new(&place.at("out"), Shape::Directory, Existing::Refuse);
+    let target = Target::new(place.at("out"), Shape::Directory, Existing::Refuse);
     let attempt = target.check(&[]).unwrap().begin().unwrap();
     let writer = format!("process {} on", std::process::id());
     assert_says(&place.fail("wordcount in.txt -o out", 1), &["out", &writer, "wait for it to end"]);

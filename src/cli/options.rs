@@ -1,6 +1,7 @@
 //! The flags that every command which runs a job has, and what they do around it.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +12,7 @@ use super::signals::StopSignals;
 use super::tell;
 use crate::config::parse_bytes;
 use crate::context::{Context, Started};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, printable};
 use crate::io::commit::Existing;
 use crate::report::run_report::RunReport;
 
@@ -68,6 +69,23 @@ impl RunOptions {
             (false, true) => Existing::Overwrite,
             (false, false) => Existing::Refuse,
         }
+    }
+
+    /// Refuses a metrics file that would overwrite an input or stand in the output, and one that cannot be written.
+    pub fn check_metrics(&self, inputs: &[PathBuf], output: &Path) -> Result<()> {
+        let Some(path) = &self.metrics else { return Ok(()) };
+        let absolute = |path: &Path| {
+            std::path::absolute(path).map_err(|error| Error::io(ErrorKind::Config, "resolve", path, error))
+        };
+        let metrics = absolute(path)?;
+        for taken in inputs.iter().map(PathBuf::as_path).chain([output]) {
+            if metrics.starts_with(absolute(taken)?) {
+                let message = format!("the metrics file {} lies in {}", printable(path), printable(taken));
+                return Err(Error::new(ErrorKind::Config, message).hint("write it elsewhere"));
+            }
+        }
+        let opened = File::options().create(true).append(true).open(path);
+        opened.map(drop).map_err(|error| Error::io(ErrorKind::Output, "write", path, error))
     }
 
     /// Runs a job under signals, progress and metrics.

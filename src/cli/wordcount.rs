@@ -49,6 +49,7 @@ pub fn run(options: &WordcountOptions) -> Result<ExitCode> {
         print(&counts.explain())?;
         return Ok(ExitCode::SUCCESS);
     }
+    options.run.check_metrics(&options.inputs, &options.output)?;
     let output = output(&counts, options);
     match options.run.run(&ctx, || output.run())? {
         Finished::Stopped(code) => Ok(code),
