@@ -12,7 +12,8 @@ pub struct Config {
     /// Bytes that aggregates, caches and writers of the context may hold together. Default: `GRISTMILL_MEMORY`, else 60 %
     /// of the memory of the machine or of its control group.
     pub memory_bytes: u64,
-    /// Where data beyond the memory limit goes. Default: the system's directory for temporary files.
+    /// Where data beyond the memory limit is to go. Nothing is spilled yet: beyond the limit is an error. Default: the
+    /// system's directory for temporary files.
     pub spill_dir: PathBuf,
     /// Splits that a pipeline may read ahead of its oldest unfinished one. Default: twice the threads.
     pub in_flight_splits: usize,
@@ -71,7 +72,7 @@ impl Config {
             threads,
             memory_bytes,
             spill_dir: std::env::temp_dir(),
-            in_flight_splits: 2 * threads,
+            in_flight_splits: threads.saturating_mul(2),
             chunk_rows: DEFAULT_CHUNK_ROWS,
             split_bytes: None,
             max_line_bytes: DEFAULT_MAX_LINE_BYTES,

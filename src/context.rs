@@ -86,7 +86,7 @@ impl Context {
         &self.0.budget
     }
 
-    /// The token that cancels the runs of this context.
+    /// The token that cancels the runs of this context: the one that goes on, and all that are started later.
     pub fn cancel_token(&self) -> CancelToken {
         self.0.cancel.clone()
     }
@@ -160,7 +160,7 @@ impl ContextBuilder {
     pub fn threads(self, threads: usize) -> ContextBuilder {
         self.change(move |config| {
             config.threads = threads;
-            config.in_flight_splits = 2 * threads;
+            config.in_flight_splits = threads.saturating_mul(2);
         })
     }
 
@@ -169,7 +169,7 @@ impl ContextBuilder {
         self.change(move |config| config.memory_bytes = bytes)
     }
 
-    /// Where data beyond the memory limit goes; default the system's directory for temporary files.
+    /// Where data beyond the memory limit is to go, once operators spill; default the system's directory for temporary files.
     pub fn spill_dir(self, dir: impl Into<PathBuf>) -> ContextBuilder {
         let dir = dir.into();
         self.change(move |config| config.spill_dir = dir)

@@ -27,7 +27,7 @@ use crate::record::Data;
 /// # Errors
 ///
 /// Every action returns the first failure of its run: what could not be read or written, a closure that panicked or failed,
-/// the memory limit, a cancel. Nothing is then committed, and the context can be used on.
+/// the memory limit, a cancel. Nothing is then committed, and the context can be used on, unless it was cancelled.
 ///
 /// # Examples
 ///

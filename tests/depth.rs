@@ -52,3 +52,11 @@ fn a_chain_of_two_hundred_exchanges() {
         assert_eq!(chain.count().unwrap(), 50);
     });
 }
+
+#[test]
+fn take_stops_reading_behind_a_cut_chain() {
+    // Without fusion each operator is a segment of its own; the first split alone has 2^58 elements.
+    let ctx = Context::builder().threads(2).rules(gristmill::config::Rules::NONE).build().unwrap();
+    let numbers = ctx.range(0..u64::MAX).map(|n| n + 1).filter(|n| n % 2 == 0);
+    assert_eq!(numbers.take(2).unwrap(), [2, 4]);
+}

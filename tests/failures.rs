@@ -201,3 +201,63 @@ fn two_sinks_read_the_input_once() {
         assert_eq!(read.load(Ordering::Relaxed), times * 5000);
     }
 }
+
+/// A source that panics in one of its methods.
+struct Faulty(&'static str);
+
+impl Faulty {
+    fn reach(&self, method: &str) {
+        assert!(self.0 != method, "{method} is faulty");
+    }
+}
+
+impl Source<u64> for Faulty {
+    fn splits(&self) -> usize {
+        self.reach("splits");
+        3
+    }
+
+    fn read(&self, split: usize, out: &mut Out<u64>) -> gristmill::Result<()> {
+        self.reach("read");
+        let _flow = out.emit(split as u64)?;
+        Ok(())
+    }
+
+    fn split_bytes(&self, _split: usize) -> u64 {
+        self.reach("split_bytes");
+        1
+    }
+
+    fn place(&self, _split: usize, row: u64) -> gristmill::Place {
+        self.reach("place");
+        gristmill::Place::row(row)
+    }
+}
+
+#[test]
+fn a_source_that_panics_in_any_method_ends_its_run_only() {
+    let ctx = context(2, 16);
+    quietly(|| {
+        for method in ["splits", "read", "split_bytes"] {
+            let error = ctx.read(Faulty(method)).count().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Panic, "{error}");
+            assert!(error.to_string().contains(&format!("{method} is faulty")), "{error}");
+        }
+        let bad = ctx.read(Faulty("place")).try_map(|n| if n == 2 { Err("bad") } else { Ok(n) });
+        assert!(bad.count().unwrap_err().to_string().ends_with("bad (row 0)"));
+    });
+    assert_eq!(ctx.read(Faulty("nothing")).count().unwrap(), 3);
+}
+
+#[test]
+fn runs_that_fill_one_cache_at_the_same_time_all_see_it_whole() {
+    let ctx = context(2, 16);
+    for _ in 0..100 {
+        let cached = ctx.range(0..300).cache();
+        std::thread::scope(|scope| {
+            let runs: Vec<_> = (0..4).map(|_| scope.spawn(|| cached.count().unwrap())).collect();
+            assert!(runs.into_iter().all(|run| run.join().unwrap() == 300));
+        });
+        assert_eq!(cached.count().unwrap(), 300);
+    }
+}

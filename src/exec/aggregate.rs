@@ -218,14 +218,15 @@ impl<K: Key, V: 'static, C: Combine<V>> Writer<K, V, C> {
             }
         };
         let state = self.shared.combine.start(value);
-        self.table.insert(slot, owned(Entry { hash, key, state }));
+        self.table.insert(slot, Entry { hash, key: detached(key), state });
         Ok(())
     }
 
     /// Moves the entries of the table to the lists of their partitions, in the order of first occurrence.
     fn empty_table(&mut self) -> Result<()> {
         let capacity = (LIST_BYTES / size_of::<Entry<K, C::State>>()).max(1);
-        for entry in self.table.drain() {
+        for mut entry in self.table.drain() {
+            entry.state.detach(); // what was added to it may still refer to a block of the input
             // Two shifts, because a shift by 64 is not defined and there may be one partition.
             let partition = ((entry.hash >> 1) >> (63 - self.shared.partition_bits)) as usize;
             let list = &mut self.lists[partition];
@@ -288,11 +289,10 @@ impl<K: Key, V: 'static, C: Combine<V>> Push<(K, V)> for Writer<K, V, C> {
     }
 }
 
-/// An entry that keeps no input block alive.
-fn owned<K: Key, A: Record>(mut entry: Entry<K, A>) -> Entry<K, A> {
-    entry.key.detach();
-    entry.state.detach();
-    entry
+/// A key that keeps no input block alive.
+fn detached<K: Key>(mut key: K) -> K {
+    key.detach();
+    key
 }
 
 fn take_spare<T>(spare: &Mutex<Vec<T>>) -> Option<T> {
@@ -319,7 +319,7 @@ impl<K: Key, V: 'static, C: Combine<V>> Source<(K, C::State)> for Aggregate<K, V
             let table = std::mem::replace(&mut partition.table, Table::new(0));
             for entry in table.into_hash_order() {
                 if out.emit((entry.key, entry.state))? == Flow::Enough {
-                    break;
+                    return Ok(());
                 }
             }
             partition.reservation.resize(0)?;

@@ -3,7 +3,7 @@
 //! Pushing is recursive: every operator stands on the stack of the one before it. A relay ends a segment by keeping the
 //! chunks it receives; the task pumps them into the next segment once the stack has unwound.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::chunk::Chunk;
@@ -14,7 +14,7 @@ use crate::error::Result;
 /// The sending end of a relay: the head of the next segment.
 pub trait Pump {
     /// Moves what has been received to the next segment.
-    fn pump(&mut self) -> Result<Flow>;
+    fn pump(&mut self) -> Result<()>;
 
     /// Moves what is left and finishes the next segment.
     fn finish(&mut self) -> Result<()>;
@@ -22,17 +22,23 @@ pub trait Pump {
 
 type Queue<T> = Rc<RefCell<Vec<Chunk<T>>>>;
 
-struct Receive<T>(Queue<T>);
+struct Receive<T> {
+    queue: Queue<T>,
+    /// What the next segment said last.
+    flow: Rc<Cell<Flow>>,
+}
 
 struct Send<T> {
     queue: Queue<T>,
+    flow: Rc<Cell<Flow>>,
     next: Next<T>,
 }
 
 /// The two ends of a relay before `next`.
 pub fn pair<T: 'static>(next: Next<T>) -> (AnyPush, Box<dyn Pump>) {
-    let queue = Queue::default();
-    (AnyPush::new(Receive(Rc::clone(&queue))), Box::new(Send { queue, next }))
+    let (queue, flow) = (Queue::default(), Rc::new(Cell::new(Flow::More)));
+    let receive = Receive { queue: Rc::clone(&queue), flow: Rc::clone(&flow) };
+    (AnyPush::new(receive), Box::new(Send { queue, flow, next }))
 }
 
 impl<T> Push<T> for Receive<T> {
@@ -40,8 +46,8 @@ impl<T> Push<T> for Receive<T> {
         let mut kept = Chunk::with_capacity(0);
         std::mem::swap(&mut kept.items, &mut chunk.items);
         kept.rows.copy_from(&chunk.rows);
-        self.0.borrow_mut().push(kept);
-        Ok(Flow::More)
+        self.queue.borrow_mut().push(kept);
+        Ok(self.flow.get())
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -50,18 +56,19 @@ impl<T> Push<T> for Receive<T> {
 }
 
 impl<T> Pump for Send<T> {
-    fn pump(&mut self) -> Result<Flow> {
+    fn pump(&mut self) -> Result<()> {
         let chunks = std::mem::take(&mut *self.queue.borrow_mut());
         for mut chunk in chunks {
-            if self.next.push(&mut chunk)? == Flow::Enough {
-                return Ok(Flow::Enough);
+            self.flow.set(self.next.push(&mut chunk)?);
+            if self.flow.get() == Flow::Enough {
+                break;
             }
         }
-        Ok(Flow::More)
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<()> {
-        let _done: Flow = self.pump()?;
+        self.pump()?;
         self.next.finish()
     }
 }
@@ -83,7 +90,7 @@ impl<T> Push<T> for Pumped<T> {
     fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
         let flow = self.head.push(chunk)?;
         for pump in &mut self.pumps {
-            let _goes_on: Flow = pump.pump()?;
+            pump.pump()?;
         }
         Ok(flow)
     }

@@ -7,7 +7,9 @@
 //!
 //! Two rules keep memory bounded without blocking anyone: at most `threads` tasks and pieces run at a time, and a task
 //! starts only while it is less than `in_flight` splits ahead of the oldest unfinished one of its pipeline, because what
-//! it leaves cannot be absorbed before theirs. The oldest one is always allowed, so that a run cannot lock up.
+//! it leaves cannot be absorbed before theirs, and while no cell that it feeds has fallen behind. A run cannot lock up by
+//! either: the oldest one is not ahead, and a cell that is behind is at work. What no rule bounds is the later input of a
+//! union, if it is ready before the earlier one: it waits in memory.
 //!
 //! No barrier stands anywhere: a cell absorbs while later splits are still read, and a pipeline starts as soon as the one
 //! terminal that it reads is sealed.
@@ -119,6 +121,13 @@ impl TerminalState {
             unsealed: cells,
             enough: false,
         }
+    }
+}
+
+impl TerminalState {
+    /// Whether a cell has more to absorb than tasks may leave. It is busy then, and will cause an event.
+    fn is_behind(&self, limit: usize) -> bool {
+        self.cells.iter().any(|cell| cell.busy && cell.queue.len() >= limit)
     }
 }
 
@@ -272,6 +281,7 @@ impl<'a> Driver<'a> {
                 for (cell, queue) in cells {
                     for batch in queue {
                         run.failed.check()?;
+                        run.cancel.check()?;
                         flow = feed.terminal.absorb(cell, batch)?;
                     }
                     if sealed {
@@ -293,13 +303,23 @@ impl<'a> Driver<'a> {
         if !ready || self.pipelines[pipeline].splits.is_some() {
             return false;
         }
-        let splits = spec.source.splits();
-        self.pipelines[pipeline].splits = Some(splits);
-        let metrics = &self.run.metrics.pipelines[pipeline];
-        metrics.tasks.store(splits, Ordering::Relaxed);
-        let bytes = (0..splits).map(|split| spec.source.split_bytes(split)).sum();
-        metrics.bytes_total.store(bytes, Ordering::Relaxed);
-        splits == 0
+        let asked = task::guarded(spec.call, || {
+            let splits = spec.source.splits();
+            Ok((splits, (0..splits).map(|split| spec.source.split_bytes(split)).sum()))
+        });
+        match asked {
+            Ok((splits, bytes)) => {
+                let metrics = &self.run.metrics.pipelines[pipeline];
+                metrics.tasks.store(splits, Ordering::Relaxed);
+                metrics.bytes_total.store(bytes, Ordering::Relaxed);
+                self.pipelines[pipeline].splits = Some(splits);
+                splits == 0
+            }
+            Err(error) => {
+                self.note_failure(Some(error));
+                false
+            }
+        }
     }
 
     /// Forgets the splits that nobody wants any more; true if there were some.
@@ -319,16 +339,20 @@ impl<'a> Driver<'a> {
         state.splits.is_some_and(|splits| state.started < splits)
             && self.running < self.limits.threads
             && state.started < state.ended_in_order + self.limits.in_flight
+            && !self.ends(pipeline).any(|terminal| self.terminals[terminal].is_behind(self.limits.in_flight))
     }
 
     /// Whether every terminal that the pipeline feeds has enough.
     fn nobody_wants(&self, pipeline: usize) -> bool {
-        let steps = &self.run.job.pipelines[pipeline].steps;
-        let mut fed = steps.iter().filter_map(|step| match step.kind {
+        self.ends(pipeline).all(|terminal| self.terminals[terminal].enough)
+    }
+
+    /// The terminals that a pipeline feeds.
+    fn ends(&self, pipeline: usize) -> impl Iterator<Item = usize> {
+        self.run.job.pipelines[pipeline].steps.iter().filter_map(|step| match step.kind {
             StepKind::Terminal { terminal, .. } => Some(terminal),
             StepKind::Operator { .. } => None,
-        });
-        fed.all(|terminal| self.terminals[terminal].enough)
+        })
     }
 
     fn start_task(&mut self, pipeline: usize) {
@@ -340,9 +364,9 @@ impl<'a> Driver<'a> {
             let result = task::run(&run, pipeline, split, &events);
             let metrics = &run.metrics.pipelines[pipeline];
             metrics.tasks_done.fetch_add(1, Ordering::Relaxed);
-            metrics
-                .bytes_done
-                .fetch_add(run.job.pipelines[pipeline].source.split_bytes(split), Ordering::Relaxed);
+            let spec = &run.job.pipelines[pipeline];
+            let bytes = task::guarded(spec.call, || Ok(spec.source.split_bytes(split))).unwrap_or(0);
+            metrics.bytes_done.fetch_add(bytes, Ordering::Relaxed);
             drop(run);
             let _open = events.send(Event::TaskEnded { pipeline, split, result });
         });

@@ -17,7 +17,7 @@ use super::metrics::{RunMetrics, StepMetrics, nanos_since};
 use super::relay::Pump;
 use super::scheduler::Event;
 use super::trace::Trace;
-use crate::error::{CallSite, Error, ErrorKind, Result};
+use crate::error::{CallSite, Error, ErrorKind, Place, Result};
 
 /// Operators that may stand on the stack of a worker at once; longer chains are cut by relays.
 const MAX_DEPTH: usize = 64;
@@ -123,7 +123,11 @@ fn locate(error: Error, cx: &TaskCx, split: usize) -> Error {
     let call = pipeline.steps.get(cx.0.trace.step()).map_or(pipeline.call, |step| step.call);
     let error = error.in_call(call);
     match cx.0.trace.failed_row() {
-        Some(row) if error.place().is_none() => error.at(pipeline.source.place(split, row)),
+        Some(row) if error.place().is_none() => {
+            // A source of a user's own may panic here, too; the row is known all the same.
+            let place = guarded(pipeline.call, || Ok(pipeline.source.place(split, row)));
+            error.at(place.unwrap_or_else(|_| Place::row(row)))
+        }
         _ => error,
     }
 }

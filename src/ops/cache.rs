@@ -86,7 +86,8 @@ impl<T: Data> Terminal for Filling<T> {
     }
 
     fn seal(&self, _cell: usize) -> crate::Result<()> {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.hold.clone());
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.get_or_insert_with(|| self.hold.clone());
         Ok(())
     }
 }

@@ -10,8 +10,8 @@ use crate::record::{Data, Key, Record};
 impl<K: Key, V: Data> Dataset<(K, V)> {
     /// Folds all values of a key into a state: one pair for each distinct key.
     ///
-    /// Each split folds its values with `fold`, beginning with a clone of `init`; the states of the splits are then joined
-    /// with `merge`, the earlier one on the left. `init` should therefore be neutral for `merge`.
+    /// The values are folded with `fold` in pieces, each beginning with a clone of `init`: one or more a split, depending on the
+    /// input alone. The states are then joined with `merge`, the earlier one on the left. `init` must be neutral for `merge`.
     ///
     /// # Ordering
     ///

@@ -12,6 +12,9 @@ use crate::exec::source::Source;
 /// Splits that a range is divided into, if it is long enough.
 const SPLITS: u64 = 64;
 
+/// Splits that a range is divided into at the most, however small they are asked to be.
+const MAX_SPLITS: u64 = 1 << 20;
+
 /// The fewest numbers that are worth a split of their own.
 const MIN_PER_SPLIT: u64 = 4096;
 
@@ -34,7 +37,7 @@ impl Context {
     pub fn range(&self, range: Range<u64>) -> Dataset<u64> {
         let len = range.end.saturating_sub(range.start);
         let per_split = match self.config().split_bytes {
-            Some(bytes) => (bytes / 8).max(1),
+            Some(bytes) => (bytes / 8).max(1).max(len.div_ceil(MAX_SPLITS)),
             None => len.div_ceil(SPLITS).max(MIN_PER_SPLIT),
         };
         let detail = format!("{}..{}", range.start, range.end);

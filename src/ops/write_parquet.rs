@@ -134,7 +134,8 @@ impl Encoder<EncodedRowGroup> for RowGroups {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.open.memory_bytes()
+        let done: u64 = self.done.iter().map(EncodedRowGroup::bytes).sum();
+        self.open.memory_bytes() + done as usize
     }
 
     fn finish(mut self) -> Result<Vec<EncodedRowGroup>> {

@@ -5,7 +5,7 @@
 //! followed backwards from its end, in the order in which its elements count, and entered into the tree of its
 //! origin, where common beginnings are shared.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::graph::{Node, NodeId, Shape, in_order, needed_inputs, readable};
@@ -93,7 +93,7 @@ pub fn plan(sinks: &[Sink], rules: Rules) -> Plan {
     let mut planner = Planner::new(&nodes, rules);
     for node in &nodes {
         if let Some(end) = planner.ends_of_nodes.get(&node.id).copied() {
-            for input in needed_inputs(node) {
+            for input in &node.inputs {
                 planner.trace_back(end, input);
             }
         }
@@ -134,10 +134,12 @@ impl Planner {
             steps: HashMap::new(),
         };
         let sizes = estimate_bytes(nodes);
+        let visited: HashSet<NodeId> = nodes.iter().map(|node| node.id).collect();
         for (node, bytes) in nodes.iter().zip(sizes) {
             let is_end = match &node.shape {
                 Shape::Wide(_) => true,
-                Shape::Cache(slot) => slot.filled().is_none(),
+                // Another run may be filling it at this moment: what counts is what it was when the nodes were collected.
+                Shape::Cache(_) => node.inputs.iter().all(|input| visited.contains(&input.id)),
                 Shape::Source(_) | Shape::Narrow(_) | Shape::Union => false,
             };
             if is_end {
