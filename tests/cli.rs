@@ -135,11 +135,11 @@ fn assert_counts(path: &Path, text: &str) {
     assert!(found == model(text), "{} words, not those of the model", rows.len());
 }
 
-/// The directory of the example data, and all that is in it.
+/// The directory of the example data, and all text in it; `_ORIGIN.md` is hidden by its name.
 fn examples() -> (String, String) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data");
-    let texts = files(&dir).into_values().map(utf8);
-    (dir.to_str().unwrap().to_owned(), texts.collect::<Vec<_>>().join("\n"))
+    let texts = ["genesis.txt", "psalms.txt"].map(|book| std::fs::read_to_string(dir.join(book)).unwrap());
+    (dir.to_str().unwrap().to_owned(), texts.join("\n"))
 }
 
 #[test]
