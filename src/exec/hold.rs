@@ -1,6 +1,5 @@
 //! Elements held in memory between pipelines: what `cache` keeps, and what a crowded union is cut with.
 
-use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -147,13 +146,12 @@ impl<T: Send + 'static> Push<T> for Writer<T> {
 pub struct InMemory<T> {
     items: Arc<Vec<T>>,
     per_split: usize,
-    types: PhantomData<fn() -> T>,
 }
 
 impl<T> InMemory<T> {
     /// The elements, in splits of `per_split`, which must not be 0.
     pub fn new(items: Vec<T>, per_split: usize) -> InMemory<T> {
-        InMemory { items: Arc::new(items), per_split, types: PhantomData }
+        InMemory { items: Arc::new(items), per_split }
     }
 }
 
