@@ -78,12 +78,16 @@ fn a_file_is_read_once_and_a_path_that_exists_is_no_pattern() {
 #[test]
 fn what_cannot_be_read_is_named() {
     let directory = tree(&["a", "d/b"]);
+    fs::create_dir(directory.path().join("empty")).unwrap();
+    assert!(found(&directory, "empty").is_empty());
     for (pattern, words) in [
         ("missing", "missing: No such file"),
         ("missing*", "no file matches"),
         ("missing/*", "no file matches"),
         ("a/b", "Not a directory"),
         ("a/*", "no file matches"),
+        ("empty/**", "no file matches"),
+        ("emp*", "no file matches"),
         ("[a", "is no pattern"),
         ("line\nbreak", "line\\nbreak"),
     ] {

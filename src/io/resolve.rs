@@ -78,8 +78,8 @@ pub struct Inputs {
 /// Finds the files of an input.
 ///
 /// Each pattern is, in this order: a file; a directory, of which all files are read, at any depth; or a pattern with
-/// `*`, `?` and `[a-z]` within a name and `**` for any number of directories, of which at least one must match. A
-/// path that exists is never taken as a pattern, whatever its name.
+/// `*`, `?` and `[a-z]` within a name and `**` for any number of directories, which must find something. A path that
+/// exists is never taken as a pattern, whatever its name; a directory that is written down may be empty.
 ///
 /// Hidden names, which start with `.` or `_`, are left out unless they are written down. Symbolic links are followed,
 /// and every directory is read once, so that a loop of links ends. What is neither file nor directory is left out
@@ -143,12 +143,19 @@ impl Walk<'_> {
                 _ => found.into_iter().map(|path| path.join(component)).filter(|path| exists(path)).collect(),
             };
         }
-        if found.is_empty() {
+        self.seen.clear();
+        let before = self.found();
+        found.into_iter().try_for_each(|path| self.entry(path))?;
+        if self.found() == before {
             return Err(Error::new(ErrorKind::Input, format!("no file matches {}", printable(pattern)))
                 .hint("check the pattern, and quote it from the shell"));
         }
-        self.seen.clear();
-        found.into_iter().try_for_each(|path| self.entry(path))
+        Ok(())
+    }
+
+    /// How much was found so far, of files and of what is left out with a note.
+    fn found(&self) -> usize {
+        self.inputs.files.len() + self.inputs.notes.len()
     }
 
     /// A directory and all directories below it.
