@@ -8,6 +8,7 @@ pub mod aggregate;
 pub mod cancel;
 pub mod chunk;
 pub mod collect;
+pub mod combiner;
 pub mod erased;
 pub mod exchange;
 pub mod hold;

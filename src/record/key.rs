@@ -44,7 +44,8 @@ pub trait Key: Record {
     fn key_eq(&self, other: &Self) -> bool;
 
     /// The hash of the value, with high bits as good as the low ones.
-    #[inline]
+    #[allow(clippy::inline_always)] // once an element: a call costs as much as the hash of a word
+    #[inline(always)]
     fn key_hash(&self) -> u64 {
         hash::finish(self.hash_into(hash::SEED))
     }

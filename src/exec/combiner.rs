@@ -1,0 +1,134 @@
+//! The map-side combiner: a table small enough for the cache that joins the values of frequent keys and lets rare
+//! ones pass.
+//!
+//! It works as a cache does. The high bits of a key's hash choose a set of two places. A key that is found in the
+//! second place moves to the first one, and a new key takes the second place and drives out whoever held it: frequent
+//! keys stay, and nothing needs a counter. This is the transposition rule of Rivest, *On self-organizing sequential
+//! search heuristics*, 1976, on lists of two. With 32,768 places 15 % of the words of English and technical text get
+//! through; a table of three times as many keys that is emptied whenever it is full lets as many through, and every
+//! look-up in it costs several cache misses.
+//!
+//! What is driven out depends on nothing but the keys that were added, in their order. The states of one key leave in
+//! the order of their values.
+
+use super::aggregate::Combine;
+use super::table::{Batch, high_bits};
+use crate::record::Key;
+
+/// Bytes of the places of a combiner. Of 0.5, 1 and 2 MiB the middle one, the size of a second-level cache, was the fastest.
+const BYTES: usize = 1 << 20;
+
+/// The sets that a combiner begins with, as a power of two: small inputs are not to pay for a large table.
+const MIN_SET_BITS: u32 = 6;
+
+/// The key of a place with its state.
+type Place<K, A> = Option<(K, A)>;
+
+/// Two places that a look-up finds in one cache line, if they are as small as a word and its count.
+#[repr(align(64))]
+struct Set<K, A>([Place<K, A>; 2]);
+
+/// The states of the keys that were seen last and often.
+pub struct Combiner<K, A> {
+    sets: Vec<Set<K, A>>,
+    set_bits: u32,
+    /// The sets of one partition lie together: its number is the first bits of theirs.
+    partition_bits: u32,
+    /// Keys that came in since it last grew.
+    admitted: usize,
+}
+
+impl<K: Key, A> Combiner<K, A> {
+    /// An empty combiner of keys for `2^partition_bits` partitions.
+    pub fn new(partition_bits: u32) -> Combiner<K, A> {
+        let mut combiner = Combiner { sets: Vec::new(), set_bits: 0, partition_bits, admitted: 0 };
+        combiner.restart();
+        combiner
+    }
+
+    /// Brings the sets of some hashes into the nearest cache. That none of these loads waits for another one is worth
+    /// a third of the time of [`Combiner::add`].
+    #[inline]
+    pub fn touch(&self, hashes: &Batch) {
+        let taken = hashes.iter().map(|hash| usize::from(self.sets[self.set_of(*hash)].0[0].is_some()));
+        std::hint::black_box(taken.sum::<usize>());
+    }
+
+    /// Adds a value, and gives the key that is driven out by it, with its state.
+    #[inline]
+    pub fn add<V, C>(&mut self, hash: u64, key: K, value: V, combine: &C) -> Place<K, A>
+    where
+        C: Combine<V, State = A>,
+    {
+        let index = self.set_of(hash);
+        let Set(set) = &mut self.sets[index];
+        if let Some((first, state)) = &mut set[0]
+            && first.key_eq(&key)
+        {
+            combine.add(state, value);
+            return None;
+        }
+        if let Some((second, state)) = &mut set[1]
+            && second.key_eq(&key)
+        {
+            combine.add(state, value);
+            set.swap(0, 1);
+            return None;
+        }
+        self.admit(index, key, combine.start(value))
+    }
+
+    /// Takes out all keys with their states, each with its partition, and starts anew.
+    pub fn empty(&mut self, mut take: impl FnMut(usize, (K, A))) {
+        let shift = self.set_bits - self.partition_bits;
+        for (index, set) in self.sets.drain(..).enumerate() {
+            set.0.into_iter().flatten().for_each(|entry| take(index >> shift, entry));
+        }
+        self.restart();
+    }
+
+    /// A combiner that is used again must drive out what a new one would.
+    fn restart(&mut self) {
+        self.set_bits = MIN_SET_BITS.max(self.partition_bits);
+        self.sets.resize_with(1 << self.set_bits, || Set([None, None]));
+        self.admitted = 0;
+    }
+
+    #[inline]
+    fn set_of(&self, hash: u64) -> usize {
+        high_bits(hash, self.set_bits)
+    }
+
+    /// Lets a key in that was not found.
+    fn admit(&mut self, index: usize, mut key: K, state: A) -> Place<K, A> {
+        key.detach(); // it would keep its block of the input alive
+        self.admitted += 1;
+        let Set(set) = &mut self.sets[index];
+        if set[0].is_none() {
+            set[0] = Some((key, state));
+            return None;
+        }
+        let driven_out = set[1].replace((key, state));
+        if self.admitted > 2 * self.sets.len() && 2 * size_of_val(self.sets.as_slice()) <= BYTES {
+            self.grow();
+        }
+        driven_out
+    }
+
+    /// Makes two sets of each, from the last one on, so that none is written over before its turn.
+    #[cold]
+    fn grow(&mut self) {
+        let sets = self.sets.len();
+        self.set_bits += 1;
+        self.sets.resize_with(2 * sets, || Set([None, None]));
+        self.admitted = 0;
+        for old in (0..sets).rev() {
+            for entry in std::mem::take(&mut self.sets[old].0).into_iter().flatten() {
+                let index = self.set_of(entry.0.key_hash());
+                let Set(set) = &mut self.sets[index];
+                let free = usize::from(set[0].is_some());
+                set[free] = Some(entry);
+            }
+        }
+    }
+}
