@@ -252,6 +252,8 @@ fn wrong_usage_exits_with_2() {
         ("wordcount in.txt -o out --top many", "many"),
         ("wordcount in.txt -o out --memory lots", "512MiB"),
         ("wordcount in.txt -o out --threads 0", "threads"),
+        ("wordcount in.txt -o out --threads 1025", "1024"),
+        ("wordcount in.txt -o out --threads 9999999999", "1024"),
         ("wordcount in.txt -o out --progress perhaps", "perhaps"),
         ("wordcount in.txt -o out --no-such-flag", "--no-such-flag"),
         ("show", "<OUT>"),
@@ -261,6 +263,8 @@ fn wrong_usage_exits_with_2() {
         assert!(message.contains(expected), "{line}: {message}");
     }
     assert_eq!(gristmill(&[]).status().unwrap().code(), Some(2));
+    let many = place.command("wordcount in.txt -o out").env("GRISTMILL_THREADS", "1000000").output().unwrap();
+    assert_says(&utf8(many.stderr), &["threads is 1000000", "1024"]);
 }
 
 #[test]

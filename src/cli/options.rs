@@ -19,7 +19,7 @@ use crate::report::run_report::RunReport;
 /// Flags of every command that runs a job.
 #[derive(Debug, Args)]
 pub struct RunOptions {
-    /// Worker threads [default: `GRISTMILL_THREADS`, else all cores]
+    /// Worker threads, at most 1024 [default: `GRISTMILL_THREADS`, else all cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Memory that the job may hold, such as 512MiB or 4GB [default: `GRISTMILL_MEMORY`, else 60 % of what there is]
