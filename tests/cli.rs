@@ -268,6 +268,19 @@ fn wrong_usage_exits_with_2() {
 }
 
 #[test]
+fn no_message_names_a_source_line_of_the_command() {
+    let place = Place::new(&[("in.txt", "one"), ("bad.txt", "two\n"), ("out/mine", "")]);
+    std::fs::write(place.at("bad.txt"), b"\xff").unwrap();
+    for line in
+        ["in.txt -o out", "missing -o new", "bad.txt -o new", "in.txt -o new --memory 1", "in.txt -o no/new"]
+    {
+        let Output { status, stderr, .. } = place.run(&format!("wordcount {line}"));
+        let message = utf8(stderr);
+        assert!(!status.success() && !message.contains(".rs:"), "{line}: {message}");
+    }
+}
+
+#[test]
 fn input_that_is_not_there_is_named() {
     let place = Place::new(&[("in.txt", "one")]);
     for input in ["missing.txt", "*.log", "in.txt/below"] {

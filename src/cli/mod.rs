@@ -47,7 +47,7 @@ pub fn main() -> ExitCode {
 }
 
 fn fail(error: &Error) -> ExitCode {
-    tell(format_args!("gristmill: {error}"));
+    tell(format_args!("gristmill: {error:#}")); // without the source line, which is one of the command
     ExitCode::from(if error.kind() == ErrorKind::Config { 2 } else { 1 })
 }
 
