@@ -304,6 +304,21 @@ fn text_that_is_not_utf_8_is_located_and_nothing_is_left() {
 }
 
 #[test]
+fn a_compressed_input_is_called_so() {
+    let place = Place::new(&[]);
+    for (name, content) in [
+        ("gzip", b"\x1f\x8b\x08\0\0\0\0\0\0\x03KL\x02\0".as_slice()),
+        ("zstd", b"\x28\xb5\x2f\xfd\x04\x58\x19\0\0abc"),
+        ("bzip2", b"BZh91AY&SY\x64\x8c\xbb\x73\0"),
+        ("xz", b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46"),
+    ] {
+        std::fs::write(place.at("in"), content).unwrap();
+        let message = place.fail("wordcount in -o out", 1);
+        assert_says(&message, &[&format!("the file is {name}-compressed (in)"), "decompress it first"]);
+    }
+}
+
+#[test]
 fn lines_end_in_every_way_or_not_at_all() {
     let contents = [
         "",

@@ -28,8 +28,8 @@ impl Context {
     /// # Errors
     ///
     /// Now: if a path does not exist or cannot be read, or a glob matches nothing. From the action: if a file has changed since
-    /// now, is not UTF-8, or holds a line longer than the limit of [`Config::max_line_bytes`](crate::config::Config::max_line_bytes);
-    /// with file, line and byte offset.
+    /// now, is compressed, is not UTF-8, or holds a line longer than the limit of
+    /// [`Config::max_line_bytes`](crate::config::Config::max_line_bytes); with file, line and byte offset.
     ///
     /// # Examples
     ///
