@@ -180,7 +180,7 @@ fn the_format_is_chosen_by_flag_or_ending() {
     for (output, flag, first) in [
         ("a.parquet", "", "PAR1"),
         ("a.csv", "", "word"),
-        ("b.parquet", " --format csv", "word"),
+        ("b.csv", " --format csv", "word"),
         ("dir", " --format csv", ""),
         ("other", " --format parquet", ""),
     ] {
@@ -196,6 +196,20 @@ fn the_format_is_chosen_by_flag_or_ending() {
     assert_counts(&place.at("a.parquet"), content);
     assert_eq!(names(&place.at("dir")), ["_manifest.json", "part-00000.csv"]);
     assert!(place.run("wordcount in.txt -o x --format json").status.code() == Some(2));
+}
+
+#[test]
+fn the_ending_and_the_format_agree_in_any_case() {
+    let place = Place::new(&[("in.txt", "a b a")]);
+    for (output, other) in
+        [("x.csv", "parquet"), ("x.parquet", "csv"), ("x.CSV", "parquet"), ("x.Parquet", "csv")]
+    {
+        let message = place.fail(&format!("wordcount in.txt -o {output} --format {other} --force"), 2);
+        assert_says(&message, &[output, "ends in", "--format"]);
+        place.succeed(&format!("wordcount in.txt -o {output} --overwrite"));
+        assert!(place.at(output).is_file(), "{output}");
+        assert_eq!(place.succeed(&format!("show {output}")).0.lines().last(), Some("2 of 2 rows"));
+    }
 }
 
 #[test]

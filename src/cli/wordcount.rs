@@ -25,7 +25,7 @@ pub struct WordcountOptions {
     /// The output: a directory of parts, or a single file if it ends in .parquet or .csv
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// The format of the output [default: by its ending, else parquet]
+    /// The format of the output, which its ending must not contradict [default: by its ending, else parquet]
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Only the N most frequent words, the most frequent first
@@ -75,7 +75,8 @@ fn counts(ctx: &Context, options: &WordcountOptions) -> Result<Dataset<(Text, u6
 }
 
 fn output(counts: &Dataset<(Text, u64)>, options: &WordcountOptions) -> Output<Written> {
-    let ends_in_csv = options.output.extension().is_some_and(|extension| extension == "csv");
+    let ends_in_csv =
+        options.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
     let format = options.format.unwrap_or(if ends_in_csv { Format::Csv } else { Format::Parquet });
     let (columns, existing) = (counts.columns(["word", "count"]), options.run.existing());
     match format {
