@@ -379,9 +379,16 @@ fn any_name_of_a_file_works() {
 fn an_input_is_never_the_output() {
     let place = Place::new(&[("in/a.txt", "one"), ("a.csv", "one")]);
     symlink("in", place.at("alias")).unwrap();
-    for line in
-        ["in -o in", "in/a.txt -o in", "in/* -o in", "a.csv -o a.csv", "alias -o in", "in -o in/a.txt"]
-    {
+    for line in [
+        "in -o in",
+        "in/a.txt -o in",
+        "in/* -o in",
+        "a.csv -o a.csv",
+        "alias -o in",
+        "in -o in/a.txt",
+        "in -o in/new",
+        "* -o new",
+    ] {
         let message = place.fail(&format!("wordcount {line} --force"), 2);
         assert_says(&message, &[line.rsplit(' ').next().unwrap()]);
     }

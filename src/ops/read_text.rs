@@ -47,7 +47,8 @@ impl Context {
         let patterns = inputs.into_paths();
         let found = resolve(&patterns).map_err(|error| error.in_call(call))?;
         let detail = describe(&patterns, &found.files, found.notes.len());
-        let paths = found.files.iter().map(|file| file.path.clone()).collect();
+        let files = found.files.iter().map(|file| file.path.clone());
+        let paths = found.scopes.into_iter().chain(files).collect();
         let bytes = found.files.iter().map(InputFile::bytes).sum();
         let options = SplitOptions { target_bytes: self.config().split_bytes, ..SplitOptions::default() };
         let lines = LineOptions { max_line_bytes: self.config().max_line_bytes, ..LineOptions::default() };
@@ -96,6 +97,7 @@ fn describe(patterns: &[PathBuf], files: &[InputFile], skipped: usize) -> String
 
 struct TextFiles {
     splits: Vec<Split>,
+    /// Of the files, and where other files would be found by the next run.
     paths: Vec<PathBuf>,
     bytes: u64,
     lines: LineOptions,
