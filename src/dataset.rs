@@ -9,6 +9,7 @@ use crate::exec::erased::Of;
 use crate::exec::exchange::Exchange;
 use crate::exec::narrow::Operator;
 use crate::exec::source::{Erased, Source};
+use crate::plan::explain::explain;
 use crate::plan::graph::{Node, Shape};
 use crate::plan::stages::{Sink, plan};
 use crate::record::Data;
@@ -84,9 +85,13 @@ impl<T> Dataset<T> {
     pub fn explain(&self) -> String {
         let sink =
             Sink { input: Arc::clone(&self.node), call: CallSite::here("result"), detail: String::new() };
-        let plan = plan(std::slice::from_ref(&sink), self.ctx.config().rules);
-        crate::plan::explain::explain(&plan, std::slice::from_ref(&sink))
+        explain_on(&self.ctx, sink)
     }
+}
+
+fn explain_on(ctx: &Context, sink: Sink) -> String {
+    let sinks = [sink];
+    explain(&plan(&sinks, ctx.config().rules), &sinks)
 }
 
 impl<T: Data> Dataset<T> {
@@ -145,6 +150,22 @@ impl<R> Output<R> {
     ) -> Output<R> {
         let sink = Sink { input: Arc::clone(&dataset.node), call, detail };
         Output { ctx: dataset.ctx.clone(), sink, action: Box::new(action) }
+    }
+
+    /// What would be run to compute it alone, for people: as [`Dataset::explain`], but with the action at the end. Nothing is
+    /// opened or checked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// let ctx = Context::new()?;
+    /// let output = ctx.range(0..10).to_csv("numbers.csv", CsvOptions::default());
+    /// assert!(output.explain().contains("#2 to_csv of #1 numbers.csv"));
+    /// # Ok::<(), gristmill::Error>(())
+    /// ```
+    pub fn explain(&self) -> String {
+        explain_on(&self.ctx, self.sink.clone())
     }
 
     /// Runs this output alone.

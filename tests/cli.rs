@@ -402,7 +402,10 @@ fn explain_prints_the_plan_and_writes_nothing() {
     for part in ["Logical graph", "read_text in.txt", "reduce_by_key", "stage 2"] {
         assert!(plan.contains(part), "no {part} in:\n{plan}");
     }
-    assert!(place.succeed("wordcount in.txt -o out --explain --top 3").0.contains("top_k"));
+    assert!(place.succeed("wordcount in.txt --explain").0.contains("result of #"));
+    let (plan, _) = place.succeed("wordcount in.txt -o out.csv --explain --top 3");
+    assert!(plan.contains("top_k") && plan.contains("to_csv of #") && plan.contains("out.csv"), "{plan}");
+    assert_eq!(place.names(), ["in.txt"]);
 }
 
 #[test]

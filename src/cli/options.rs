@@ -31,7 +31,7 @@ pub struct RunOptions {
     /// Replace whatever is at the output's path
     #[arg(long)]
     force: bool,
-    /// Print the plan and run nothing
+    /// Print the plan and run nothing; needs no output
     #[arg(long)]
     pub explain: bool,
     /// When to show a progress bar on standard error
