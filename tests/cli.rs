@@ -436,6 +436,45 @@ fn metrics_overwrite_neither_input_nor_output() {
 }
 
 #[test]
+fn metrics_lie_neither_in_an_input_nor_in_the_output() {
+    let place = Place::new(&[("in.txt", "a b"), ("in/b.txt", "c"), ("old.json", "old"), ("kept/x", "")]);
+    symlink("in.txt", place.at("link.txt")).unwrap();
+    symlink("in", place.at("alias")).unwrap();
+    symlink("kept", place.at("out")).unwrap();
+    std::fs::hard_link(place.at("in.txt"), place.at("hard.txt")).unwrap();
+    for (input, metrics) in [
+        ("in.txt", "link.txt"),
+        ("link.txt", "in.txt"),
+        ("in.txt", "hard.txt"),
+        ("*.txt", "in.txt"),
+        ("*.txt", "m.txt"),
+        ("in", "alias/m.json"),
+        ("alias", "in/b.txt"),
+        ("in.txt", "out/m.json"),
+        ("in.txt", "kept/m.json"),
+    ] {
+        let message = place.fail(&format!("wordcount {input} -o out --force --metrics {metrics}"), 2);
+        assert_says(&message, &["the metrics file", metrics, "write it elsewhere"]);
+    }
+    place.succeed("wordcount in.txt -o _new --metrics in/m.json");
+}
+
+#[test]
+fn metrics_of_a_run_that_fails_are_not_written() {
+    let place = Place::new(&[("in.txt", "a b"), ("old.json", "old"), ("out/mine", "")]);
+    std::fs::write(place.at("bad.txt"), b"\xff").unwrap();
+    for metrics in ["new.json", "old.json"] {
+        place.fail(&format!("wordcount in.txt -o out --metrics {metrics}"), 2);
+        place.fail(&format!("wordcount bad.txt -o new --metrics {metrics}"), 1);
+    }
+    symlink("old.json", place.at("link.json")).unwrap();
+    place.succeed("wordcount in.txt -o new --metrics link.json");
+    assert!(std::fs::read_to_string(place.at("old.json")).unwrap().starts_with('{'));
+    assert_eq!(place.names(), ["bad.txt", "in.txt", "link.json", "new", "old.json", "out"]);
+    assert!(place.succeed("wordcount in.txt -o x.csv --metrics /dev/stdout").0.starts_with('{'));
+}
+
+#[test]
 fn progress_is_shown_where_it_is_wanted() {
     let place = Place::new(&[("in.txt", "a b c")]);
     for when in ["always", "never", "auto"] {

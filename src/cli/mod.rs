@@ -1,6 +1,7 @@
 //! The `gristmill` command: a thin face over the public API.
 
 pub mod escape;
+mod metrics_file;
 mod options;
 pub mod progress;
 pub mod show;

@@ -54,8 +54,8 @@ pub fn run(options: &WordcountOptions) -> Result<ExitCode> {
         print(&output.explain())?;
         return Ok(ExitCode::SUCCESS);
     }
-    options.run.check_metrics(&options.inputs, path)?;
-    match options.run.run(&ctx, || output.run())? {
+    let metrics = options.run.metrics_file(&output.input_paths(), path)?;
+    match options.run.run(&ctx, metrics.as_ref(), || output.run())? {
         Finished::Stopped(code) => Ok(code),
         Finished::Done(written) => {
             let Written { path, rows, bytes, parts, .. } = written;
