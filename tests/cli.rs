@@ -8,81 +8,16 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Child, Output, Stdio};
 
+use common::place::{Place, assert_says, utf8};
 use common::{files, gristmill, names, text};
 use gristmill::Record;
 use gristmill::io::commit::{Existing, Shape, Target, manifest};
 use gristmill::io::parquet::read_parquet;
 use gristmill::record::from_batch;
 use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
-
-/// A working directory of its own.
-struct Place(TempDir);
-
-impl Place {
-    fn new(files: &[(&str, &str)]) -> Place {
-        let place = Place(tempfile::tempdir().unwrap());
-        for (name, content) in files {
-            std::fs::create_dir_all(place.at(name).parent().unwrap()).unwrap();
-            std::fs::write(place.at(name), content).unwrap();
-        }
-        place
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn names(&self) -> Vec<String> {
-        names(self.0.path())
-    }
-
-    /// The command in this directory; arguments are separated by spaces.
-    fn command(&self, line: &str) -> Command {
-        let mut command = gristmill(&line.split(' ').collect::<Vec<_>>());
-        command.current_dir(self.0.path());
-        command
-    }
-
-    fn run(&self, line: &str) -> Output {
-        self.command(line).output().unwrap()
-    }
-
-    /// What a command that must succeed prints to standard output and to standard error.
-    fn succeed(&self, line: &str) -> (String, String) {
-        let Output { status, stdout, stderr } = self.run(line);
-        let (stdout, stderr) = (utf8(stdout), utf8(stderr));
-        assert!(status.success(), "{line}: {status}: {stderr}");
-        (stdout, stderr)
-    }
-
-    /// The message of a command that must fail with this code, prints nothing else, and changes nothing.
-    fn fail(&self, line: &str, code: i32) -> String {
-        let (before, names_before) = (files(self.0.path()), self.names());
-        let Output { status, stdout, stderr } = self.run(line);
-        let message = utf8(stderr);
-        assert_eq!(status.code(), Some(code), "{line}: {message}");
-        assert_eq!(utf8(stdout), "", "{line}");
-        assert_eq!(self.names(), names_before, "{line}");
-        assert!(files(self.0.path()) == before, "{line}");
-        message
-    }
-}
-
-fn utf8(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap()
-}
-
-/// The failure names what went wrong and what to do.
-fn assert_says(message: &str, expected: &[&str]) {
-    for part in expected {
-        assert!(message.contains(part), "no {part:?} in: {message}");
-    }
-    assert_eq!(message.lines().count(), 1, "{message}");
-}
 
 /// A row that the command writes.
 #[derive(Record, Debug, Clone, PartialEq, Eq)]
@@ -364,7 +299,7 @@ fn any_name_of_a_file_works() {
     let place = Place::new(&[]);
     for name in [b"a b\nc".as_slice(), b"\"'", b"-x", b"\xff\xfe.txt", b"[a]{b}*?", b"caf\xc3\xa9 \x1b[31m"] {
         let name = OsStr::from_bytes(name);
-        std::fs::write(place.0.path().join(name), "one").unwrap();
+        std::fs::write(place.at(name), "one").unwrap();
         let mut command = place.command("wordcount --overwrite -o out --");
         let Output { status, stderr, .. } = command.arg(name).output().unwrap();
         assert!(status.success(), "{name:?}: {}", utf8(stderr));
@@ -406,72 +341,6 @@ fn explain_prints_the_plan_and_writes_nothing() {
     let (plan, _) = place.succeed("wordcount in.txt -o out.csv --explain --top 3");
     assert!(plan.contains("top_k") && plan.contains("to_csv of #") && plan.contains("out.csv"), "{plan}");
     assert_eq!(place.names(), ["in.txt"]);
-}
-
-#[test]
-fn metrics_are_json_with_the_rows_of_every_stage() {
-    let place = Place::new(&[("in.txt", "a b\nc a\n")]);
-    place.succeed("wordcount in.txt -o out --metrics m.json --threads 2");
-    let report: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(place.at("m.json")).unwrap()).unwrap();
-    assert_eq!((report["threads"].as_u64(), report["input_bytes"].as_u64()), (Some(2), Some(8)));
-    let stages = report["stages"].as_array().unwrap();
-    let rows =
-        |stage: usize, operator: usize, which: &str| stages[stage]["operators"][operator][which].as_u64();
-    assert_eq!(stages.len(), 2);
-    assert_eq!((rows(0, 0, "rows_in"), rows(0, 0, "rows_out")), (Some(2), Some(4)));
-    assert_eq!((rows(0, 2, "rows_in"), rows(0, 2, "rows_out")), (Some(4), None));
-    assert_eq!(rows(1, 0, "rows_in"), Some(3));
-}
-
-#[test]
-fn metrics_overwrite_neither_input_nor_output() {
-    let place = Place::new(&[("in.txt", "a b\nc a\n")]);
-    for path in ["in.txt", "out/m.json", "out"] {
-        let message = place.fail(&format!("wordcount in.txt -o out --metrics {path}"), 2);
-        assert!(message.contains("the metrics file"), "{message}");
-    }
-    let message = place.fail("wordcount in.txt -o out --metrics missing/m.json", 1);
-    assert!(message.contains("missing/m.json"), "{message}");
-}
-
-#[test]
-fn metrics_lie_neither_in_an_input_nor_in_the_output() {
-    let place = Place::new(&[("in.txt", "a b"), ("in/b.txt", "c"), ("old.json", "old"), ("kept/x", "")]);
-    symlink("in.txt", place.at("link.txt")).unwrap();
-    symlink("in", place.at("alias")).unwrap();
-    symlink("kept", place.at("out")).unwrap();
-    std::fs::hard_link(place.at("in.txt"), place.at("hard.txt")).unwrap();
-    for (input, metrics) in [
-        ("in.txt", "link.txt"),
-        ("link.txt", "in.txt"),
-        ("in.txt", "hard.txt"),
-        ("*.txt", "in.txt"),
-        ("*.txt", "m.txt"),
-        ("in", "alias/m.json"),
-        ("alias", "in/b.txt"),
-        ("in.txt", "out/m.json"),
-        ("in.txt", "kept/m.json"),
-    ] {
-        let message = place.fail(&format!("wordcount {input} -o out --force --metrics {metrics}"), 2);
-        assert_says(&message, &["the metrics file", metrics, "write it elsewhere"]);
-    }
-    place.succeed("wordcount in.txt -o _new --metrics in/m.json");
-}
-
-#[test]
-fn metrics_of_a_run_that_fails_are_not_written() {
-    let place = Place::new(&[("in.txt", "a b"), ("old.json", "old"), ("out/mine", "")]);
-    std::fs::write(place.at("bad.txt"), b"\xff").unwrap();
-    for metrics in ["new.json", "old.json"] {
-        place.fail(&format!("wordcount in.txt -o out --metrics {metrics}"), 2);
-        place.fail(&format!("wordcount bad.txt -o new --metrics {metrics}"), 1);
-    }
-    symlink("old.json", place.at("link.json")).unwrap();
-    place.succeed("wordcount in.txt -o new --metrics link.json");
-    assert!(std::fs::read_to_string(place.at("old.json")).unwrap().starts_with('{'));
-    assert_eq!(place.names(), ["bad.txt", "in.txt", "link.json", "new", "old.json", "out"]);
-    assert!(place.succeed("wordcount in.txt -o x.csv --metrics /dev/stdout").0.starts_with('{'));
 }
 
 #[test]
