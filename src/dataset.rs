@@ -10,7 +10,7 @@ use crate::exec::exchange::Exchange;
 use crate::exec::narrow::Operator;
 use crate::exec::source::{Erased, Source};
 use crate::plan::explain::explain;
-use crate::plan::graph::{Node, Shape};
+use crate::plan::graph::{Node, Shape, in_order};
 use crate::plan::stages::{Sink, plan};
 use crate::record::Data;
 
@@ -87,6 +87,24 @@ impl<T> Dataset<T> {
             Sink { input: Arc::clone(&self.node), call: CallSite::here("result"), detail: String::new() };
         explain_on(&self.ctx, sink)
     }
+
+    /// What its sources found but do not read, and why, for people: one line each, with control characters in names escaped.
+    /// Such are FIFOs, sockets and devices in a directory, and symbolic links that lead in a circle.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let dir = tempfile::tempdir()?;
+    /// std::os::unix::fs::symlink("/dev/null", dir.path().join("null"))?;
+    /// let ctx = Context::new()?;
+    /// let lines = ctx.read_text(dir.path())?.filter(|line| !line.is_empty());
+    /// assert!(lines.notes()[0].ends_with("null is left out: it is not a regular file"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn notes(&self) -> Vec<String> {
+        in_order(std::slice::from_ref(&self.node)).iter().flat_map(|node| node.notes.clone()).collect()
+    }
 }
 
 fn explain_on(ctx: &Context, sink: Sink) -> String {
@@ -102,7 +120,20 @@ impl<T: Data> Dataset<T> {
         detail: String,
         source: impl Source<T>,
     ) -> Dataset<T> {
-        Dataset::from_shape(ctx, call, detail, Shape::Source(Arc::new(Erased::new(source))), Vec::new())
+        Dataset::from_noted_source(ctx, call, detail, Vec::new(), source)
+    }
+
+    /// A dataset over a source that leaves out what the notes say.
+    pub(crate) fn from_noted_source(
+        ctx: &Context,
+        call: CallSite,
+        detail: String,
+        notes: Vec<String>,
+        source: impl Source<T>,
+    ) -> Dataset<T> {
+        let shape = Shape::Source(Arc::new(Erased::new(source)));
+        let node = Node::new(call, detail, notes, Of::<T>::elements(), shape, Vec::new());
+        Dataset { ctx: ctx.clone(), node, types: PhantomData }
     }
 
     /// A dataset over a node of any shape.
@@ -113,7 +144,7 @@ impl<T: Data> Dataset<T> {
         shape: Shape,
         inputs: Vec<Arc<Node>>,
     ) -> Dataset<T> {
-        let node = Node::new(call, detail, Of::<T>::elements(), shape, inputs);
+        let node = Node::new(call, detail, Vec::new(), Of::<T>::elements(), shape, inputs);
         Dataset { ctx: ctx.clone(), node, types: PhantomData }
     }
 

@@ -311,6 +311,28 @@ fn any_name_of_a_file_works() {
 }
 
 #[test]
+fn what_is_left_out_of_an_input_is_told() {
+    let place = Place::new(&[("in/a.txt", "one")]);
+    symlink("/dev/null", place.at("in/null\n\u{1b}[31m")).unwrap();
+    for n in 0..6 {
+        symlink(format!("loop{n}"), place.at(format!("in/loop{n}"))).unwrap();
+    }
+    let (_, stderr) = place.succeed("wordcount in -o out");
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert_eq!(lines.len(), 7, "{stderr}");
+    assert!(
+        lines[0].contains("in/loop0 is left out: it is a symbolic link that leads to itself"),
+        "{stderr}"
+    );
+    assert!(lines[5].contains("2 more"), "{stderr}");
+    std::fs::remove_file(place.at("in/loop0")).unwrap();
+    std::fs::remove_file(place.at("in/loop1")).unwrap();
+    let (_, stderr) = place.succeed("wordcount in --explain");
+    assert_eq!(stderr.lines().count(), 5, "{stderr}");
+    assert!(stderr.contains("in/null\\n\\u{1b}[31m is left out") && !stderr.contains("more"), "{stderr}");
+}
+
+#[test]
 fn an_input_is_never_the_output() {
     let place = Place::new(&[("in/a.txt", "one"), ("a.csv", "one")]);
     symlink("in", place.at("alias")).unwrap();

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::options::{Finished, RunOptions};
-use super::{print, tell};
+use super::{print, tell, tell_notes};
 use crate::context::Context;
 use crate::dataset::{Dataset, Output};
 use crate::error::{Result, printable};
@@ -45,6 +45,7 @@ enum Format {
 pub fn run(options: &WordcountOptions) -> Result<ExitCode> {
     let ctx = options.run.context()?;
     let counts = counts(&ctx, options)?;
+    tell_notes(&counts.notes());
     let Some(path) = &options.output else {
         print(&counts.explain())?; // all else needs an output
         return Ok(ExitCode::SUCCESS);

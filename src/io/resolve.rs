@@ -71,7 +71,7 @@ impl InputFile {
 pub struct Inputs {
     /// The files, in the order of the bytes of their paths, each once.
     pub files: Vec<InputFile>,
-    /// For people: what was found but is not read, and why.
+    /// For people: what was found but is not read, and why, with control characters in names escaped.
     pub notes: Vec<String>,
     /// Where new files would be found as well: the patterns, and the directories of which all is read.
     pub scopes: Vec<PathBuf>,

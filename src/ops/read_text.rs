@@ -19,7 +19,8 @@ impl Context {
     ///
     /// `inputs` is a path or several: files, directories (all files in them, at any depth, but for hidden ones), or globs with `*`,
     /// `?`, `[a-z]` and `**`. Files are UTF-8; LF and CRLF end a line. Large files are cut into splits, a line belonging to
-    /// the split in which it starts, and small ones are grouped. Files are looked up now and opened when they are read.
+    /// the split in which it starts, and small ones are grouped. What is no file, such as a FIFO, is left
+    /// out, and [`Dataset::notes`] tells. Files are looked up now and opened when they are read.
     ///
     /// # Ordering
     ///
@@ -53,7 +54,7 @@ impl Context {
         let options = SplitOptions { target_bytes: self.config().split_bytes, ..SplitOptions::default() };
         let lines = LineOptions { max_line_bytes: self.config().max_line_bytes, ..LineOptions::default() };
         let source = TextFiles { splits: splits(found.files, &options), paths, bytes, lines };
-        Ok(Dataset::from_source(self, call, detail, source))
+        Ok(Dataset::from_noted_source(self, call, detail, found.notes, source))
     }
 }
 
