@@ -5,8 +5,9 @@
 mod common;
 
 use std::os::unix::fs::symlink;
+use std::process::Output;
 
-use common::place::{Place, assert_says};
+use common::place::{Place, assert_says, utf8};
 
 #[test]
 fn metrics_are_json_with_the_rows_of_every_stage() {
@@ -31,8 +32,12 @@ fn metrics_overwrite_neither_input_nor_output() {
         let message = place.fail(&format!("wordcount in.txt -o out --metrics {path}"), 2);
         assert!(message.contains("the metrics file"), "{message}");
     }
-    let message = place.fail("wordcount in.txt -o out --metrics missing/m.json", 1);
-    assert!(message.contains("missing/m.json"), "{message}");
+    symlink("nowhere", place.at("dangling")).unwrap();
+    for path in ["missing/m.json", "dangling"] {
+        let Output { status, stderr, .. } = place.run(&format!("wordcount in.txt -o out --metrics {path}"));
+        assert_eq!((status.code(), place.names()), (Some(1), vec!["dangling".into(), "in.txt".into()]));
+        assert_says(&utf8(stderr), &[&format!("cannot write {path}"), "give a file in a directory"]);
+    }
 }
 
 #[test]

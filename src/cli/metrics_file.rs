@@ -25,8 +25,8 @@ impl MetricsFile {
         if given.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
             return Ok(file);
         }
-        let real = real_path(given)?;
-        if let Some(fault) = fault(&real, inputs, output)? {
+        let real = real_path(given).map_err(|error| file.cannot_write(error))?;
+        if let Some(fault) = fault(&real, inputs, output) {
             let message = format!("the metrics file {} {fault}", printable(given));
             return Err(Error::new(ErrorKind::Config, message).hint("write it elsewhere"));
         }
@@ -54,7 +54,7 @@ impl MetricsFile {
 }
 
 /// What is wrong with writing to a path.
-fn fault(real: &Path, inputs: &[PathBuf], output: &Path) -> Result<Option<String>> {
+fn fault(real: &Path, inputs: &[PathBuf], output: &Path) -> Option<String> {
     for input in inputs {
         let fault = if is_same_file(real, input) {
             Some("is also an input")
@@ -62,10 +62,12 @@ fn fault(real: &Path, inputs: &[PathBuf], output: &Path) -> Result<Option<String
             conflict(real, input, input.canonicalize().ok().as_deref())
         };
         if let Some(fault) = fault {
-            return Ok(Some(format!("{fault} {}", printable(input))));
+            return Some(format!("{fault} {}", printable(input)));
         }
     }
-    Ok(real.starts_with(real_path(output)?).then(|| format!("lies in {}", printable(output))))
+    // An output of which the path cannot be told is one that its own checks refuse.
+    let in_output = real_path(output).is_ok_and(|output| real.starts_with(output));
+    in_output.then(|| format!("lies in {}", printable(output)))
 }
 
 /// Whether both names lead to one file, as hard links do, too.
@@ -74,26 +76,20 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     identity(one).is_some_and(|found| Some(found) == identity(other))
 }
 
-/// The path without symbolic links, as far as there is something.
-fn real_path(path: &Path) -> Result<PathBuf> {
-    let resolve = || -> io::Result<PathBuf> {
-        let absolute = std::path::absolute(path)?;
-        for known in absolute.ancestors() {
-            match known.canonicalize() {
-                // Collected from its components, because joining nothing adds a slash.
-                Ok(real) => {
-                    return Ok(real
-                        .join(absolute.strip_prefix(known).unwrap_or(known))
-                        .components()
-                        .collect());
-                }
-                Err(error) if known.is_symlink() => return Err(error),
-                Err(_) => {} // it is not there, and so is in a directory further up
+/// The path without symbolic links, as far as there is something; an error for a link that leads nowhere.
+fn real_path(path: &Path) -> io::Result<PathBuf> {
+    let absolute = std::path::absolute(path)?;
+    for known in absolute.ancestors() {
+        match known.canonicalize() {
+            Ok(real) => {
+                let rest = absolute.strip_prefix(known).unwrap_or(known);
+                return Ok(real.join(rest).components().collect()); // without the slash of joining nothing
             }
+            Err(error) if known.is_symlink() => return Err(error),
+            Err(_) => {} // it is not there, and so is in a directory further up
         }
-        Ok(absolute)
-    };
-    resolve().map_err(|error| Error::io(ErrorKind::Config, "resolve", path, error))
+    }
+    Ok(absolute)
 }
 
 fn check_writable(path: &Path) -> io::Result<()> {
