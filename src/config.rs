@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// The settings of a `Context`. None of them but [`Config::split_bytes`] changes a byte of any result.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Worker threads. Default: `GRISTMILL_THREADS`, else all cores that the process may use.
+    /// Worker threads, at most [`MAX_THREADS`]. Default: `GRISTMILL_THREADS`, else all cores that the process may use.
     pub threads: usize,
     /// Bytes that aggregates, caches and writers of the context may hold together. Default: `GRISTMILL_MEMORY`, else 60 %
     /// of the memory of the machine or of its control group.
@@ -47,6 +47,9 @@ impl Rules {
     pub const NONE: Rules = Rules { fuse: false, combine: false, share: false };
 }
 
+/// The most worker threads of a context. More are a mistake: the machine would spend its time and memory on starting them.
+pub const MAX_THREADS: usize = 1024;
+
 const DEFAULT_CHUNK_ROWS: usize = 512;
 const DEFAULT_MAX_LINE_BYTES: usize = 16 << 20;
 
@@ -61,7 +64,7 @@ impl Config {
             Some(text) => {
                 text.parse().map_err(|_| bad_variable("GRISTMILL_THREADS", &text, "a number such as 4"))?
             }
-            None => std::thread::available_parallelism().map_or(1, usize::from),
+            None => std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS),
         };
         let memory_bytes = match variable("GRISTMILL_MEMORY") {
             Some(text) => parse_bytes(&text)
@@ -84,7 +87,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// If a number that must be positive is 0.
+    /// If a number that must be positive is 0, or there are more threads than [`MAX_THREADS`].
     pub fn check(&self) -> Result<()> {
         let positive = [
             ("threads", self.threads),
@@ -93,12 +96,14 @@ impl Config {
             ("max_line_bytes", self.max_line_bytes),
             ("split_bytes", self.split_bytes.map_or(1, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))),
         ];
-        match positive.iter().find(|(_, value)| *value == 0) {
-            Some((name, _)) => {
-                Err(Error::new(ErrorKind::Config, format!("{name} is 0")).hint("give 1 or more"))
-            }
-            None => Ok(()),
+        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Err(Error::new(ErrorKind::Config, format!("{name} is 0")).hint("give 1 or more"));
         }
+        if self.threads > MAX_THREADS {
+            let message = format!("threads is {}", self.threads);
+            return Err(Error::new(ErrorKind::Config, message).hint(format!("give {MAX_THREADS} or less")));
+        }
+        Ok(())
     }
 }
 
@@ -175,10 +180,15 @@ mod tests {
     }
 
     #[test]
-    fn a_zero_is_refused() {
+    fn a_zero_and_too_many_threads_are_refused() {
         let mut config = Config::from_env().unwrap();
         config.check().unwrap();
         config.chunk_rows = 0;
         assert_eq!(config.check().unwrap_err().to_string(), "chunk_rows is 0; give 1 or more");
+        config.chunk_rows = 1;
+        config.threads = MAX_THREADS;
+        config.check().unwrap();
+        config.threads += 1;
+        assert_eq!(config.check().unwrap_err().to_string(), "threads is 1025; give 1024 or less");
     }
 }

@@ -156,7 +156,7 @@ pub struct ContextBuilder {
 }
 
 impl ContextBuilder {
-    /// Worker threads; default all cores.
+    /// Worker threads, at most [`MAX_THREADS`](crate::config::MAX_THREADS); default all cores.
     pub fn threads(self, threads: usize) -> ContextBuilder {
         self.change(move |config| {
             config.threads = threads;
@@ -204,7 +204,7 @@ impl ContextBuilder {
     ///
     /// # Errors
     ///
-    /// If a number that must be positive is 0, an environment variable holds nonsense, or no threads can be started.
+    /// If a number that must be positive is 0, there are too many threads, an environment variable holds nonsense, or no threads can be started.
     pub fn build(self) -> Result<Context> {
         let mut config = Config::from_env()?;
         self.changes.into_iter().for_each(|change| change(&mut config));

@@ -9,7 +9,8 @@ use crate::exec::erased::Of;
 use crate::exec::exchange::Exchange;
 use crate::exec::narrow::Operator;
 use crate::exec::source::{Erased, Source};
-use crate::plan::graph::{Node, Shape};
+use crate::plan::explain::explain;
+use crate::plan::graph::{Node, Shape, in_order};
 use crate::plan::stages::{Sink, plan};
 use crate::record::Data;
 
@@ -84,9 +85,31 @@ impl<T> Dataset<T> {
     pub fn explain(&self) -> String {
         let sink =
             Sink { input: Arc::clone(&self.node), call: CallSite::here("result"), detail: String::new() };
-        let plan = plan(std::slice::from_ref(&sink), self.ctx.config().rules);
-        crate::plan::explain::explain(&plan, std::slice::from_ref(&sink))
+        explain_on(&self.ctx, sink)
     }
+
+    /// What its sources found but do not read, and why, for people: one line each, with control characters in names escaped.
+    /// Such are FIFOs, sockets and devices in a directory, and symbolic links that lead in a circle.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let dir = tempfile::tempdir()?;
+    /// std::os::unix::fs::symlink("/dev/null", dir.path().join("null"))?;
+    /// let ctx = Context::new()?;
+    /// let lines = ctx.read_text(dir.path())?.filter(|line| !line.is_empty());
+    /// assert!(lines.notes()[0].ends_with("null is left out: it is not a regular file"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn notes(&self) -> Vec<String> {
+        in_order(std::slice::from_ref(&self.node)).iter().flat_map(|node| node.notes.clone()).collect()
+    }
+}
+
+fn explain_on(ctx: &Context, sink: Sink) -> String {
+    let sinks = [sink];
+    explain(&plan(&sinks, ctx.config().rules), &sinks)
 }
 
 impl<T: Data> Dataset<T> {
@@ -97,7 +120,20 @@ impl<T: Data> Dataset<T> {
         detail: String,
         source: impl Source<T>,
     ) -> Dataset<T> {
-        Dataset::from_shape(ctx, call, detail, Shape::Source(Arc::new(Erased::new(source))), Vec::new())
+        Dataset::from_noted_source(ctx, call, detail, Vec::new(), source)
+    }
+
+    /// A dataset over a source that leaves out what the notes say.
+    pub(crate) fn from_noted_source(
+        ctx: &Context,
+        call: CallSite,
+        detail: String,
+        notes: Vec<String>,
+        source: impl Source<T>,
+    ) -> Dataset<T> {
+        let shape = Shape::Source(Arc::new(Erased::new(source)));
+        let node = Node::new(call, detail, notes, Of::<T>::elements(), shape, Vec::new());
+        Dataset { ctx: ctx.clone(), node, types: PhantomData }
     }
 
     /// A dataset over a node of any shape.
@@ -108,7 +144,7 @@ impl<T: Data> Dataset<T> {
         shape: Shape,
         inputs: Vec<Arc<Node>>,
     ) -> Dataset<T> {
-        let node = Node::new(call, detail, Of::<T>::elements(), shape, inputs);
+        let node = Node::new(call, detail, Vec::new(), Of::<T>::elements(), shape, inputs);
         Dataset { ctx: ctx.clone(), node, types: PhantomData }
     }
 
@@ -145,6 +181,22 @@ impl<R> Output<R> {
     ) -> Output<R> {
         let sink = Sink { input: Arc::clone(&dataset.node), call, detail };
         Output { ctx: dataset.ctx.clone(), sink, action: Box::new(action) }
+    }
+
+    /// What would be run to compute it alone, for people: as [`Dataset::explain`], but with the action at the end. Nothing is
+    /// opened or checked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// let ctx = Context::new()?;
+    /// let output = ctx.range(0..10).to_csv("numbers.csv", CsvOptions::default());
+    /// assert!(output.explain().contains("#2 to_csv of #1 numbers.csv"));
+    /// # Ok::<(), gristmill::Error>(())
+    /// ```
+    pub fn explain(&self) -> String {
+        explain_on(&self.ctx, self.sink.clone())
     }
 
     /// Runs this output alone.

@@ -108,7 +108,8 @@ impl fmt::Display for Place {
 /// A failure, with all that is known of where it happened and what helps.
 ///
 /// Its [`Display`](fmt::Display) is one message for people: operator and source line of the call, what happened, the
-/// file with line, offset or row, and a hint where there is one. [`Error::kind`] is for programs.
+/// file with line, offset or row, and a hint where there is one. The alternate form, `{error:#}`, leaves out the source line:
+/// it is for the users of a program, to whom its source means nothing. [`Error::kind`] is for programs.
 ///
 /// # Examples
 ///
@@ -189,8 +190,10 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &self.0;
-        if let Some(call) = &inner.call {
-            write!(f, "{call}: ")?;
+        match &inner.call {
+            Some(call) if f.alternate() => write!(f, "{}: ", call.operator)?,
+            Some(call) => write!(f, "{call}: ")?,
+            None => {}
         }
         f.write_str(&inner.message)?;
         if let Some(place) = &inner.place {
@@ -239,6 +242,8 @@ mod tests {
             location.line()
         );
         assert_eq!(error.to_string(), expected);
+        let short = "map: the closure panicked: boom (books/a.txt, line 7); see the line";
+        assert_eq!(format!("{error:#}"), short);
     }
 
     #[test]

@@ -8,81 +8,16 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Child, Output, Stdio};
 
+use common::place::{Place, assert_says, utf8};
 use common::{files, gristmill, names, text};
 use gristmill::Record;
 use gristmill::io::commit::{Existing, Shape, Target, manifest};
 use gristmill::io::parquet::read_parquet;
 use gristmill::record::from_batch;
 use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
-
-/// A working directory of its own.
-struct Place(TempDir);
-
-impl Place {
-    fn new(files: &[(&str, &str)]) -> Place {
-        let place = Place(tempfile::tempdir().unwrap());
-        for (name, content) in files {
-            std::fs::create_dir_all(place.at(name).parent().unwrap()).unwrap();
-            std::fs::write(place.at(name), content).unwrap();
-        }
-        place
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn names(&self) -> Vec<String> {
-        names(self.0.path())
-    }
-
-    /// The command in this directory; arguments are separated by spaces.
-    fn command(&self, line: &str) -> Command {
-        let mut command = gristmill(&line.split(' ').collect::<Vec<_>>());
-        command.current_dir(self.0.path());
-        command
-    }
-
-    fn run(&self, line: &str) -> Output {
-        self.command(line).output().unwrap()
-    }
-
-    /// What a command that must succeed prints to standard output and to standard error.
-    fn succeed(&self, line: &str) -> (String, String) {
-        let Output { status, stdout, stderr } = self.run(line);
-        let (stdout, stderr) = (utf8(stdout), utf8(stderr));
-        assert!(status.success(), "{line}: {status}: {stderr}");
-        (stdout, stderr)
-    }
-
-    /// The message of a command that must fail with this code, prints nothing else, and changes nothing.
-    fn fail(&self, line: &str, code: i32) -> String {
-        let (before, names_before) = (files(self.0.path()), self.names());
-        let Output { status, stdout, stderr } = self.run(line);
-        let message = utf8(stderr);
-        assert_eq!(status.code(), Some(code), "{line}: {message}");
-        assert_eq!(utf8(stdout), "", "{line}");
-        assert_eq!(self.names(), names_before, "{line}");
-        assert!(files(self.0.path()) == before, "{line}");
-        message
-    }
-}
-
-fn utf8(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap()
-}
-
-/// The failure names what went wrong and what to do.
-fn assert_says(message: &str, expected: &[&str]) {
-    for part in expected {
-        assert!(message.contains(part), "no {part:?} in: {message}");
-    }
-    assert_eq!(message.lines().count(), 1, "{message}");
-}
 
 /// A row that the command writes.
 #[derive(Record, Debug, Clone, PartialEq, Eq)]
@@ -180,7 +115,7 @@ fn the_format_is_chosen_by_flag_or_ending() {
     for (output, flag, first) in [
         ("a.parquet", "", "PAR1"),
         ("a.csv", "", "word"),
-        ("b.parquet", " --format csv", "word"),
+        ("b.csv", " --format csv", "word"),
         ("dir", " --format csv", ""),
         ("other", " --format parquet", ""),
     ] {
@@ -196,6 +131,20 @@ fn the_format_is_chosen_by_flag_or_ending() {
     assert_counts(&place.at("a.parquet"), content);
     assert_eq!(names(&place.at("dir")), ["_manifest.json", "part-00000.csv"]);
     assert!(place.run("wordcount in.txt -o x --format json").status.code() == Some(2));
+}
+
+#[test]
+fn the_ending_and_the_format_agree_in_any_case() {
+    let place = Place::new(&[("in.txt", "a b a")]);
+    for (output, other) in
+        [("x.csv", "parquet"), ("x.parquet", "csv"), ("x.CSV", "parquet"), ("x.Parquet", "csv")]
+    {
+        let message = place.fail(&format!("wordcount in.txt -o {output} --format {other} --force"), 2);
+        assert_says(&message, &[output, "ends in", "--format"]);
+        place.succeed(&format!("wordcount in.txt -o {output} --overwrite"));
+        assert!(place.at(output).is_file(), "{output}");
+        assert_eq!(place.succeed(&format!("show {output}")).0.lines().last(), Some("2 of 2 rows"));
+    }
 }
 
 #[test]
@@ -252,6 +201,8 @@ fn wrong_usage_exits_with_2() {
         ("wordcount in.txt -o out --top many", "many"),
         ("wordcount in.txt -o out --memory lots", "512MiB"),
         ("wordcount in.txt -o out --threads 0", "threads"),
+        ("wordcount in.txt -o out --threads 1025", "1024"),
+        ("wordcount in.txt -o out --threads 9999999999", "1024"),
         ("wordcount in.txt -o out --progress perhaps", "perhaps"),
         ("wordcount in.txt -o out --no-such-flag", "--no-such-flag"),
         ("show", "<OUT>"),
@@ -261,6 +212,21 @@ fn wrong_usage_exits_with_2() {
         assert!(message.contains(expected), "{line}: {message}");
     }
     assert_eq!(gristmill(&[]).status().unwrap().code(), Some(2));
+    let many = place.command("wordcount in.txt -o out").env("GRISTMILL_THREADS", "1000000").output().unwrap();
+    assert_says(&utf8(many.stderr), &["threads is 1000000", "1024"]);
+}
+
+#[test]
+fn no_message_names_a_source_line_of_the_command() {
+    let place = Place::new(&[("in.txt", "one"), ("bad.txt", "two\n"), ("out/mine", "")]);
+    std::fs::write(place.at("bad.txt"), b"\xff").unwrap();
+    for line in
+        ["in.txt -o out", "missing -o new", "bad.txt -o new", "in.txt -o new --memory 1", "in.txt -o no/new"]
+    {
+        let Output { status, stderr, .. } = place.run(&format!("wordcount {line}"));
+        let message = utf8(stderr);
+        assert!(!status.success() && !message.contains(".rs:"), "{line}: {message}");
+    }
 }
 
 #[test]
@@ -284,6 +250,21 @@ fn text_that_is_not_utf_8_is_located_and_nothing_is_left() {
     place.succeed("wordcount good.txt -o out");
     assert_says(&place.fail("wordcount bad.txt -o out --overwrite", 1), &expected);
     assert_counts(&place.at("out"), "one");
+}
+
+#[test]
+fn a_compressed_input_is_called_so() {
+    let place = Place::new(&[]);
+    for (name, content) in [
+        ("gzip", b"\x1f\x8b\x08\0\0\0\0\0\0\x03KL\x02\0".as_slice()),
+        ("zstd", b"\x28\xb5\x2f\xfd\x04\x58\x19\0\0abc"),
+        ("bzip2", b"BZh91AY&SY\x64\x8c\xbb\x73\0"),
+        ("xz", b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46"),
+    ] {
+        std::fs::write(place.at("in"), content).unwrap();
+        let message = place.fail("wordcount in -o out", 1);
+        assert_says(&message, &[&format!("the file is {name}-compressed (in)"), "decompress it first"]);
+    }
 }
 
 #[test]
@@ -318,7 +299,7 @@ fn any_name_of_a_file_works() {
     let place = Place::new(&[]);
     for name in [b"a b\nc".as_slice(), b"\"'", b"-x", b"\xff\xfe.txt", b"[a]{b}*?", b"caf\xc3\xa9 \x1b[31m"] {
         let name = OsStr::from_bytes(name);
-        std::fs::write(place.0.path().join(name), "one").unwrap();
+        std::fs::write(place.at(name), "one").unwrap();
         let mut command = place.command("wordcount --overwrite -o out --");
         let Output { status, stderr, .. } = command.arg(name).output().unwrap();
         assert!(status.success(), "{name:?}: {}", utf8(stderr));
@@ -330,12 +311,41 @@ fn any_name_of_a_file_works() {
 }
 
 #[test]
+fn what_is_left_out_of_an_input_is_told() {
+    let place = Place::new(&[("in/a.txt", "one")]);
+    symlink("/dev/null", place.at("in/null\n\u{1b}[31m")).unwrap();
+    for n in 0..6 {
+        symlink(format!("loop{n}"), place.at(format!("in/loop{n}"))).unwrap();
+    }
+    let (_, stderr) = place.succeed("wordcount in -o out");
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert_eq!(lines.len(), 7, "{stderr}");
+    assert!(
+        lines[0].contains("in/loop0 is left out: it is a symbolic link that leads to itself"),
+        "{stderr}"
+    );
+    assert!(lines[5].contains("2 more"), "{stderr}");
+    std::fs::remove_file(place.at("in/loop0")).unwrap();
+    std::fs::remove_file(place.at("in/loop1")).unwrap();
+    let (_, stderr) = place.succeed("wordcount in --explain");
+    assert_eq!(stderr.lines().count(), 5, "{stderr}");
+    assert!(stderr.contains("in/null\\n\\u{1b}[31m is left out") && !stderr.contains("more"), "{stderr}");
+}
+
+#[test]
 fn an_input_is_never_the_output() {
     let place = Place::new(&[("in/a.txt", "one"), ("a.csv", "one")]);
     symlink("in", place.at("alias")).unwrap();
-    for line in
-        ["in -o in", "in/a.txt -o in", "in/* -o in", "a.csv -o a.csv", "alias -o in", "in -o in/a.txt"]
-    {
+    for line in [
+        "in -o in",
+        "in/a.txt -o in",
+        "in/* -o in",
+        "a.csv -o a.csv",
+        "alias -o in",
+        "in -o in/a.txt",
+        "in -o in/new",
+        "* -o new",
+    ] {
         let message = place.fail(&format!("wordcount {line} --force"), 2);
         assert_says(&message, &[line.rsplit(' ').next().unwrap()]);
     }
@@ -349,34 +359,10 @@ fn explain_prints_the_plan_and_writes_nothing() {
     for part in ["Logical graph", "read_text in.txt", "reduce_by_key", "stage 2"] {
         assert!(plan.contains(part), "no {part} in:\n{plan}");
     }
-    assert!(place.succeed("wordcount in.txt -o out --explain --top 3").0.contains("top_k"));
-}
-
-#[test]
-fn metrics_are_json_with_the_rows_of_every_stage() {
-    let place = Place::new(&[("in.txt", "a b\nc a\n")]);
-    place.succeed("wordcount in.txt -o out --metrics m.json --threads 2");
-    let report: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(place.at("m.json")).unwrap()).unwrap();
-    assert_eq!((report["threads"].as_u64(), report["input_bytes"].as_u64()), (Some(2), Some(8)));
-    let stages = report["stages"].as_array().unwrap();
-    let rows =
-        |stage: usize, operator: usize, which: &str| stages[stage]["operators"][operator][which].as_u64();
-    assert_eq!(stages.len(), 2);
-    assert_eq!((rows(0, 0, "rows_in"), rows(0, 0, "rows_out")), (Some(2), Some(4)));
-    assert_eq!((rows(0, 2, "rows_in"), rows(0, 2, "rows_out")), (Some(4), None));
-    assert_eq!(rows(1, 0, "rows_in"), Some(3));
-}
-
-#[test]
-fn metrics_overwrite_neither_input_nor_output() {
-    let place = Place::new(&[("in.txt", "a b\nc a\n")]);
-    for path in ["in.txt", "out/m.json", "out"] {
-        let message = place.fail(&format!("wordcount in.txt -o out --metrics {path}"), 2);
-        assert!(message.contains("the metrics file"), "{message}");
-    }
-    let message = place.fail("wordcount in.txt -o out --metrics missing/m.json", 1);
-    assert!(message.contains("missing/m.json"), "{message}");
+    assert!(place.succeed("wordcount in.txt --explain").0.contains("result of #"));
+    let (plan, _) = place.succeed("wordcount in.txt -o out.csv --explain --top 3");
+    assert!(plan.contains("top_k") && plan.contains("to_csv of #") && plan.contains("out.csv"), "{plan}");
+    assert_eq!(place.names(), ["in.txt"]);
 }
 
 #[test]

@@ -159,6 +159,18 @@ fn a_failed_write_leaves_nothing() {
 }
 
 #[test]
+fn an_output_that_ends_in_the_name_of_another_format_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = context(1, 16).range(0..3);
+    let csv = data.write_csv(dir.path().join("x.Parquet"), CsvOptions::default()).unwrap_err();
+    let parquet = data.write_parquet(dir.path().join("x.csv"), ParquetOptions::default()).unwrap_err();
+    assert!(csv.to_string().contains("x.Parquet ends in .parquet, but its format is csv"), "{csv}");
+    assert!(parquet.to_string().contains("x.csv ends in .csv, but its format is parquet"), "{parquet}");
+    assert_eq!((csv.kind(), parquet.kind()), (ErrorKind::Config, ErrorKind::Config));
+    assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+}
+
+#[test]
 fn an_action_within_a_closure_is_refused_instead_of_a_deadlock() {
     let ctx = context(1, 16);
     let inner = ctx.range(0..10);

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gristmill::io::resolve::{Inputs, resolve};
+use gristmill::prelude::*;
 use gristmill::{Error, ErrorKind};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -127,6 +128,48 @@ fn special_files_are_left_out_with_a_note() {
         assert_eq!(find(&directory, pattern).unwrap().notes.len(), 3);
     }
     assert!(error(&directory, "fifo").contains("is not a regular file"));
+}
+
+#[test]
+fn an_output_never_lies_where_the_next_run_would_read_it() {
+    let directory = tree(&["data/a.txt", "data/deep/b.txt"]);
+    fs::create_dir(directory.path().join("data/.hidden")).unwrap();
+    let at = |name: &str| directory.path().join(name);
+    symlink("data", at("alias")).unwrap();
+    symlink("../data/deep", at("data/link")).unwrap();
+    let ctx = Context::builder().threads(1).build().unwrap();
+    let write = |input: &str, output: &str| {
+        let force = CsvOptions::default().existing(Existing::Force);
+        ctx.read_text(at(input)).unwrap().write_csv(at(output), force)
+    };
+    for (input, output, fault) in [
+        ("data", "data/counts", "lies in the input"),
+        ("data", "data/counts.csv", "lies in the input"),
+        ("data", "data/deep/counts", "lies in the input"),
+        ("alias", "data/counts", "lies in the input"),
+        ("data/link", "data/deep/counts", "lies in the input"),
+        ("data/*", "data/counts", "would be found by the input"),
+        ("alias/*", "data/counts", "would be found by the input"),
+        ("data/*/*", "data/counts", "would be found by the input"),
+        ("data/*/[bc]*", "data/deep/counts", "would be found by the input"),
+        ("data/**/b*", "data/deep/b.csv", "would be found by the input"),
+        ("dat[a]", "alias/counts", "would be found by the input"),
+    ] {
+        let error = write(input, output).expect_err(output);
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        let (input, output) = (at(input), at(output));
+        let expected = format!("the output {} {fault} {}; write to", output.display(), input.display());
+        assert!(error.to_string().contains(&expected), "{error}");
+    }
+    for (input, output) in [
+        ("data", "counts"),
+        ("data/*.txt", "data/counts"),
+        ("data", "data/_counts"),
+        ("data/*", "data/.hidden/counts"),
+        ("data/a.txt", "data/deep/counts"),
+    ] {
+        write(input, output).unwrap();
+    }
 }
 
 proptest! {

@@ -131,3 +131,16 @@ fn a_crowded_union_is_cut() {
     assert_eq!(text.matches("is held in memory, because too many paths lead to it").count(), 1, "{text}");
     assert_eq!(many.count().unwrap(), 10 << 10);
 }
+
+#[test]
+fn the_plan_of_an_output_ends_in_its_action() {
+    let ctx = context(Rules::ALL);
+    let line = line!() + 1;
+    let output = ctx.range(0..10).to_parquet("no/such/directory", ParquetOptions::default());
+    let text = output.explain();
+    for part in
+        ["#2 to_parquet of #1 no/such/directory", &format!("tests/plan.rs:{line}"), "    to_parquet #2"]
+    {
+        assert!(text.contains(part), "no {part} in:\n{text}");
+    }
+}

@@ -1,6 +1,7 @@
 //! The `gristmill` command: a thin face over the public API.
 
 pub mod escape;
+mod metrics_file;
 mod options;
 pub mod progress;
 pub mod show;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, ErrorKind, Result};
+use escape::escaped;
 
 /// Batch dataflow on one machine: raw text in, columnar files out, committed atomically.
 #[derive(Debug, Parser)]
@@ -47,13 +49,26 @@ pub fn main() -> ExitCode {
 }
 
 fn fail(error: &Error) -> ExitCode {
-    tell(format_args!("gristmill: {error}"));
+    tell(format_args!("gristmill: {error:#}")); // without the source line, which is one of the command
     ExitCode::from(if error.kind() == ErrorKind::Config { 2 } else { 1 })
 }
 
 /// Prints a line to standard error; that nobody reads it is no reason to end otherwise.
 fn tell(message: impl Display) {
     let _ = writeln!(io::stderr(), "{message}");
+}
+
+/// Notes that are printed; what is left out of an input can be many files.
+const MAX_NOTES: usize = 5;
+
+/// Prints what was left out of the input to standard error.
+fn tell_notes(notes: &[String]) {
+    for note in notes.iter().take(MAX_NOTES) {
+        tell(format_args!("gristmill: {}", escaped(note)));
+    }
+    if notes.len() > MAX_NOTES {
+        tell(format_args!("gristmill: and {} more are left out", notes.len() - MAX_NOTES));
+    }
 }
 
 /// Prints a text to standard output; a reader that goes away, such as `head`, is no error.

@@ -1,25 +1,25 @@
 //! The flags that every command which runs a job has, and what they do around it.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 
+use super::metrics_file::MetricsFile;
 use super::progress::{Progress, ProgressMode, ProgressSnapshot};
 use super::signals::StopSignals;
 use super::tell;
 use crate::config::parse_bytes;
 use crate::context::{Context, Started};
-use crate::error::{Error, ErrorKind, Result, printable};
+use crate::error::{Error, ErrorKind, Result};
 use crate::io::commit::Existing;
 use crate::report::run_report::RunReport;
 
 /// Flags of every command that runs a job.
 #[derive(Debug, Args)]
 pub struct RunOptions {
-    /// Worker threads [default: `GRISTMILL_THREADS`, else all cores]
+    /// Worker threads, at most 1024 [default: `GRISTMILL_THREADS`, else all cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Memory that the job may hold, such as 512MiB or 4GB [default: `GRISTMILL_MEMORY`, else 60 % of what there is]
@@ -31,7 +31,7 @@ pub struct RunOptions {
     /// Replace whatever is at the output's path
     #[arg(long)]
     force: bool,
-    /// Print the plan and run nothing
+    /// Print the plan and run nothing; needs no output
     #[arg(long)]
     pub explain: bool,
     /// When to show a progress bar on standard error
@@ -71,25 +71,18 @@ impl RunOptions {
         }
     }
 
-    /// Refuses a metrics file that would overwrite an input or stand in the output, and one that cannot be written.
-    pub fn check_metrics(&self, inputs: &[PathBuf], output: &Path) -> Result<()> {
-        let Some(path) = &self.metrics else { return Ok(()) };
-        let absolute = |path: &Path| {
-            std::path::absolute(path).map_err(|error| Error::io(ErrorKind::Config, "resolve", path, error))
-        };
-        let metrics = absolute(path)?;
-        for taken in inputs.iter().map(PathBuf::as_path).chain([output]) {
-            if metrics.starts_with(absolute(taken)?) {
-                let message = format!("the metrics file {} lies in {}", printable(path), printable(taken));
-                return Err(Error::new(ErrorKind::Config, message).hint("write it elsewhere"));
-            }
-        }
-        let opened = File::options().create(true).append(true).open(path);
-        opened.map(drop).map_err(|error| Error::io(ErrorKind::Output, "write", path, error))
+    /// The file for the metrics, if one is wanted, checked against what is read and written.
+    pub fn metrics_file(&self, inputs: &[PathBuf], output: &Path) -> Result<Option<MetricsFile>> {
+        self.metrics.as_deref().map(|path| MetricsFile::check(path, inputs, output)).transpose()
     }
 
     /// Runs a job under signals, progress and metrics.
-    pub fn run<R>(&self, ctx: &Context, job: impl FnOnce() -> Result<R>) -> Result<Finished<R>> {
+    pub fn run<R>(
+        &self,
+        ctx: &Context,
+        metrics: Option<&MetricsFile>,
+        job: impl FnOnce() -> Result<R>,
+    ) -> Result<Finished<R>> {
         let cancel = ctx.cancel_token();
         let signals = StopSignals::catch(move |_| cancel.cancel())?;
         let watched = Watched::default();
@@ -108,19 +101,21 @@ impl RunOptions {
             return Ok(Finished::Stopped(ExitCode::from(signal.exit_code())));
         }
         let result = result?;
-        self.write_metrics(ctx, &watched)?;
+        let started = watched.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(file), Some(started)) = (metrics, started) {
+            file.write(&describe(&started, ctx)?)?;
+        }
         Ok(Finished::Done(result))
     }
+}
 
-    fn write_metrics(&self, ctx: &Context, watched: &Watched) -> Result<()> {
-        let started = watched.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (Some(path), Some(started)) = (&self.metrics, started) else { return Ok(()) };
-        let report = RunReport::of(&started, ctx.config().threads);
-        let text = serde_json::to_string_pretty(&report).map_err(|error| {
-            Error::new(ErrorKind::Internal, "the metrics cannot be written as JSON").because(error)
-        })?;
-        std::fs::write(path, text + "\n").map_err(|error| Error::io(ErrorKind::Output, "write", path, error))
-    }
+/// The metrics of a run, as JSON.
+fn describe(started: &Started, ctx: &Context) -> Result<String> {
+    let report = RunReport::of(started, ctx.config().threads);
+    let text = serde_json::to_string_pretty(&report).map_err(|error| {
+        Error::new(ErrorKind::Internal, "the metrics cannot be written as JSON").because(error)
+    })?;
+    Ok(text + "\n")
 }
 
 /// How a job ended that did not fail.

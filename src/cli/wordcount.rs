@@ -1,13 +1,13 @@
 //! `gristmill wordcount`: how often each word occurs.
 
 use std::cmp::Reverse;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
 use super::options::{Finished, RunOptions};
-use super::{print, tell};
+use super::{print, tell, tell_notes};
 use crate::context::Context;
 use crate::dataset::{Dataset, Output};
 use crate::error::{Result, printable};
@@ -23,9 +23,9 @@ pub struct WordcountOptions {
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// The output: a directory of parts, or a single file if it ends in .parquet or .csv
-    #[arg(short, long, value_name = "OUT")]
-    output: PathBuf,
-    /// The format of the output [default: by its ending, else parquet]
+    #[arg(short, long, value_name = "OUT", required_unless_present = "explain")]
+    output: Option<PathBuf>,
+    /// The format of the output, which its ending must not contradict [default: by its ending, else parquet]
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Only the N most frequent words, the most frequent first
@@ -45,13 +45,18 @@ enum Format {
 pub fn run(options: &WordcountOptions) -> Result<ExitCode> {
     let ctx = options.run.context()?;
     let counts = counts(&ctx, options)?;
+    tell_notes(&counts.notes());
+    let Some(path) = &options.output else {
+        print(&counts.explain())?; // all else needs an output
+        return Ok(ExitCode::SUCCESS);
+    };
+    let output = output(&counts, path, options);
     if options.run.explain {
-        print(&counts.explain())?;
+        print(&output.explain())?;
         return Ok(ExitCode::SUCCESS);
     }
-    options.run.check_metrics(&options.inputs, &options.output)?;
-    let output = output(&counts, options);
-    match options.run.run(&ctx, || output.run())? {
+    let metrics = options.run.metrics_file(&output.input_paths(), path)?;
+    match options.run.run(&ctx, metrics.as_ref(), || output.run())? {
         Finished::Stopped(code) => Ok(code),
         Finished::Done(written) => {
             let Written { path, rows, bytes, parts, .. } = written;
@@ -74,12 +79,12 @@ fn counts(ctx: &Context, options: &WordcountOptions) -> Result<Dataset<(Text, u6
     })
 }
 
-fn output(counts: &Dataset<(Text, u64)>, options: &WordcountOptions) -> Output<Written> {
-    let ends_in_csv = options.output.extension().is_some_and(|extension| extension == "csv");
+fn output(counts: &Dataset<(Text, u64)>, path: &Path, options: &WordcountOptions) -> Output<Written> {
+    let ends_in_csv = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
     let format = options.format.unwrap_or(if ends_in_csv { Format::Csv } else { Format::Parquet });
     let (columns, existing) = (counts.columns(["word", "count"]), options.run.existing());
     match format {
-        Format::Parquet => columns.to_parquet(&options.output, ParquetOptions::default().existing(existing)),
-        Format::Csv => columns.to_csv(&options.output, CsvOptions::default().existing(existing)),
+        Format::Parquet => columns.to_parquet(path, ParquetOptions::default().existing(existing)),
+        Format::Csv => columns.to_csv(path, CsvOptions::default().existing(existing)),
     }
 }

@@ -71,8 +71,10 @@ impl InputFile {
 pub struct Inputs {
     /// The files, in the order of the bytes of their paths, each once.
     pub files: Vec<InputFile>,
-    /// For people: what was found but is not read, and why.
+    /// For people: what was found but is not read, and why, with control characters in names escaped.
     pub notes: Vec<String>,
+    /// Where new files would be found as well: the patterns, and the directories of which all is read.
+    pub scopes: Vec<PathBuf>,
 }
 
 /// Finds the files of an input.
@@ -131,6 +133,7 @@ impl Walk<'_> {
 
     /// All that matches a pattern of names.
     fn matches(&mut self, pattern: &Path) -> Result<()> {
+        self.inputs.scopes.push(pattern.to_path_buf());
         let mut found = vec![PathBuf::new()];
         for component in pattern.components() {
             found = match component {
@@ -192,6 +195,7 @@ impl Walk<'_> {
     /// The directory, unless it was read already, on another way.
     fn enter(&mut self, path: PathBuf, metadata: &Metadata) -> Option<PathBuf> {
         if self.seen.insert((metadata.dev(), metadata.ino())) {
+            self.inputs.scopes.push(path.clone());
             return Some(path);
         }
         // Without a link on the way it is a match within another match, which is no news.
@@ -241,6 +245,51 @@ impl Walk<'_> {
     fn note(&mut self, path: &Path, why: &str) {
         self.inputs.notes.push(format!("{} is left out: it {why}", printable(path)));
     }
+}
+
+/// What is wrong with writing to a path, given an input: a file, a directory of which all is read, or a pattern. `None` if
+/// nothing is: what is written can neither destroy the input nor be read with it by the next run.
+///
+/// `path` is without symbolic links, and so is `real`, which is where the input is; `None` for a pattern.
+pub(crate) fn conflict(path: &Path, input: &Path, real: Option<&Path>) -> Option<&'static str> {
+    let Some(real) = real else { return finds(input, path).then_some("would be found by the input") };
+    match (real.starts_with(path), path.strip_prefix(real)) {
+        (true, Ok(_)) => Some("is also an input"),
+        (true, Err(_)) => Some("has the input in it"),
+        (false, Ok(below)) if !below.iter().any(is_hidden) => Some("lies in the input"),
+        (false, _) => None,
+    }
+}
+
+/// Whether a pattern would find a path, or a directory that it lies in.
+fn finds(pattern: &Path, path: &Path) -> bool {
+    let (mut literal, mut names) = (PathBuf::new(), Vec::new());
+    for component in pattern.components() {
+        match component {
+            Component::Normal(name) if is_wild(component) || !names.is_empty() => names.push(name),
+            _ => literal.push(component),
+        }
+    }
+    let Ok(root) = here(&literal).canonicalize() else { return false };
+    path.strip_prefix(root).is_ok_and(|below| match_in_turn(&names, &below.iter().collect::<Vec<_>>()))
+}
+
+/// Whether patterns of names match the names of a path one after the other, `**` any number of them.
+fn match_in_turn(patterns: &[&OsStr], path: &[&OsStr]) -> bool {
+    let Some((first, patterns_after)) = patterns.split_first() else {
+        return !path.iter().any(|name| is_hidden(name)); // it lies in a directory that matches: all in there is read
+    };
+    let Some((name, path_after)) = path.split_first() else {
+        return patterns.iter().all(|pattern| *pattern == "*" || *pattern == "**"); // as any file in it will
+    };
+    if *first == "**" {
+        return match_in_turn(patterns_after, path)
+            || (!is_hidden(name) && match_in_turn(patterns, path_after));
+    }
+    let matches = |pattern: Pattern| pattern.matches(&name.to_string_lossy());
+    (is_hidden(first) || !is_hidden(name))
+        && (first == name || Pattern::new(&first.to_string_lossy()).is_ok_and(matches))
+        && match_in_turn(patterns_after, path_after)
 }
 
 /// ELOOP, for which the standard library has no stable name.

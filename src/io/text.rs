@@ -87,7 +87,7 @@ impl LineReader {
     /// # Errors
     ///
     /// [`ErrorKind::Input`] if a file cannot be read, is not as it was when the program was planned, holds a line that
-    /// is longer than the limit, or is not UTF-8.
+    /// is longer than the limit, or is not UTF-8; one that is compressed is called so.
     pub fn next_block(&mut self) -> Result<Option<LineBlock>> {
         loop {
             let Some(open) = &mut self.open else {
@@ -152,18 +152,22 @@ impl OpenPiece {
     fn error(&self, fault: LineFault) -> Error {
         let path = &self.file.path;
         let offset = fault.offset;
-        let error = match fault.kind {
+        let (message, hint) = match fault.kind {
             LineFaultKind::Read(error) => return read_error(path, offset, error),
-            // What is wrong in the file matters less than that someone is writing it.
-            _ if self.check_unchanged().is_err() => return changed(path),
-            LineFaultKind::TooLong => {
-                Error::new(ErrorKind::Input, format!("a line is longer than {} bytes", self.max_line_bytes))
-                    .hint("check that the file has lines, or raise max_line_bytes")
-            }
-            LineFaultKind::NotUtf8 => {
-                Error::new(ErrorKind::Input, "a line is not UTF-8").hint("convert the file to UTF-8")
-            }
+            LineFaultKind::TooLong => (
+                format!("a line is longer than {} bytes", self.max_line_bytes),
+                "check that the file has lines, or raise max_line_bytes",
+            ),
+            LineFaultKind::NotUtf8 => ("a line is not UTF-8".to_string(), "convert the file to UTF-8"),
         };
+        // What is wrong in the file matters less than that someone is writing it, or that it is no text at all.
+        if self.check_unchanged().is_err() {
+            return changed(path);
+        }
+        if let Some(name) = compression(path) {
+            return compressed(path, name);
+        }
+        let error = Error::new(ErrorKind::Input, message).hint(hint);
         let place = Place::file(path).at_offset(offset);
         error.at(match line_number(path, offset) {
             Ok(line) => place.at_line(line),
@@ -192,6 +196,23 @@ pub(crate) fn open_unchanged(file: &InputFile) -> Result<File> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(changed(&file.path).because(error)),
         Err(error) => Err(Error::io(ErrorKind::Input, "open", &file.path, error)),
     }
+}
+
+/// The first bytes of compressed files. But for those of bzip2, no text in UTF-8 starts with them.
+const COMPRESSED: [(&str, &[u8]); 4] =
+    [("gzip", b"\x1f\x8b"), ("zstd", b"\x28\xb5\x2f\xfd"), ("bzip2", b"BZh"), ("xz", b"\xfd7zXZ\0")];
+
+/// How a file is compressed, as far as it can be read and is. Only asked of files that are no text.
+fn compression(path: &Path) -> Option<&'static str> {
+    let mut start = Vec::new();
+    File::open(path).ok()?.take(6).read_to_end(&mut start).ok()?;
+    COMPRESSED.iter().find(|(_, magic)| start.starts_with(magic)).map(|(name, _)| *name)
+}
+
+fn compressed(path: &Path, name: &str) -> Error {
+    Error::new(ErrorKind::Input, format!("the file is {name}-compressed"))
+        .hint("decompress it first: only plain text is read")
+        .at(Place::file(path))
 }
 
 fn changed(path: &Path) -> Error {

@@ -112,13 +112,13 @@ struct WriteAction<T, F: Format> {
 
 impl<T: Record, F: Format> Action<Written> for WriteAction<T, F> {
     fn open(&mut self, inputs: &[PathBuf]) -> Result<Arc<dyn Terminal>> {
+        let shape = shape_of(&self.destination.path, self.format.extension())?;
         let schema = match &self.destination.names {
             Some(names) => record::rename_schema(&record::schema::<T>(), names)?,
             None => record::schema::<T>(),
         };
         // An encoder that cannot hold the schema is found now, not after an hour of work.
         drop(self.format.encoder(&schema)?);
-        let shape = shape_of(&self.destination.path, self.format.extension());
         let target = Target::new(&self.destination.path, shape, self.destination.existing);
         let attempt = target.check(inputs)?.begin()?;
         let files = Arc::new(Files {
@@ -147,9 +147,24 @@ impl<T: Record, F: Format> Action<Written> for WriteAction<T, F> {
     }
 }
 
-/// A path that ends in the format's extension is a single file, any other one a directory.
-fn shape_of(path: &Path, extension: &str) -> Shape {
-    if path.extension().is_some_and(|found| found == extension) { Shape::File } else { Shape::Directory }
+/// The extensions of all formats, which single files end in.
+const EXTENSIONS: [&str; 2] = ["parquet", "csv"];
+
+/// A path that ends in the format's extension, in any case, is a single file, any other one a directory; but one that
+/// ends in that of another format would mislead whoever finds it.
+fn shape_of(path: &Path, extension: &str) -> Result<Shape> {
+    let ending = path.extension().unwrap_or_default();
+    match EXTENSIONS.iter().find(|known| ending.eq_ignore_ascii_case(known)) {
+        None => Ok(Shape::Directory),
+        Some(found) if *found == extension => Ok(Shape::File),
+        Some(found) => {
+            let path = crate::error::printable(path);
+            let message = format!("the output {path} ends in .{found}, but its format is {extension}");
+            let hint =
+                format!("write {found} (--format {found}), or let it end in .{extension} or in neither");
+            Err(Error::new(ErrorKind::Config, message).hint(hint))
+        }
+    }
 }
 
 /// The schema as the manifest has it.

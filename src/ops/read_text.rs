@@ -19,7 +19,8 @@ impl Context {
     ///
     /// `inputs` is a path or several: files, directories (all files in them, at any depth, but for hidden ones), or globs with `*`,
     /// `?`, `[a-z]` and `**`. Files are UTF-8; LF and CRLF end a line. Large files are cut into splits, a line belonging to
-    /// the split in which it starts, and small ones are grouped. Files are looked up now and opened when they are read.
+    /// the split in which it starts, and small ones are grouped. What is no file, such as a FIFO, is left
+    /// out, and [`Dataset::notes`] tells. Files are looked up now and opened when they are read.
     ///
     /// # Ordering
     ///
@@ -28,8 +29,8 @@ impl Context {
     /// # Errors
     ///
     /// Now: if a path does not exist or cannot be read, or a glob matches nothing. From the action: if a file has changed since
-    /// now, is not UTF-8, or holds a line longer than the limit of [`Config::max_line_bytes`](crate::config::Config::max_line_bytes);
-    /// with file, line and byte offset.
+    /// now, is compressed, is not UTF-8, or holds a line longer than the limit of
+    /// [`Config::max_line_bytes`](crate::config::Config::max_line_bytes); with file, line and byte offset.
     ///
     /// # Examples
     ///
@@ -47,12 +48,13 @@ impl Context {
         let patterns = inputs.into_paths();
         let found = resolve(&patterns).map_err(|error| error.in_call(call))?;
         let detail = describe(&patterns, &found.files, found.notes.len());
-        let paths = found.files.iter().map(|file| file.path.clone()).collect();
+        let files = found.files.iter().map(|file| file.path.clone());
+        let paths = found.scopes.into_iter().chain(files).collect();
         let bytes = found.files.iter().map(InputFile::bytes).sum();
         let options = SplitOptions { target_bytes: self.config().split_bytes, ..SplitOptions::default() };
         let lines = LineOptions { max_line_bytes: self.config().max_line_bytes, ..LineOptions::default() };
         let source = TextFiles { splits: splits(found.files, &options), paths, bytes, lines };
-        Ok(Dataset::from_source(self, call, detail, source))
+        Ok(Dataset::from_noted_source(self, call, detail, found.notes, source))
     }
 }
 
@@ -96,6 +98,7 @@ fn describe(patterns: &[PathBuf], files: &[InputFile], skipped: usize) -> String
 
 struct TextFiles {
     splits: Vec<Split>,
+    /// Of the files, and where other files would be found by the next run.
     paths: Vec<PathBuf>,
     bytes: u64,
     lines: LineOptions,

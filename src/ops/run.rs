@@ -53,6 +53,13 @@ impl<R> Outputs for Output<R> {
     }
 }
 
+impl<R> Output<R> {
+    /// The files that it reads, and the directories and patterns that these were found by.
+    pub(crate) fn input_paths(&self) -> Vec<PathBuf> {
+        input_paths(&[&self.sink])
+    }
+}
+
 macro_rules! outputs_of_tuples {
     ($(($($output:ident $result:ident),+);)+) => {$(
         impl<$($result),+> Outputs for ($(Output<$result>,)+) {
@@ -90,7 +97,7 @@ fn check_context<R>(ctx: &Context, output: &Output<R>) -> Result<()> {
     Err(error.in_call(output.sink.call).hint("run it on the context that its dataset was made from"))
 }
 
-/// The files that the sinks read, so that no output overwrites its own input.
+/// The files that the sinks read, and the directories and patterns that these were found by, so that no output overwrites its own input.
 fn input_paths(sinks: &[&Sink]) -> Vec<PathBuf> {
     let roots: Vec<_> = sinks.iter().map(|sink| sink.input.clone()).collect();
     let nodes = in_order(&roots);

@@ -17,8 +17,8 @@ use crate::record::Record;
 impl<T: Record> Dataset<T> {
     /// Writes all elements as CSV, quoted as RFC 4180 says, and commits them in one step.
     ///
-    /// A path that ends in `.csv` becomes a single file; any other one a directory of parts `part-00000.csv`, …, each with a
-    /// header, and a `_manifest.json`. An existing output is an error unless [`CsvOptions::existing`] says otherwise.
+    /// A path that ends in `.csv`, in any case, becomes a single file; any other one a directory of parts `part-00000.csv`, …,
+    /// each with a header, and a `_manifest.json`. One that ends in `.parquet` is an error. An existing output is an error unless [`CsvOptions::existing`] says otherwise.
     ///
     /// # Ordering
     ///

@@ -16,8 +16,8 @@ use crate::record::Record;
 impl<T: Record> Dataset<T> {
     /// Writes all elements as Parquet and commits them in one step: whoever looks sees what was there before, or all of it.
     ///
-    /// A path that ends in `.parquet` becomes a single file; any other one a directory of parts `part-00000.parquet`, … with a
-    /// `_manifest.json`. An existing output is an error unless [`ParquetOptions::existing`] says otherwise.
+    /// A path that ends in `.parquet`, in any case, becomes a single file; any other one a directory of parts
+    /// `part-00000.parquet`, … with a `_manifest.json`. One that ends in `.csv` is an error. An existing output is an error unless [`ParquetOptions::existing`] says otherwise.
     ///
     /// # Ordering
     ///

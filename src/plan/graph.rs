@@ -22,6 +22,8 @@ pub struct Node {
     pub call: CallSite,
     /// What is worth saying of it besides its name, such as the path that is read.
     pub detail: String,
+    /// For people: what a source found but does not read, and why.
+    pub notes: Vec<String>,
     /// What can be done with its output.
     pub elements: Arc<dyn Elements>,
     /// What it is.
@@ -58,13 +60,14 @@ impl Node {
     pub fn new(
         call: CallSite,
         detail: String,
+        notes: Vec<String>,
         elements: Arc<dyn Elements>,
         shape: Shape,
         inputs: Vec<Arc<Node>>,
     ) -> Arc<Node> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Node { id, call, detail, elements, shape, inputs })
+        Arc::new(Node { id, call, detail, notes, elements, shape, inputs })
     }
 }
 

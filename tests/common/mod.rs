@@ -1,5 +1,9 @@
 //! What the tests of the command share: running it, texts to count, and directories to compare.
 
+#![allow(dead_code, reason = "not every test uses all of it")]
+
+pub mod place;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -10,6 +10,7 @@ use super::attempt::{self, Attempt};
 use super::fs::Fs;
 use super::manifest;
 use crate::error::{Error, ErrorKind, Result, printable};
+use crate::io::resolve::conflict;
 
 /// File systems take names of this many bytes.
 const MAX_NAME_BYTES: usize = 255;
@@ -94,13 +95,14 @@ impl Target {
     ///
     /// Only the last component of the path is created by a commit; its parent directory must be there already, as a
     /// misspelled path would otherwise become a new tree of directories. A symbolic link is followed: what it leads to
-    /// is replaced, and the link stays. Inputs that do not exist are not looked at: their readers report them.
+    /// is replaced, and the link stays. Inputs are files, directories of which all is read, and patterns, as
+    /// [`resolve`](crate::io::resolve::resolve) takes them; what is missing is not looked at: its reader reports it.
     ///
     /// # Errors
     ///
     /// All say what to do. [`ErrorKind::Config`] if something is there that may not be replaced, if a file is where a
     /// directory goes or the other way around, if the path names nothing that can be created, and if an input is the
-    /// target, lies in it, or has it in itself. [`ErrorKind::Output`] if the parent directory is missing or not writable,
+    /// target, lies in it, has it in itself, or is a pattern that would find it. [`ErrorKind::Output`] if the parent directory is missing or not writable,
     /// if the target is a mount point, and for a symbolic link that leads nowhere or around in a circle.
     pub fn check(&self, inputs: &[PathBuf]) -> Result<CheckedTarget> {
         let (parent, name) = self.locate()?;
@@ -189,14 +191,10 @@ impl Target {
 
     fn check_inputs(&self, path: &Path, inputs: &[PathBuf]) -> Result<()> {
         for input in inputs {
-            let Some(real) = self.fs.resolve(input)? else { continue };
-            let fault = match (real.starts_with(path), path.starts_with(&real)) {
-                (false, false) => continue,
-                (true, true) => "is also an input",
-                (true, false) => "has the input in it",
-                (false, true) => "lies in the input",
-            };
-            return Err(self.config(&format!("{fault} {}", printable(input)), "write to another path"));
+            let real = self.fs.resolve(input)?;
+            if let Some(fault) = conflict(path, input, real.as_deref()) {
+                return Err(self.config(&format!("{fault} {}", printable(input)), "write to another path"));
+            }
         }
         Ok(())
     }
