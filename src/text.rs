@@ -18,9 +18,14 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{
+    __m128i, _mm_add_epi8, _mm_cmpeq_epi8, _mm_cmplt_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128,
+    _mm_set1_epi8,
+};
 use std::mem::{ManuallyDrop, transmute};
 use std::num::NonZeroU64;
-use std::ops::{Deref, Range};
+use std::ops::Range;
 use std::ptr;
 use std::sync::Arc;
 
@@ -30,6 +35,7 @@ mod convert;
 mod cut;
 mod marks;
 mod memory;
+mod newlines;
 mod pattern;
 mod split;
 mod whitespace;
@@ -37,6 +43,7 @@ mod whitespace;
 use marks::Marks;
 
 pub use block::{Block, InvalidUtf8};
+pub(crate) use newlines::Newlines;
 pub use pattern::{AnyOf, CharPredicate, Needle, Pattern, Searcher};
 pub use split::{Lines, Split, SplitN};
 pub use whitespace::SplitWhitespace;
@@ -389,23 +396,6 @@ impl Drop for Text {
     }
 }
 
-impl Default for Text {
-    /// The empty text.
-    #[inline]
-    fn default() -> Text {
-        Text::EMPTY
-    }
-}
-
-impl Deref for Text {
-    type Target = str;
-
-    #[inline]
-    fn deref(&self) -> &str {
-        self.as_str()
-    }
-}
-
 impl From<String> for Text {
     /// A text of the same bytes: copied when they fit inline, otherwise without a copy where the capacity of the
     /// string has room for 24 more.
@@ -526,40 +516,58 @@ fn is_continuation(byte: u8) -> bool {
     byte & 0xC0 == 0x80
 }
 
+/// What `test` says, by the highest bit of each byte, of the first 64 of `len` bytes at `data`, as bits of a word.
+///
+/// Always four vectors: how many a line has cannot be predicted, and a wrong guess costs more than a vector. Those
+/// beyond the end are the first one again, and their bits mean nothing.
+///
+/// # Safety
+///
+/// `len` bytes at `data` are readable, and so are 16 more, or 32 bytes in all, or 64 bytes.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+unsafe fn bits_at(data: *const u8, len: usize, test: impl Fn(__m128i) -> __m128i) -> u64 {
+    [0, 16, 32, 48].into_iter().fold(0, |bits, at| {
+        let start = if at < len { at } else { 0 };
+        // SAFETY: SSE2 is part of x86_64. The vector starts before `len`, or at 0, and so ends within the 15 bytes
+        // after it, or 16 where `len` is 0.
+        let tested = unsafe { _mm_movemask_epi8(test(_mm_loadu_si128(data.add(start).cast()))) };
+        bits | u64::from(tested.cast_unsigned()) << at
+    })
+}
+
 /// The marks of the first 64 of `len` bytes at `data`; bytes beyond `len` count as whitespace.
 ///
 /// # Safety
 ///
-/// `len` bytes at `data` are readable, and so are 16 more, or 32 bytes in all.
+/// As for [`bits_at`].
 #[cfg(target_arch = "x86_64")]
 #[inline]
 unsafe fn marks_at(data: *const u8, len: usize) -> Marks {
-    use std::arch::x86_64::{
-        _mm_add_epi8, _mm_cmpeq_epi8, _mm_cmplt_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128,
-        _mm_set1_epi8,
-    };
-    let (mut spaces, mut leads) = (0u64, 0u64);
-    // Always four vectors: how many a line has cannot be predicted, and a wrong guess costs more than a vector. Those
-    // beyond the end are the first one again, and their marks are dropped.
-    for at in [0, 16, 32, 48] {
-        let start = if at < len { at } else { 0 };
-        // SAFETY: SSE2 is part of x86_64. The vector starts before `len`, or at 0, and so ends within the 15 bytes
-        // after it, or 16 where `len` is 0.
-        let (space, lead) = unsafe {
-            let bytes = _mm_loadu_si128(data.add(start).cast());
+    // SAFETY: SSE2 is part of x86_64; the caller vouches for the bytes.
+    unsafe {
+        let spaces = bits_at(data, len, |bytes| {
             let blank = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b' '.cast_signed()));
             // Moves 9..=13, tab to carriage return, to the least signed values: one comparison for five characters.
             let moved = _mm_add_epi8(bytes, _mm_set1_epi8(i8::MIN.wrapping_sub(9)));
-            let control = _mm_cmplt_epi8(moved, _mm_set1_epi8(i8::MIN + 5));
-            let narrow = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0xC2u8.cast_signed()));
-            let moved = _mm_add_epi8(bytes, _mm_set1_epi8(i8::MIN.wrapping_sub(0xE1u8.cast_signed())));
-            let wide = _mm_cmplt_epi8(moved, _mm_set1_epi8(i8::MIN + 3));
-            (_mm_movemask_epi8(_mm_or_si128(blank, control)), _mm_movemask_epi8(_mm_or_si128(narrow, wide)))
-        };
-        spaces |= u64::from(space.cast_unsigned()) << at;
-        leads |= u64::from(lead.cast_unsigned()) << at;
+            _mm_or_si128(blank, _mm_cmplt_epi8(moved, _mm_set1_epi8(i8::MIN + 5)))
+        });
+        let beyond_ascii = bits_at(data, len, |bytes| bytes);
+        let leads = if beyond_ascii == 0 { 0 } else { bits_at(data, len, |bytes| leads_of(bytes)) };
+        Marks::new(spaces, leads, len)
     }
-    Marks::new(spaces, leads, len)
+}
+
+/// Which bytes begin whitespace characters beyond ASCII.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn leads_of(bytes: __m128i) -> __m128i {
+    // SAFETY: SSE2 is part of x86_64.
+    unsafe {
+        let narrow = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0xC2u8.cast_signed()));
+        let moved = _mm_add_epi8(bytes, _mm_set1_epi8(i8::MIN.wrapping_sub(0xE1u8.cast_signed())));
+        _mm_or_si128(narrow, _mm_cmplt_epi8(moved, _mm_set1_epi8(i8::MIN + 3)))
+    }
 }
 
 /// The marks of the first 64 of `len` bytes at `data`; bytes beyond `len` count as whitespace.
@@ -572,4 +580,16 @@ unsafe fn marks_at(data: *const u8, len: usize) -> Marks {
 unsafe fn marks_at(data: *const u8, len: usize) -> Marks {
     // SAFETY: the caller vouches for `len` bytes.
     Marks::of(unsafe { std::slice::from_raw_parts(data, len.min(64)) })
+}
+
+/// Which of 64 bytes are `\n`: bit *n* speaks of the byte *n*.
+#[inline]
+fn newline_bits(bytes: &[u8; 64]) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE2 is part of x86_64, and there are 64 bytes.
+    return unsafe {
+        bits_at(bytes.as_ptr(), 64, |bytes| _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\n'.cast_signed())))
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    bytes.iter().rev().fold(0, |bits, byte| bits << 1 | u64::from(*byte == b'\n'))
 }

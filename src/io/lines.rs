@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::iter::FusedIterator;
 use std::ops::Range;
 
-use crate::text::{Block, InvalidUtf8, Utf8Block};
+use crate::text::{Block, InvalidUtf8, Newlines, Utf8Block};
 
 /// How lines are read.
 ///
@@ -114,7 +114,7 @@ impl Lines {
     pub fn ranges(&self) -> LineRanges<'_> {
         let text = self.block.as_str();
         let marked = self.offset == 0 && text.starts_with(Lines::MARK);
-        LineRanges { bytes: text.as_bytes(), next: if marked { Lines::MARK.len() } else { 0 } }
+        LineRanges::new(text.as_bytes(), if marked { Lines::MARK.len() } else { 0 })
     }
 }
 
@@ -123,6 +123,14 @@ impl Lines {
 pub struct LineRanges<'a> {
     bytes: &'a [u8],
     next: usize,
+    ends: Newlines<'a>,
+}
+
+impl<'a> LineRanges<'a> {
+    /// The lines from `first` on; no line ends before it.
+    fn new(bytes: &'a [u8], first: usize) -> LineRanges<'a> {
+        LineRanges { bytes, next: first, ends: Newlines::new(bytes) }
+    }
 }
 
 impl Iterator for LineRanges<'_> {
@@ -131,16 +139,12 @@ impl Iterator for LineRanges<'_> {
     #[inline]
     fn next(&mut self) -> Option<Range<usize>> {
         let start = self.next;
-        if start == self.bytes.len() {
-            return None;
+        if let Some(end) = self.ends.next() {
+            self.next = end + 1;
+            return Some(start..start + without_return(&self.bytes[start..end]));
         }
-        let rest = &self.bytes[start..];
-        let Some(length) = memchr::memchr(b'\n', rest) else {
-            self.next = self.bytes.len();
-            return Some(start..self.next);
-        };
-        self.next = start + length + 1;
-        Some(start..start + without_return(&rest[..length]))
+        self.next = self.bytes.len();
+        (start < self.next).then_some(start..self.next)
     }
 }
 
@@ -340,7 +344,7 @@ impl<R: Read> LineCutter<R> {
         if buffer.len() <= self.options.max_line_bytes {
             return Ok(());
         }
-        let mut ranges = LineRanges { bytes: buffer, next: 0 };
+        let mut ranges = LineRanges::new(buffer, 0);
         match ranges.find(|range| range.len() > self.options.max_line_bytes) {
             Some(range) => Err(fault(offset + range.start as u64, LineFaultKind::TooLong)),
             None => Ok(()),

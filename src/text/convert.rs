@@ -5,12 +5,30 @@ use std::borrow::{Borrow, Cow};
 use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::fmt;
+use std::ops::Deref;
 use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::Text;
+
+impl Default for Text {
+    /// The empty text.
+    #[inline]
+    fn default() -> Text {
+        Text::EMPTY
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    #[inline]
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
 
 impl From<&str> for Text {
     #[inline]
