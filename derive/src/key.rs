@@ -13,10 +13,13 @@ pub fn implementation(shape: &Shape) -> TokenStream {
     let generics = bounded(shape.generics, &quote!(::gristmill::record::Key));
     let (parameters, arguments, bounds) = generics.split_for_impl();
     let hashes = shape.columns.iter().map(hash);
+    let identities = shape.columns.iter().map(identity);
     let equalities = shape.columns.iter().map(equality);
     quote! {
         #[automatically_derived]
         impl #parameters ::gristmill::record::Key for #name #arguments #bounds {
+            const EQUAL_IS_IDENTICAL: bool = true #(&& #identities)*;
+
             #[inline]
             fn hash_into(&self, hash: u64) -> u64 {
                 #(let hash = #hashes;)*
@@ -39,4 +42,9 @@ fn hash(column: &Column) -> TokenStream {
 fn equality(column: &Column) -> TokenStream {
     let Column { member, ty, .. } = column;
     quote_spanned!(ty.span()=> <#ty as ::gristmill::record::Key>::key_eq(&self.#member, &other.#member))
+}
+
+fn identity(column: &Column) -> TokenStream {
+    let ty = &column.ty;
+    quote_spanned!(ty.span()=> <#ty as ::gristmill::record::Key>::EQUAL_IS_IDENTICAL)
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::chunk::Chunk;
 use super::collect::downcast;
-use super::combiner::Combiner;
+use super::combiner::{Combiner, Span};
 use super::erased::AnyPush;
 use super::exchange::{Exchange, ExchangeSettings};
 use super::hold::group;
@@ -19,7 +19,7 @@ use super::memory::{Budget, Reservation};
 use super::out::Out;
 use super::push::{Flow, Push};
 use super::source::{AnySource, Erased, Source};
-use super::table::{BATCH, Table, high_bits};
+use super::table::{AHEAD, Table, high_bits};
 use super::task::TaskCx;
 use super::trace::Cursor;
 use crate::error::Result;
@@ -35,6 +35,10 @@ const ROWS_PER_TASK: usize = 1 << 17;
 pub trait Combine<V>: Send + Sync + 'static {
     /// The state of a key.
     type State: Record;
+
+    /// Whether a state comes out the same, to the bit, in whatever order values are added and states are merged. A
+    /// worker then keeps its states from one split to the next.
+    const COMMUTES: bool = false;
 
     /// The state of the first value of a key within a split.
     fn start(&self, value: V) -> Self::State;
@@ -83,7 +87,7 @@ struct Shared<K, V, C: Combine<V>> {
     partition_bits: u32,
     partitions: Vec<Mutex<Partition<K, C::State>>>,
     tasks: Mutex<Vec<std::ops::Range<usize>>>,
-    /// Emptied combiners of tasks: one that is used again need not grow again.
+    /// Combiners of tasks that have ended: emptied ones, which need not grow again, or those with what workers keep.
     spare_combiners: Mutex<Vec<Combiner<K, C::State>>>,
     /// Absorbed lists: to fill one again costs neither an allocation nor a page fault.
     spare_lists: Mutex<Vec<Partial<K, C::State>>>,
@@ -99,20 +103,20 @@ struct Partition<K, A> {
 /// What a task leaves for a partition: some keys with their states, and the memory that is reserved for them.
 struct Partial<K, A> {
     entries: Vec<(K, A)>,
-    _reservation: Reservation,
+    reservation: Reservation,
 }
 
 impl<K, A> Partial<K, A> {
     /// A list without room: the first one of every partition, which may get none.
     fn empty(budget: &Budget) -> Partial<K, A> {
-        Partial { entries: Vec::new(), _reservation: budget.reservation() }
+        Partial { entries: Vec::new(), reservation: budget.reservation() }
     }
 
-    fn new(budget: &Budget) -> Result<Partial<K, A>> {
+    fn new(budget: &Reservation) -> Result<Partial<K, A>> {
         let capacity = (LIST_BYTES / size_of::<(K, A)>().max(1)).max(1);
-        let mut reservation = budget.reservation();
+        let mut reservation = budget.split_off();
         reservation.resize((capacity * size_of::<(K, A)>()) as u64)?;
-        Ok(Partial { entries: Vec::with_capacity(capacity), _reservation: reservation })
+        Ok(Partial { entries: Vec::with_capacity(capacity), reservation })
     }
 
     fn is_full(&self) -> bool {
@@ -141,22 +145,31 @@ impl<K: Key, V: 'static, C: Combine<V>> Aggregate<K, V, C> {
     }
 }
 
+impl<K: Key, V: 'static, C: Combine<V>> Aggregate<K, V, C> {
+    /// Which of several equal keys is kept would depend on their order, unless they are identical.
+    fn span(&self) -> Span {
+        if C::COMMUTES && K::EQUAL_IS_IDENTICAL { Span::Worker } else { Span::Split }
+    }
+}
+
 impl<K: Key, V: 'static, C: Combine<V>> Terminal for Aggregate<K, V, C> {
     fn cells(&self) -> usize {
         self.0.partitions.len()
     }
 
     fn writer(&self, cx: &TaskCx, port: Port) -> Result<AnyPush> {
-        let combiner =
-            || locked(&self.0.spare_combiners).pop().unwrap_or_else(|| Combiner::new(self.0.partition_bits));
-        let no_list = || Partial::empty(cx.budget());
+        let combiner = || {
+            let spare = locked(&self.0.spare_combiners).pop();
+            spare.unwrap_or_else(|| Combiner::new(self.0.partition_bits, self.span(), cx.budget()))
+        };
         let writer = Writer {
             shared: Arc::clone(&self.0),
             cx: cx.clone(),
             port,
+            span: self.span(),
             combiner: self.0.map_side.then(combiner),
-            lists: std::iter::repeat_with(no_list).take(self.0.partitions.len()).collect(),
-            full: Vec::new(),
+            lists: Lists::new(self.0.partitions.len(), cx.budget()),
+            hashes: Vec::new(),
         };
         Ok(AnyPush::new(writer))
     }
@@ -167,25 +180,31 @@ impl<K: Key, V: 'static, C: Combine<V>> Terminal for Aggregate<K, V, C> {
         locked(&self.0.spare_lists).push(partial);
         Ok(Flow::More)
     }
+
+    fn seal(&self, cell: usize) -> Result<()> {
+        // What workers kept. The lock is held for the copy only, so that cells absorb at the same time.
+        let take = |combiner: &mut Combiner<_, _>| combiner.take(cell).collect::<Vec<_>>();
+        let kept: Vec<_> = locked(&self.0.spare_combiners).iter_mut().map(take).collect();
+        let mut partition = locked(&self.0.partitions[cell]);
+        kept.into_iter().try_for_each(|mut entries| partition.absorb(&mut entries, self.0.combine.as_ref()))
+    }
 }
 
 impl<K: Key, A: Record> Partition<K, A> {
     fn absorb<V, C: Combine<V, State = A>>(&mut self, entries: &mut Vec<(K, A)>, combine: &C) -> Result<()> {
-        let mut entries = entries.drain(..);
-        while !entries.as_slice().is_empty() {
-            let mut hashes = [0; BATCH];
-            for (hash, (key, _)) in hashes.iter_mut().zip(entries.as_slice()) {
-                *hash = key.key_hash();
+        let hashes: Vec<u64> = entries.iter().map(|(key, _)| key.key_hash()).collect();
+        for (index, (key, state)) in entries.drain(..).enumerate() {
+            if let Some(&later) = hashes.get(index + 2 * AHEAD) {
+                self.table.prefetch_slot(later);
             }
-            let guesses = self.table.guess(&hashes);
-            // The guesses first: of two zipped iterators, the first gives away an item even if the second has ended.
-            for ((hash, guess), (key, state)) in hashes.into_iter().zip(guesses).zip(entries.by_ref()) {
-                match self.table.find_guessed(guess, hash, &key) {
-                    Ok(found) => combine.merge(self.table.state(found), state),
-                    Err(slot) => {
-                        self.heap_bytes += key.heap_bytes() + state.heap_bytes();
-                        self.table.insert(slot, hash, key, state);
-                    }
+            if let Some(&soon) = hashes.get(index + AHEAD) {
+                self.table.prefetch_entry(soon);
+            }
+            match self.table.find(hashes[index], &key) {
+                Ok(found) => combine.merge(self.table.state(found), state),
+                Err(slot) => {
+                    self.heap_bytes += key.heap_bytes() + state.heap_bytes();
+                    self.table.insert(slot, hashes[index], key, state);
                 }
             }
         }
@@ -197,93 +216,101 @@ struct Writer<K: Key, V: 'static, C: Combine<V>> {
     shared: Arc<Shared<K, V, C>>,
     cx: TaskCx,
     port: Port,
+    span: Span,
     /// None where every value is to travel by itself.
     combiner: Option<Combiner<K, C::State>>,
-    /// What has left the combiner, by partition.
-    lists: Vec<Partial<K, C::State>>,
-    /// Lists that are full.
+    /// What has left the combiner.
+    lists: Lists<K, C::State>,
+    /// The hashes of a chunk.
+    hashes: Vec<u64>,
+}
+
+/// Lists by partition.
+struct Lists<K, A> {
+    filling: Vec<Partial<K, A>>,
     full: Vec<(usize, Batch)>,
 }
 
-impl<K: Key, V: 'static, C: Combine<V>> Writer<K, V, C> {
-    #[inline]
-    fn add(&mut self, hash: u64, mut key: K, value: V) -> Result<()> {
-        let combine = self.shared.combine.as_ref();
-        let left = match &mut self.combiner {
-            Some(combiner) => combiner.add(hash, key, value, combine),
-            None => {
-                key.detach();
-                Some((key, combine.start(value)))
-            }
-        };
-        match left {
-            Some(entry) => self.list(high_bits(hash, self.shared.partition_bits), entry),
-            None => Ok(()),
-        }
+impl<K: Key, A: Record> Lists<K, A> {
+    fn new(partitions: usize, budget: &Budget) -> Lists<K, A> {
+        let none = || Partial::empty(budget);
+        Lists { filling: std::iter::repeat_with(none).take(partitions).collect(), full: Vec::new() }
     }
 
-    /// Adds to the list of a partition.
-    fn list(&mut self, partition: usize, mut entry: (K, C::State)) -> Result<()> {
+    /// Adds to the list of a partition; where that is full, it takes a spare one.
+    fn push(&mut self, partition: usize, mut entry: (K, A), spare: &Mutex<Vec<Partial<K, A>>>) -> Result<()> {
         entry.1.detach(); // what was added to it may still refer to a block of the input
-        if self.lists[partition].is_full() {
-            self.renew_list(partition)?;
+        if self.filling[partition].is_full() {
+            self.renew(partition, spare)?;
         }
-        self.lists[partition].entries.push(entry);
+        self.filling[partition].entries.push(entry);
         Ok(())
     }
 
     #[cold]
-    fn renew_list(&mut self, partition: usize) -> Result<()> {
-        let spare = locked(&self.shared.spare_lists).pop();
-        let list = spare.map_or_else(|| Partial::new(self.cx.budget()), Ok)?;
-        let filled = std::mem::replace(&mut self.lists[partition], list);
+    fn renew(&mut self, partition: usize, spare: &Mutex<Vec<Partial<K, A>>>) -> Result<()> {
+        let list = &mut self.filling[partition];
+        let spare = locked(spare).pop();
+        let fresh = spare.map_or_else(|| Partial::new(&list.reservation), Ok)?;
+        let filled = std::mem::replace(list, fresh);
         if !filled.entries.is_empty() {
             self.full.push((partition, Box::new(filled)));
         }
         Ok(())
     }
+
+    /// All lists that hold something, those of one partition in the order in which they were filled.
+    fn into_batches(self) -> Vec<(usize, Batch)> {
+        let mut batches = self.full;
+        for (partition, list) in self.filling.into_iter().enumerate() {
+            if !list.entries.is_empty() {
+                batches.push((partition, Box::new(list)));
+            }
+        }
+        batches
+    }
 }
 
 impl<K: Key, V: 'static, C: Combine<V>> Push<(K, V)> for Writer<K, V, C> {
     fn push(&mut self, chunk: &mut Chunk<(K, V)>) -> Result<Flow> {
-        let cx = self.cx.clone();
+        let Writer { shared, cx, combiner, lists, hashes, .. } = self;
+        let combine = shared.combine.as_ref();
         let mut at = Cursor::new(cx.trace(), &chunk.rows);
-        let mut items = chunk.items.drain(..);
-        while !items.as_slice().is_empty() {
-            let mut hashes = [0; BATCH];
-            for (hash, (key, _)) in hashes.iter_mut().zip(items.as_slice()) {
-                *hash = key.key_hash();
+        hashes.clear();
+        hashes.extend(chunk.items.iter().map(|(key, _)| key.key_hash()));
+        for (index, (mut key, value)) in chunk.items.drain(..).enumerate() {
+            let left = if let Some(combiner) = combiner {
+                if let Some(&soon) = hashes.get(index + AHEAD) {
+                    combiner.prefetch(soon);
+                }
+                combiner.add(hashes[index], key, value, combine)
+            } else {
+                key.detach();
+                Some((key, combine.start(value)))
+            };
+            if let Some(entry) = left {
+                let partition = high_bits(hashes[index], shared.partition_bits);
+                lists.push(partition, entry, &shared.spare_lists)?;
             }
-            if let Some(combiner) = &self.combiner {
-                combiner.touch(&hashes);
-            }
-            // The hashes first: of two zipped iterators, the first gives away an item even if the second has ended.
-            for (hash, (key, value)) in hashes.into_iter().zip(items.by_ref()) {
-                self.add(hash, key, value)?;
-                at.advance();
-            }
+            at.advance();
         }
         Ok(Flow::More)
     }
 
     fn finish(&mut self) -> Result<()> {
+        let none = Lists { filling: Vec::new(), full: Vec::new() };
+        let mut lists = std::mem::replace(&mut self.lists, none);
         if let Some(mut combiner) = self.combiner.take() {
-            let mut rest = Ok(());
-            combiner.empty(|partition, entry| {
-                if rest.is_ok() {
-                    rest = self.list(partition, entry);
+            if self.span == Span::Split {
+                for partition in 0..self.shared.partitions.len() {
+                    let mut entries = combiner.take(partition);
+                    entries.try_for_each(|entry| lists.push(partition, entry, &self.shared.spare_lists))?;
                 }
-            });
-            rest?;
+                combiner.restart();
+            }
             locked(&self.shared.spare_combiners).push(combiner);
         }
-        let mut batches = std::mem::take(&mut self.full);
-        for (partition, list) in std::mem::take(&mut self.lists).into_iter().enumerate() {
-            if !list.entries.is_empty() {
-                batches.push((partition, Box::new(list)));
-            }
-        }
-        self.port.deliver(batches);
+        self.port.deliver(lists.into_batches());
         Ok(())
     }
 }

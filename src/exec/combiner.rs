@@ -11,12 +11,32 @@
 //! What is driven out depends on nothing but the keys that were added, in their order. The states of one key leave in
 //! the order of their values.
 
+use prefetch_index::prefetch_index;
+
 use super::aggregate::Combine;
-use super::table::{Batch, high_bits};
+use super::memory::{Budget, Reservation};
+use super::table::high_bits;
 use crate::record::Key;
 
-/// Bytes of the places of a combiner. Of 0.5, 1 and 2 MiB the middle one, the size of a second-level cache, was the fastest.
-const BYTES: usize = 1 << 20;
+/// How long a combiner holds what it combines, and so how large it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    /// One split: what leaves it is the same in every run.
+    Split,
+    /// All splits that a worker happens to read, for states that do not depend on the order of their values.
+    Worker,
+}
+
+impl Span {
+    /// Bytes of places. A combiner that is emptied after each split was as fast with 0.5, 1 and 2 MiB, for what it catches more it
+    /// misses in the second-level cache. One that is kept catches so much more that misses pay.
+    const fn max_bytes(self) -> usize {
+        match self {
+            Span::Split => 1 << 20,
+            Span::Worker => 32 << 20,
+        }
+    }
+}
 
 /// The sets that a combiner begins with, as a power of two: small inputs are not to pay for a large table.
 const MIN_SET_BITS: u32 = 6;
@@ -36,22 +56,24 @@ pub struct Combiner<K, A> {
     partition_bits: u32,
     /// Keys that came in since it last grew.
     admitted: usize,
+    span: Span,
+    reservation: Reservation,
 }
 
 impl<K: Key, A> Combiner<K, A> {
     /// An empty combiner of keys for `2^partition_bits` partitions.
-    pub fn new(partition_bits: u32) -> Combiner<K, A> {
-        let mut combiner = Combiner { sets: Vec::new(), set_bits: 0, partition_bits, admitted: 0 };
+    pub fn new(partition_bits: u32, span: Span, budget: &Budget) -> Combiner<K, A> {
+        let reservation = budget.reservation();
+        let mut combiner =
+            Combiner { sets: Vec::new(), set_bits: 0, partition_bits, admitted: 0, span, reservation };
         combiner.restart();
         combiner
     }
 
-    /// Brings the sets of some hashes into the nearest cache. That none of these loads waits for another one is worth
-    /// a third of the time of [`Combiner::add`].
+    /// Asks for the set of a hash, which will be needed soon, without waiting for it.
     #[inline]
-    pub fn touch(&self, hashes: &Batch) {
-        let taken = hashes.iter().map(|hash| usize::from(self.sets[self.set_of(*hash)].0[0].is_some()));
-        std::hint::black_box(taken.sum::<usize>());
+    pub fn prefetch(&self, hash: u64) {
+        prefetch_index(&self.sets, self.set_of(hash));
     }
 
     /// Adds a value, and gives the key that is driven out by it, with its state.
@@ -68,28 +90,29 @@ impl<K: Key, A> Combiner<K, A> {
             combine.add(state, value);
             return None;
         }
-        if let Some((second, state)) = &mut set[1]
+        if let Some((second, _)) = &set[1]
             && second.key_eq(&key)
         {
-            combine.add(state, value);
             set.swap(0, 1);
+            if let Some((_, state)) = &mut set[0] {
+                combine.add(state, value);
+            }
             return None;
         }
         self.admit(index, key, combine.start(value))
     }
 
-    /// Takes out all keys with their states, each with its partition, and starts anew.
-    pub fn empty(&mut self, mut take: impl FnMut(usize, (K, A))) {
+    /// Takes out the keys of a partition, with their states.
+    pub fn take(&mut self, partition: usize) -> impl Iterator<Item = (K, A)> {
         let shift = self.set_bits - self.partition_bits;
-        for (index, set) in self.sets.drain(..).enumerate() {
-            set.0.into_iter().flatten().for_each(|entry| take(index >> shift, entry));
-        }
-        self.restart();
+        let sets = &mut self.sets[partition << shift..(partition + 1) << shift];
+        sets.iter_mut().flat_map(|set| set.0.iter_mut().filter_map(Option::take))
     }
 
-    /// A combiner that is used again must drive out what a new one would.
-    fn restart(&mut self) {
+    /// Makes an emptied combiner drive out what a new one would.
+    pub fn restart(&mut self) {
         self.set_bits = MIN_SET_BITS.max(self.partition_bits);
+        self.sets.truncate(1 << self.set_bits);
         self.sets.resize_with(1 << self.set_bits, || Set([None, None]));
         self.admitted = 0;
     }
@@ -109,19 +132,28 @@ impl<K: Key, A> Combiner<K, A> {
             return None;
         }
         let driven_out = set[1].replace((key, state));
-        if self.admitted > 2 * self.sets.len() && 2 * size_of_val(self.sets.as_slice()) <= BYTES {
-            self.grow();
+        if self.admitted > 2 * self.sets.len() {
+            self.try_to_grow();
         }
         driven_out
     }
 
-    /// Makes two sets of each, from the last one on, so that none is written over before its turn.
     #[cold]
+    fn try_to_grow(&mut self) {
+        self.admitted = 0;
+        let bytes = 2 * size_of_val(self.sets.as_slice());
+        // What a split leaves must not depend on the memory that is free. If there is none, its lists will say so.
+        let may = self.reservation.resize(bytes as u64).is_ok() || self.span == Span::Split;
+        if may && bytes <= self.span.max_bytes() {
+            self.grow();
+        }
+    }
+
+    /// Makes two sets of each, from the last one on, so that none is written over before its turn.
     fn grow(&mut self) {
         let sets = self.sets.len();
         self.set_bits += 1;
         self.sets.resize_with(2 * sets, || Set([None, None]));
-        self.admitted = 0;
         for old in (0..sets).rev() {
             for entry in std::mem::take(&mut self.sets[old].0).into_iter().flatten() {
                 let index = self.set_of(entry.0.key_hash());

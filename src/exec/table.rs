@@ -6,6 +6,8 @@
 //! in the order in which they came. The slot of an entry follows the *high* bits of its hash, so that walking the slots
 //! meets the entries almost sorted by hash, and the final order costs a short insertion sort instead of a full one.
 
+use prefetch_index::prefetch_index;
+
 use crate::record::Key;
 
 /// A map from keys to states that remembers the order in which the keys came.
@@ -18,14 +20,8 @@ pub struct Table<K, A> {
     entries: Vec<(K, A)>,
 }
 
-/// Keys that are looked up at once: their cache lines stay in the first level until they are used.
-pub const BATCH: usize = 64;
-
-/// The hashes of so many keys.
-pub type Batch = [u64; BATCH];
-
-/// What [`Table::guess`] guesses of them.
-pub type Guesses = [u32; BATCH];
+/// How many look-ups lie between asking for a cache line and using it: 16 times the 10 ns of one are more than a miss costs.
+pub const AHEAD: usize = 16;
 
 const MIN_SLOT_BITS: u32 = 4;
 
@@ -74,29 +70,17 @@ impl<K: Key, A> Table<K, A> {
         Err(slot)
     }
 
-    /// Guesses the entry of each hash by its first slot: the number of an entry that may have this hash, plus one, or 0.
-    ///
-    /// No guess depends on another one, and none takes a branch, so that the cache misses of a whole batch overlap; looking
-    /// up one key after the other cost twice as much. What is guessed goes to [`Table::find_guessed`].
+    /// Asks for the slot of a hash that will be looked up soon, without waiting for it.
     #[inline]
-    pub fn guess(&self, hashes: &Batch) -> Guesses {
-        let mut guesses = [0; BATCH];
-        if !self.entries.is_empty() {
-            let mask = self.number_mask();
-            for (guess, &hash) in guesses.iter_mut().zip(hashes) {
-                let word = self.slots[self.home(hash)];
-                *guess = if (word ^ hash as u32) & !mask == 0 { word & mask } else { 0 };
-            }
-        }
-        guesses
+    pub fn prefetch_slot(&self, hash: u64) {
+        prefetch_index(&self.slots, self.home(hash));
     }
 
-    /// [`Table::find`], where a guess says to look first. The table may have changed since the guess.
+    /// Asks for the entry that the slot of a hash leads to. The slot should have been asked for earlier.
     #[inline]
-    pub fn find_guessed(&self, guess: u32, hash: u64, key: &K) -> Result<usize, usize> {
-        match (guess as usize).checked_sub(1) {
-            Some(entry) if self.entries[entry].0.key_eq(key) => Ok(entry),
-            _ => self.find(hash, key),
+    pub fn prefetch_entry(&self, hash: u64) {
+        if let Some(word) = self.slots.get(self.home(hash)) {
+            prefetch_index(&self.entries, (word & self.number_mask()).wrapping_sub(1) as usize);
         }
     }
 

@@ -38,6 +38,8 @@ struct Count;
 impl Combine<()> for Count {
     type State = u64;
 
+    const COMMUTES: bool = true;
+
     fn start(&self, (): ()) -> u64 {
         1
     }

@@ -35,6 +35,10 @@ use crate::text::Text;
     note = "put `#[derive(Record, Key, Clone)]` on `{Self}`"
 )]
 pub trait Key: Record {
+    /// Whether equal keys are identical, so that it does not matter which of them is kept: `-0.0` and `0.0` are equal,
+    /// and not identical.
+    const EQUAL_IS_IDENTICAL: bool = false;
+
     /// Adds the value to the hash of what stands before it.
     ///
     /// The result is good to be added to, but not yet mixed evenly over all bits: [`Key::key_hash`] is.
@@ -54,6 +58,8 @@ pub trait Key: Record {
 macro_rules! integer {
     ($($integer:ty),*) => {$(
         impl Key for $integer {
+            const EQUAL_IS_IDENTICAL: bool = true;
+
             #[allow(clippy::cast_lossless, clippy::cast_sign_loss, reason = "one line for integers of every width")]
             #[inline]
             fn hash_into(&self, hash: u64) -> u64 {
@@ -71,6 +77,8 @@ macro_rules! integer {
 integer!(i8, i16, i32, i64, isize, u8, u16, u32, u64, usize, bool);
 
 impl Key for i128 {
+    const EQUAL_IS_IDENTICAL: bool = true;
+
     #[inline]
     fn hash_into(&self, hash: u64) -> u64 {
         let bits = self.cast_unsigned();
@@ -104,6 +112,8 @@ macro_rules! float {
 float!(f32, 0x7fc0_0000_u32; f64, 0x7ff8_0000_0000_0000_u64);
 
 impl Key for String {
+    const EQUAL_IS_IDENTICAL: bool = true;
+
     #[inline]
     fn hash_into(&self, hash: u64) -> u64 {
         hash::bytes(self.as_bytes(), hash)
@@ -116,6 +126,8 @@ impl Key for String {
 }
 
 impl Key for Text {
+    const EQUAL_IS_IDENTICAL: bool = true;
+
     #[inline]
     fn hash_into(&self, hash: u64) -> u64 {
         match self.inline_words() {
@@ -131,6 +143,8 @@ impl Key for Text {
 }
 
 impl Key for () {
+    const EQUAL_IS_IDENTICAL: bool = true;
+
     #[inline]
     fn hash_into(&self, hash: u64) -> u64 {
         hash
@@ -143,6 +157,8 @@ impl Key for () {
 }
 
 impl<T: Key> Key for Option<T> {
+    const EQUAL_IS_IDENTICAL: bool = T::EQUAL_IS_IDENTICAL;
+
     #[inline]
     fn hash_into(&self, hash: u64) -> u64 {
         match self {
@@ -162,6 +178,8 @@ impl<T: Key> Key for Option<T> {
 }
 
 impl<T: Key> Key for Vec<T> {
+    const EQUAL_IS_IDENTICAL: bool = T::EQUAL_IS_IDENTICAL;
+
     fn hash_into(&self, hash: u64) -> u64 {
         // The length keeps `[[a], [b]]` apart from `[[a, b], []]`.
         self.iter().fold(hash::word(self.len() as u64, hash), |hash, item| item.hash_into(hash))
@@ -173,6 +191,8 @@ impl<T: Key> Key for Vec<T> {
 }
 
 impl<T: Key> Key for Box<T> {
+    const EQUAL_IS_IDENTICAL: bool = T::EQUAL_IS_IDENTICAL;
+
     #[inline]
     fn hash_into(&self, hash: u64) -> u64 {
         T::hash_into(self, hash)
@@ -187,6 +207,8 @@ impl<T: Key> Key for Box<T> {
 macro_rules! tuple {
     ($($type:ident $index:tt),+) => {
         impl<$($type: Key),+> Key for ($($type,)+) {
+            const EQUAL_IS_IDENTICAL: bool = $($type::EQUAL_IS_IDENTICAL)&&+;
+
             #[inline]
             fn hash_into(&self, hash: u64) -> u64 {
                 $(let hash = self.$index.hash_into(hash);)+

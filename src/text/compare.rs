@@ -10,12 +10,13 @@ use super::Text;
 impl PartialEq for Text {
     #[inline]
     fn eq(&self, other: &Text) -> bool {
-        // Equal words are equal texts, whether inline or slices of the same bytes; other inline texts are different.
         let (ours, theirs) = (self.words(), other.words());
-        // Word by word: a comparison of the arrays becomes vector loads, which wait for the words that were just stored.
-        let differences = (ours[0] ^ theirs[0]) | (ours[1] ^ theirs[1]) | (ours[2] ^ theirs[2]);
-        differences == 0
-            || !self.is_inline() && !other.is_inline() && self.as_bytes() == other.as_bytes()
+        if !self.is_inline() && !other.is_inline() {
+            return self.as_bytes() == other.as_bytes();
+        }
+        // Where one is inline, equal texts are equal words. Word by word, since a comparison of the arrays becomes vector
+        // loads, which wait for words that were just stored.
+        (ours[0] ^ theirs[0]) | (ours[1] ^ theirs[1]) | (ours[2] ^ theirs[2]) == 0
     }
 }
 

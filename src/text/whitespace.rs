@@ -24,8 +24,10 @@ pub struct SplitWhitespace {
 
 impl SplitWhitespace {
     pub(super) fn new(text: Text) -> SplitWhitespace {
-        // What is before the text counts as whitespace: a word may start with the first byte.
-        SplitWhitespace { text, edges: 0, next: 0, after_space: 1, carry: 0 }
+        // What is before the text counts as whitespace: a word may start with the first byte. Many lines are empty, and
+        // have nothing to mark.
+        let next = usize::from(text.is_empty());
+        SplitWhitespace { text, edges: 0, next, after_space: 1, carry: 0 }
     }
 
     /// The next border of a word.
