@@ -42,17 +42,20 @@ pub struct Cursor<'a> {
     trace: &'a Trace,
     rows: &'a Rows,
     index: usize,
+    /// Where [`Cursor::row`] has come to.
+    run: usize,
 }
 
 impl<'a> Cursor<'a> {
     /// A cursor before the first element of a chunk with these rows.
     pub fn new(trace: &'a Trace, rows: &'a Rows) -> Cursor<'a> {
-        Cursor { trace, rows, index: 0 }
+        Cursor { trace, rows, index: 0, run: 0 }
     }
 
     /// The row of the current element.
-    pub fn row(&self) -> u64 {
-        self.rows.row(self.index)
+    #[inline]
+    pub fn row(&mut self) -> u64 {
+        self.rows.next_row(&mut self.run, self.index)
     }
 
     /// Goes on to the next element.
@@ -62,7 +65,7 @@ impl<'a> Cursor<'a> {
 
     /// Notes the current row as the one that failed.
     pub fn fail(&self) {
-        self.trace.fail_at(self.row());
+        self.trace.fail_at(self.rows.row(self.index));
     }
 }
 
