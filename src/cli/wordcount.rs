@@ -68,11 +68,8 @@ pub fn run(options: &WordcountOptions) -> Result<ExitCode> {
 }
 
 fn counts(ctx: &Context, options: &WordcountOptions) -> Result<Dataset<(Text, u64)>> {
-    let counts = ctx
-        .read_text(&options.inputs)?
-        .flat_map(|line| line.split_whitespace())
-        .map(|word| (word, 1u64))
-        .reduce_by_key(|a, b| a + b);
+    let lines = ctx.read_text(&options.inputs)?;
+    let counts = lines.flat_map(|line| line.split_whitespace()).count_by_value();
     Ok(match options.top {
         Some(n) => counts.top_k(n, |(word, count)| (*count, Reverse(word.clone()))),
         None => counts,
