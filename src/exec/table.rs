@@ -21,7 +21,7 @@ pub struct Table<K, A> {
 }
 
 /// How many look-ups lie between asking for a cache line and using it: 16 times the 10 ns of one are more than a miss costs.
-pub const AHEAD: usize = 16;
+pub const AHEAD: usize = 32;
 
 const MIN_SLOT_BITS: u32 = 4;
 
