@@ -64,19 +64,18 @@ Logical graph
   #3 filter of #2
   #4 distinct of #2
   #5 distinct of #4
-  #6 distinct of #5
-  #7 union of #3, #6
-  #8 result of #7
+  #6 union of #3, #5
+  #7 result of #6
 Stages
   stage 1: reads range #1
-    map #2 -> distinct #4 -> distinct #5
-    map #2 -> filter #3 -> result #8 (input 1 of 2)
-    fuse: 3 operators run as one pipeline
+    map #2 -> distinct #4
+    map #2 -> filter #3 -> result #7 (input 1 of 2)
+    fuse: 2 operators run as one pipeline
     share: read and computed once for several consumers
-    combine: within each split before distinct #5
-    partitions: 1 for distinct #5, by the bytes of its input
-  stage 2: reads distinct #5, after distinct #5
-    distinct #6 -> result #8 (input 2 of 2)";
+    combine: within each split before distinct #4
+    partitions: 1 for distinct #4, by the bytes of its input
+  stage 2: reads distinct #4, after distinct #4
+    distinct #5 -> result #7 (input 2 of 2)";
     assert_eq!(plan(&both), expected);
 }
 

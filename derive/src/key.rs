@@ -14,11 +14,12 @@ pub fn implementation(shape: &Shape) -> TokenStream {
     let (parameters, arguments, bounds) = generics.split_for_impl();
     let hashes = shape.columns.iter().map(hash);
     let identities = shape.columns.iter().map(identity);
+    let whole = shape.skipped.is_empty(); // what is skipped is no part of the key, and may differ
     let equalities = shape.columns.iter().map(equality);
     quote! {
         #[automatically_derived]
         impl #parameters ::gristmill::record::Key for #name #arguments #bounds {
-            const EQUAL_IS_IDENTICAL: bool = true #(&& #identities)*;
+            const EQUAL_IS_IDENTICAL: bool = #whole #(&& #identities)*;
 
             #[inline]
             fn hash_into(&self, hash: u64) -> u64 {

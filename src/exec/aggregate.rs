@@ -31,67 +31,72 @@ const LIST_BYTES: usize = 16 << 10;
 /// Elements that one task of what follows takes from neighbouring partitions: enough for a good row group.
 const ROWS_PER_TASK: usize = 1 << 17;
 
-/// How values of a key become its state.
-pub trait Combine<V>: Send + Sync + 'static {
+/// How elements become states, one for each key.
+pub trait Combine<T>: Send + Sync + 'static {
+    /// What elements are grouped by.
+    type Key: Key;
+
     /// The state of a key.
     type State: Record;
 
-    /// Whether a state comes out the same, to the bit, in whatever order values are added and states are merged. A
+    /// Whether a state comes out the same, to the bit, in whatever order elements are added and states are merged. A
     /// worker then keeps its states from one split to the next.
     const COMMUTES: bool = false;
 
-    /// The state of the first value of a key within a split.
-    fn start(&self, value: V) -> Self::State;
+    /// The key of an element.
+    fn key<'a>(&self, item: &'a T) -> &'a Self::Key;
 
-    /// Adds a later value of the split.
-    fn add(&self, state: &mut Self::State, value: V);
+    /// The key and the state of its first element within a split.
+    fn start(&self, item: T) -> (Self::Key, Self::State);
+
+    /// Adds a later element of the split.
+    fn add(&self, state: &mut Self::State, item: T);
 
     /// Joins the state of a later part of the input.
     fn merge(&self, state: &mut Self::State, later: Self::State);
 }
 
 /// The wide operator of an aggregation by key.
-pub struct ByKey<K, V, C> {
+pub struct ByKey<T, C> {
     combine: Arc<C>,
-    types: PhantomData<fn(K, V)>,
+    types: PhantomData<fn(T)>,
 }
 
-impl<K, V, C> ByKey<K, V, C> {
+impl<T: Data, C: Combine<T>> ByKey<T, C> {
     /// The aggregation that `combine` describes.
-    pub fn new(combine: C) -> ByKey<K, V, C> {
+    pub fn new(combine: C) -> ByKey<T, C> {
         ByKey { combine: Arc::new(combine), types: PhantomData }
     }
 }
 
-impl<K: Key, V: Data, C: Combine<V>> Exchange for ByKey<K, V, C> {
+impl<T: Data, C: Combine<T>> Exchange for ByKey<T, C> {
     fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
         let ExchangeSettings { partition_bits, combine, budget } = settings;
-        let aggregate =
-            Aggregate::<K, V, C>::new(Arc::clone(&self.combine), *partition_bits, *combine, budget);
+        let aggregate = Aggregate::<T, C>::new(Arc::clone(&self.combine), *partition_bits, *combine, budget);
         (Arc::new(aggregate.clone()), Arc::new(Erased::new(aggregate)))
     }
 }
 
 /// An aggregation by key: the terminal that its input ends in, and the source of what follows.
-pub struct Aggregate<K, V, C: Combine<V>>(Arc<Shared<K, V, C>>);
+pub struct Aggregate<T, C: Combine<T>>(Arc<Shared<T, C>>);
 
-impl<K, V, C: Combine<V>> Clone for Aggregate<K, V, C> {
+impl<T, C: Combine<T>> Clone for Aggregate<T, C> {
     fn clone(&self) -> Self {
         Aggregate(Arc::clone(&self.0))
     }
 }
 
-struct Shared<K, V, C: Combine<V>> {
+struct Shared<T, C: Combine<T>> {
     combine: Arc<C>,
     map_side: bool,
     partition_bits: u32,
-    partitions: Vec<Mutex<Partition<K, C::State>>>,
+    partitions: Vec<Mutex<Partition<C::Key, C::State>>>,
     tasks: Mutex<Vec<std::ops::Range<usize>>>,
     /// Combiners of tasks that have ended: emptied ones, which need not grow again, or those with what workers keep.
-    spare_combiners: Mutex<Vec<Combiner<K, C::State>>>,
+    spare_combiners: Mutex<Vec<Combiner<C::Key, C::State>>>,
     /// Absorbed lists: to fill one again costs neither an allocation nor a page fault.
-    spare_lists: Mutex<Vec<Partial<K, C::State>>>,
-    types: PhantomData<fn(V)>,
+    spare_lists: Mutex<Vec<Partial<C::Key, C::State>>>,
+    types: PhantomData<fn(T)>,
 }
 
 struct Partition<K, A> {
@@ -124,9 +129,9 @@ impl<K, A> Partial<K, A> {
     }
 }
 
-impl<K: Key, V: 'static, C: Combine<V>> Aggregate<K, V, C> {
-    /// An aggregation into `2^partition_bits` partitions; without `map_side`, every value travels by itself.
-    pub fn new(combine: Arc<C>, partition_bits: u32, map_side: bool, budget: &Budget) -> Aggregate<K, V, C> {
+impl<T: 'static, C: Combine<T>> Aggregate<T, C> {
+    /// An aggregation into `2^partition_bits` partitions; without `map_side`, every element travels by itself.
+    pub fn new(combine: Arc<C>, partition_bits: u32, map_side: bool, budget: &Budget) -> Aggregate<T, C> {
         let partition = || {
             let table = Table::new(partition_bits);
             Mutex::new(Partition { table, heap_bytes: 0, reservation: budget.reservation() })
@@ -145,14 +150,14 @@ impl<K: Key, V: 'static, C: Combine<V>> Aggregate<K, V, C> {
     }
 }
 
-impl<K: Key, V: 'static, C: Combine<V>> Aggregate<K, V, C> {
+impl<T: 'static, C: Combine<T>> Aggregate<T, C> {
     /// Which of several equal keys is kept would depend on their order, unless they are identical.
     fn span(&self) -> Span {
-        if C::COMMUTES && K::EQUAL_IS_IDENTICAL { Span::Worker } else { Span::Split }
+        if C::COMMUTES && C::Key::EQUAL_IS_IDENTICAL { Span::Worker } else { Span::Split }
     }
 }
 
-impl<K: Key, V: 'static, C: Combine<V>> Terminal for Aggregate<K, V, C> {
+impl<T: 'static, C: Combine<T>> Terminal for Aggregate<T, C> {
     fn cells(&self) -> usize {
         self.0.partitions.len()
     }
@@ -175,7 +180,7 @@ impl<K: Key, V: 'static, C: Combine<V>> Terminal for Aggregate<K, V, C> {
     }
 
     fn absorb(&self, cell: usize, batch: Batch) -> Result<Flow> {
-        let mut partial = downcast::<Partial<K, C::State>>(batch)?;
+        let mut partial = downcast::<Partial<C::Key, C::State>>(batch)?;
         locked(&self.0.partitions[cell]).absorb(&mut partial.entries, self.0.combine.as_ref())?;
         locked(&self.0.spare_lists).push(partial);
         Ok(Flow::More)
@@ -191,7 +196,7 @@ impl<K: Key, V: 'static, C: Combine<V>> Terminal for Aggregate<K, V, C> {
 }
 
 impl<K: Key, A: Record> Partition<K, A> {
-    fn absorb<V, C: Combine<V, State = A>>(&mut self, entries: &mut Vec<(K, A)>, combine: &C) -> Result<()> {
+    fn absorb<T, C: Combine<T, Key = K, State = A>>(&mut self, entries: &mut Vec<(K, A)>, combine: &C) -> Result<()> {
         let hashes: Vec<u64> = entries.iter().map(|(key, _)| key.key_hash()).collect();
         for (index, (key, state)) in entries.drain(..).enumerate() {
             if let Some(&later) = hashes.get(index + 2 * AHEAD) {
@@ -212,15 +217,15 @@ impl<K: Key, A: Record> Partition<K, A> {
     }
 }
 
-struct Writer<K: Key, V: 'static, C: Combine<V>> {
-    shared: Arc<Shared<K, V, C>>,
+struct Writer<T: 'static, C: Combine<T>> {
+    shared: Arc<Shared<T, C>>,
     cx: TaskCx,
     port: Port,
     span: Span,
-    /// None where every value is to travel by itself.
-    combiner: Option<Combiner<K, C::State>>,
+    /// None where every element is to travel by itself.
+    combiner: Option<Combiner<C::Key, C::State>>,
     /// What has left the combiner.
-    lists: Lists<K, C::State>,
+    lists: Lists<C::Key, C::State>,
     /// The hashes of a chunk.
     hashes: Vec<u64>,
 }
@@ -271,22 +276,23 @@ impl<K: Key, A: Record> Lists<K, A> {
     }
 }
 
-impl<K: Key, V: 'static, C: Combine<V>> Push<(K, V)> for Writer<K, V, C> {
-    fn push(&mut self, chunk: &mut Chunk<(K, V)>) -> Result<Flow> {
+impl<T: 'static, C: Combine<T>> Push<T> for Writer<T, C> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
         let Writer { shared, cx, combiner, lists, hashes, .. } = self;
         let combine = shared.combine.as_ref();
         let mut at = Cursor::new(cx.trace(), &chunk.rows);
         hashes.clear();
-        hashes.extend(chunk.items.iter().map(|(key, _)| key.key_hash()));
-        for (index, (mut key, value)) in chunk.items.drain(..).enumerate() {
+        hashes.extend(chunk.items.iter().map(|item| combine.key(item).key_hash()));
+        for (index, item) in chunk.items.drain(..).enumerate() {
             let left = if let Some(combiner) = combiner {
                 if let Some(&soon) = hashes.get(index + AHEAD) {
                     combiner.prefetch(soon);
                 }
-                combiner.add(hashes[index], key, value, combine)
+                combiner.add(hashes[index], item, combine)
             } else {
+                let (mut key, state) = combine.start(item);
                 key.detach();
-                Some((key, combine.start(value)))
+                Some((key, state))
             };
             if let Some(entry) = left {
                 let partition = high_bits(hashes[index], shared.partition_bits);
@@ -315,7 +321,7 @@ impl<K: Key, V: 'static, C: Combine<V>> Push<(K, V)> for Writer<K, V, C> {
     }
 }
 
-impl<K: Key, V: 'static, C: Combine<V>> Source<(K, C::State)> for Aggregate<K, V, C> {
+impl<T: 'static, C: Combine<T>> Source<(C::Key, C::State)> for Aggregate<T, C> {
     fn splits(&self) -> usize {
         // All input has been absorbed: nobody needs the spare memory any more.
         locked(&self.0.spare_combiners).clear();
@@ -325,7 +331,7 @@ impl<K: Key, V: 'static, C: Combine<V>> Source<(K, C::State)> for Aggregate<K, V
         tasks.len()
     }
 
-    fn read(&self, split: usize, out: &mut Out<(K, C::State)>) -> Result<()> {
+    fn read(&self, split: usize, out: &mut Out<(C::Key, C::State)>) -> Result<()> {
         let partitions = locked(&self.0.tasks)[split].clone();
         for cell in partitions {
             let mut partition = locked(&self.0.partitions[cell]);
@@ -341,10 +347,10 @@ impl<K: Key, V: 'static, C: Combine<V>> Source<(K, C::State)> for Aggregate<K, V
     }
 }
 
-impl<K: Key, V: 'static, C: Combine<V>> Aggregate<K, V, C> {
+impl<T: 'static, C: Combine<T>> Aggregate<T, C> {
     /// Neighbouring partitions, for one task of what follows each.
     fn group_partitions(&self) -> Vec<std::ops::Range<usize>> {
-        let rows = |partition: &Mutex<Partition<K, C::State>>| {
+        let rows = |partition: &Mutex<Partition<C::Key, C::State>>| {
             locked(&partition).table.len()
         };
         group(self.0.partitions.iter().map(rows), ROWS_PER_TASK)

@@ -1,4 +1,4 @@
-//! The map-side combiner: a table small enough for the cache that joins the values of frequent keys and lets rare
+//! The map-side combiner: a table small enough for the cache that joins the elements of frequent keys and lets rare
 //! ones pass.
 //!
 //! It works as a cache does. The high bits of a key's hash choose a set of two places. A key that is found in the
@@ -9,7 +9,7 @@
 //! look-up in it costs several cache misses.
 //!
 //! What is driven out depends on nothing but the keys that were added, in their order. The states of one key leave in
-//! the order of their values.
+//! the order of their elements.
 
 use prefetch_index::prefetch_index;
 
@@ -23,7 +23,7 @@ use crate::record::Key;
 pub enum Span {
     /// One split: what leaves it is the same in every run.
     Split,
-    /// All splits that a worker happens to read, for states that do not depend on the order of their values.
+    /// All splits that a worker happens to read, for states that do not depend on the order of their elements.
     Worker,
 }
 
@@ -76,30 +76,30 @@ impl<K: Key, A> Combiner<K, A> {
         prefetch_index(&self.sets, self.set_of(hash));
     }
 
-    /// Adds a value, and gives the key that is driven out by it, with its state.
+    /// Adds an element, and gives the key that is driven out by it, with its state.
     #[inline]
-    pub fn add<V, C>(&mut self, hash: u64, key: K, value: V, combine: &C) -> Place<K, A>
+    pub fn add<T, C>(&mut self, hash: u64, item: T, combine: &C) -> Place<K, A>
     where
-        C: Combine<V, State = A>,
+        C: Combine<T, Key = K, State = A>,
     {
         let index = self.set_of(hash);
         let Set(set) = &mut self.sets[index];
         if let Some((first, state)) = &mut set[0]
-            && first.key_eq(&key)
+            && first.key_eq(combine.key(&item))
         {
-            combine.add(state, value);
+            combine.add(state, item);
             return None;
         }
         if let Some((second, _)) = &set[1]
-            && second.key_eq(&key)
+            && second.key_eq(combine.key(&item))
         {
             set.swap(0, 1);
             if let Some((_, state)) = &mut set[0] {
-                combine.add(state, value);
+                combine.add(state, item);
             }
             return None;
         }
-        self.admit(index, key, combine.start(value))
+        self.admit(index, combine.start(item))
     }
 
     /// Takes out the keys of a partition, with their states.
@@ -123,7 +123,7 @@ impl<K: Key, A> Combiner<K, A> {
     }
 
     /// Lets a key in that was not found.
-    fn admit(&mut self, index: usize, mut key: K, state: A) -> Place<K, A> {
+    fn admit(&mut self, index: usize, (mut key, state): (K, A)) -> Place<K, A> {
         key.detach(); // it would keep its block of the input alive
         self.admitted += 1;
         let Set(set) = &mut self.sets[index];

@@ -3,7 +3,6 @@
 use crate::dataset::Dataset;
 use crate::error::CallSite;
 use crate::exec::aggregate::{ByKey, Combine};
-use crate::exec::narrow::Map;
 use crate::record::Key;
 
 impl<T: Key> Dataset<T> {
@@ -27,24 +26,28 @@ impl<T: Key> Dataset<T> {
     /// ```
     #[track_caller]
     pub fn count_by_value(&self) -> Dataset<(T, u64)> {
-        let call = CallSite::here("count_by_value");
-        let pairs: Dataset<(T, ())> = self.narrow(call, Map::new(|item: T| (item, ())));
-        pairs.wide(call, ByKey::<T, (), _>::new(Count))
+        self.wide(CallSite::here("count_by_value"), ByKey::<T, _>::new(Count))
     }
 }
 
 struct Count;
 
-impl Combine<()> for Count {
+impl<T: Key> Combine<T> for Count {
+    type Key = T;
     type State = u64;
 
     const COMMUTES: bool = true;
 
-    fn start(&self, (): ()) -> u64 {
-        1
+    #[inline]
+    fn key<'a>(&self, item: &'a T) -> &'a T {
+        item
     }
 
-    fn add(&self, state: &mut u64, (): ()) {
+    fn start(&self, item: T) -> (T, u64) {
+        (item, 1)
+    }
+
+    fn add(&self, state: &mut u64, _: T) {
         *state += 1;
     }
 

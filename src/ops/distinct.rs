@@ -26,20 +26,29 @@ impl<T: Key> Dataset<T> {
     #[track_caller]
     pub fn distinct(&self) -> Dataset<T> {
         let call = CallSite::here("distinct");
-        let pairs: Dataset<(T, ())> = self.narrow(call, Map::new(|item: T| (item, ())));
-        let firsts: Dataset<(T, ())> = pairs.wide(call, ByKey::<T, (), _>::new(First));
+        let firsts: Dataset<(T, ())> = self.wide(call, ByKey::<T, _>::new(First));
         firsts.narrow(call, Map::new(|(item, ()): (T, ())| item))
     }
 }
 
 struct First;
 
-impl Combine<()> for First {
+impl<T: Key> Combine<T> for First {
+    type Key = T;
     type State = ();
 
-    fn start(&self, (): ()) {}
+    const COMMUTES: bool = true;
 
-    fn add(&self, (): &mut (), (): ()) {}
+    #[inline]
+    fn key<'a>(&self, item: &'a T) -> &'a T {
+        item
+    }
+
+    fn start(&self, item: T) -> (T, ()) {
+        (item, ())
+    }
+
+    fn add(&self, (): &mut (), _: T) {}
 
     fn merge(&self, (): &mut (), (): ()) {}
 }

@@ -42,7 +42,7 @@ impl<K: Key, V: Data> Dataset<(K, V)> {
         fold: impl Fn(A, V) -> A + Send + Sync + 'static,
         merge: impl Fn(A, A) -> A + Send + Sync + 'static,
     ) -> Dataset<(K, A)> {
-        self.wide(CallSite::here("fold_by_key"), ByKey::<K, V, _>::new(Folding { init, add: fold, merge }))
+        self.wide(CallSite::here("fold_by_key"), ByKey::<(K, V), _>::new(Folding { init, add: fold, merge }))
     }
 }
 
@@ -52,19 +52,26 @@ struct Folding<A, F, M> {
     merge: M,
 }
 
-impl<V, A, F, M> Combine<V> for Folding<A, F, M>
+impl<K, V, A, F, M> Combine<(K, V)> for Folding<A, F, M>
 where
+    K: Key,
     A: Record,
     F: Fn(A, V) -> A + Send + Sync + 'static,
     M: Fn(A, A) -> A + Send + Sync + 'static,
 {
+    type Key = K;
     type State = A;
 
-    fn start(&self, value: V) -> A {
-        (self.add)(self.init.clone(), value)
+    #[inline]
+    fn key<'a>(&self, item: &'a (K, V)) -> &'a K {
+        &item.0
     }
 
-    fn add(&self, state: &mut A, value: V) {
+    fn start(&self, (key, value): (K, V)) -> (K, A) {
+        (key, (self.add)(self.init.clone(), value))
+    }
+
+    fn add(&self, state: &mut A, (_, value): (K, V)) {
         let earlier = mem::replace(state, self.init.clone());
         *state = (self.add)(earlier, value);
     }

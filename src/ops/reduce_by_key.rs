@@ -39,28 +39,39 @@ impl<K: Key, V: Record> Dataset<(K, V)> {
     /// the name and meaning are Spark's `reduceByKey`.
     #[track_caller]
     pub fn reduce_by_key(&self, f: impl Fn(V, V) -> V + Send + Sync + 'static) -> Dataset<(K, V)> {
-        self.wide(CallSite::here("reduce_by_key"), ByKey::<K, V, _>::new(Reduce(f)))
+        self.wide(CallSite::here("reduce_by_key"), ByKey::<(K, V), _>::new(Reduce(f)))
     }
 }
 
 /// The state of a key is the value joined so far.
 struct Reduce<F>(F);
 
-impl<V: Record, F: Fn(V, V) -> V + Send + Sync + 'static> Combine<V> for Reduce<F> {
+impl<K: Key, V: Record, F: Fn(V, V) -> V + Send + Sync + 'static> Combine<(K, V)> for Reduce<F> {
+    type Key = K;
     type State = V;
 
-    fn start(&self, value: V) -> V {
-        value
+    #[inline]
+    fn key<'a>(&self, item: &'a (K, V)) -> &'a K {
+        &item.0
     }
 
-    fn add(&self, state: &mut V, value: V) {
-        // `f` takes the state by value, so that something must stand in its place meanwhile: a clone of the new value,
-        // which costs nothing for numbers and is the cheaper one of the two for collections that grow.
-        let earlier = mem::replace(state, value.clone());
-        *state = (self.0)(earlier, value);
+    fn start(&self, item: (K, V)) -> (K, V) {
+        item
+    }
+
+    fn add(&self, state: &mut V, (_, value): (K, V)) {
+        join(state, value, &self.0);
     }
 
     fn merge(&self, state: &mut V, later: V) {
-        self.add(state, later);
+        join(state, later, &self.0);
     }
+}
+
+#[inline]
+fn join<V: Clone>(state: &mut V, value: V, f: impl Fn(V, V) -> V) {
+    // `f` takes the state by value, so that something must stand in its place meanwhile: a clone of the new value,
+    // which costs nothing for numbers and is the cheaper one of the two for collections that grow.
+    let earlier = mem::replace(state, value.clone());
+    *state = f(earlier, value);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::dataset::Dataset;
 use crate::error::CallSite;
 use crate::exec::aggregate::{ByKey, Combine};
-use crate::exec::narrow::{FlatMap, Map};
+use crate::exec::narrow::FlatMap;
 use crate::record::Record;
 
 impl<T: Record> Dataset<T> {
@@ -34,8 +34,7 @@ impl<T: Record> Dataset<T> {
     pub fn top_k<O: Ord>(&self, k: usize, f: impl Fn(&T) -> O + Send + Sync + 'static) -> Dataset<T> {
         let call = CallSite::here("top_k");
         let top = Arc::new(TopK { k, f });
-        let keyed: Dataset<((), T)> = self.narrow(call, Map::new(|item: T| ((), item)));
-        let tops: Dataset<((), Vec<T>)> = keyed.wide(call, ByKey::<(), T, _>::new(Arc::clone(&top)));
+        let tops: Dataset<((), Vec<T>)> = self.wide(call, ByKey::<T, _>::new(Arc::clone(&top)));
         tops.narrow(
             call,
             FlatMap::new(move |((), mut candidates): ((), Vec<T>)| {
@@ -63,10 +62,15 @@ impl<F> TopK<F> {
 }
 
 impl<T: Record, O: Ord, F: Fn(&T) -> O + Send + Sync + 'static> Combine<T> for Arc<TopK<F>> {
+    type Key = ();
     type State = Vec<T>;
 
-    fn start(&self, value: T) -> Vec<T> {
-        vec![value]
+    fn key<'a>(&self, _: &'a T) -> &'a () {
+        &()
+    }
+
+    fn start(&self, item: T) -> ((), Vec<T>) {
+        ((), vec![item])
     }
 
     fn add(&self, state: &mut Vec<T>, value: T) {
