@@ -84,22 +84,18 @@ impl<K: Key, A> Combiner<K, A> {
     {
         let index = self.set_of(hash);
         let Set(set) = &mut self.sets[index];
-        if let Some((first, state)) = &mut set[0]
-            && first.key_eq(combine.key(&item))
-        {
-            combine.add(state, item);
-            return None;
-        }
-        if let Some((second, _)) = &set[1]
-            && second.key_eq(combine.key(&item))
-        {
-            set.swap(0, 1);
-            if let Some((_, state)) = &mut set[0] {
-                combine.add(state, item);
+        let key = combine.key(&item);
+        let is_key = |place: &Place<K, A>| matches!(place, Some((found, _)) if found.key_eq(key));
+        if !is_key(&set[0]) {
+            if !is_key(&set[1]) {
+                return self.admit(index, combine.start(item));
             }
-            return None;
+            set.swap(0, 1);
         }
-        self.admit(index, combine.start(item))
+        if let Some((_, state)) = &mut set[0] {
+            combine.add(state, item);
+        }
+        None
     }
 
     /// Takes out the keys of a partition, with their states.

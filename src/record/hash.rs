@@ -67,7 +67,8 @@ fn load(bytes: &[u8], at: usize) -> u64 {
 
 /// Adds a string of at least 16 bytes to a hash: pieces of 16 bytes, of which the last two may overlap, then the
 /// length.
-fn long(bytes: &[u8], mut hash: u64) -> u64 {
+#[inline(never)]
+pub(super) fn long(bytes: &[u8], mut hash: u64) -> u64 {
     for piece in bytes.chunks_exact(16) {
         hash = fold(load(piece, 0) ^ S0, load(piece, 8) ^ hash);
     }

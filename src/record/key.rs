@@ -128,11 +128,12 @@ impl Key for String {
 impl Key for Text {
     const EQUAL_IS_IDENTICAL: bool = true;
 
-    #[inline]
+    #[allow(clippy::inline_always)] // as `key_hash`
+    #[inline(always)]
     fn hash_into(&self, hash: u64) -> u64 {
         match self.inline_words() {
             Some(words) => hash::packed(words, hash),
-            None => hash::bytes(self.as_bytes(), hash),
+            None => hash::long(self.as_bytes(), hash), // what is not inline is too long for `packed`
         }
     }
 
