@@ -553,7 +553,7 @@ unsafe fn marks_at(data: *const u8, len: usize) -> Marks {
             _mm_or_si128(blank, _mm_cmplt_epi8(moved, _mm_set1_epi8(i8::MIN + 5)))
         });
         let beyond_ascii = bits_at(data, len, |bytes| bytes);
-        let leads = if beyond_ascii == 0 { 0 } else { bits_at(data, len, |bytes| leads_of(bytes)) };
+        let leads = if beyond_ascii == 0 { 0 } else { bits_at(data, len, leads_of) };
         Marks::new(spaces, leads, len)
     }
 }

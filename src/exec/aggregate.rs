@@ -152,7 +152,7 @@ impl<T: 'static, C: Combine<T>> Aggregate<T, C> {
 
 impl<T: 'static, C: Combine<T>> Aggregate<T, C> {
     /// Which of several equal keys is kept would depend on their order, unless they are identical.
-    fn span(&self) -> Span {
+    fn span() -> Span {
         if C::COMMUTES && C::Key::EQUAL_IS_IDENTICAL { Span::Worker } else { Span::Split }
     }
 }
@@ -165,13 +165,12 @@ impl<T: 'static, C: Combine<T>> Terminal for Aggregate<T, C> {
     fn writer(&self, cx: &TaskCx, port: Port) -> Result<AnyPush> {
         let combiner = || {
             let spare = locked(&self.0.spare_combiners).pop();
-            spare.unwrap_or_else(|| Combiner::new(self.0.partition_bits, self.span(), cx.budget()))
+            spare.unwrap_or_else(|| Combiner::new(self.0.partition_bits, Self::span(), cx.budget()))
         };
         let writer = Writer {
             shared: Arc::clone(&self.0),
             cx: cx.clone(),
             port,
-            span: self.span(),
             combiner: self.0.map_side.then(combiner),
             lists: Lists::new(self.0.partitions.len(), cx.budget()),
             hashes: Vec::new(),
@@ -196,7 +195,11 @@ impl<T: 'static, C: Combine<T>> Terminal for Aggregate<T, C> {
 }
 
 impl<K: Key, A: Record> Partition<K, A> {
-    fn absorb<T, C: Combine<T, Key = K, State = A>>(&mut self, entries: &mut Vec<(K, A)>, combine: &C) -> Result<()> {
+    fn absorb<T, C: Combine<T, Key = K, State = A>>(
+        &mut self,
+        entries: &mut Vec<(K, A)>,
+        combine: &C,
+    ) -> Result<()> {
         let hashes: Vec<u64> = entries.iter().map(|(key, _)| key.key_hash()).collect();
         for (index, (key, state)) in entries.drain(..).enumerate() {
             if let Some(&later) = hashes.get(index + 2 * AHEAD) {
@@ -221,7 +224,6 @@ struct Writer<T: 'static, C: Combine<T>> {
     shared: Arc<Shared<T, C>>,
     cx: TaskCx,
     port: Port,
-    span: Span,
     /// None where every element is to travel by itself.
     combiner: Option<Combiner<C::Key, C::State>>,
     /// What has left the combiner.
@@ -307,7 +309,7 @@ impl<T: 'static, C: Combine<T>> Push<T> for Writer<T, C> {
         let none = Lists { filling: Vec::new(), full: Vec::new() };
         let mut lists = std::mem::replace(&mut self.lists, none);
         if let Some(mut combiner) = self.combiner.take() {
-            if self.span == Span::Split {
+            if Aggregate::<T, C>::span() == Span::Split {
                 for partition in 0..self.shared.partitions.len() {
                     let mut entries = combiner.take(partition);
                     entries.try_for_each(|entry| lists.push(partition, entry, &self.shared.spare_lists))?;
@@ -350,9 +352,7 @@ impl<T: 'static, C: Combine<T>> Source<(C::Key, C::State)> for Aggregate<T, C> {
 impl<T: 'static, C: Combine<T>> Aggregate<T, C> {
     /// Neighbouring partitions, for one task of what follows each.
     fn group_partitions(&self) -> Vec<std::ops::Range<usize>> {
-        let rows = |partition: &Mutex<Partition<C::Key, C::State>>| {
-            locked(&partition).table.len()
-        };
+        let rows = |partition: &Mutex<Partition<C::Key, C::State>>| locked(partition).table.len();
         group(self.0.partitions.iter().map(rows), ROWS_PER_TASK)
     }
 }

@@ -73,13 +73,10 @@ impl Rows {
     /// Returns false where `row` is too far from the first row to be noted; the caller then starts a new chunk.
     #[inline]
     pub fn fill(&mut self, len: usize, row: u64) -> bool {
-        let noted = match self.runs.last() {
-            Some(run) => run.end,
-            None => {
-                self.first = row;
-                0
-            }
-        };
+        if self.runs.is_empty() {
+            self.first = row;
+        }
+        let noted = self.runs.last().map_or(0, |run| run.end);
         let Ok(offset) = u32::try_from(row.wrapping_sub(self.first)) else { return false };
         if len > noted as usize {
             self.runs.push(Run { offset, end: len as u32 });

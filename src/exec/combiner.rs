@@ -138,9 +138,11 @@ impl<K: Key, A> Combiner<K, A> {
     fn try_to_grow(&mut self) {
         self.admitted = 0;
         let bytes = 2 * size_of_val(self.sets.as_slice());
+        if bytes > self.span.max_bytes() {
+            return;
+        }
         // What a split leaves must not depend on the memory that is free. If there is none, its lists will say so.
-        let may = self.reservation.resize(bytes as u64).is_ok() || self.span == Span::Split;
-        if may && bytes <= self.span.max_bytes() {
+        if self.reservation.resize(bytes as u64).is_ok() || self.span == Span::Split {
             self.grow();
         }
     }
@@ -158,5 +160,100 @@ impl<K: Key, A> Combiner<K, A> {
                 set[free] = Some(entry);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keeps all values of a key in their order.
+    struct Listing;
+
+    impl Combine<(u64, u64)> for Listing {
+        type Key = u64;
+        type State = Vec<u64>;
+
+        fn key<'a>(&self, item: &'a (u64, u64)) -> &'a u64 {
+            &item.0
+        }
+
+        fn start(&self, (key, value): (u64, u64)) -> (u64, Vec<u64>) {
+            (key, vec![value])
+        }
+
+        fn add(&self, state: &mut Vec<u64>, (_, value): (u64, u64)) {
+            state.push(value);
+        }
+
+        fn merge(&self, state: &mut Vec<u64>, later: Vec<u64>) {
+            state.extend(later);
+        }
+    }
+
+    const PARTITION_BITS: u32 = 3;
+
+    /// What leaves the combiner, in this order, and how much of it was driven out: each with its partition.
+    fn run(combiner: &mut Combiner<u64, Vec<u64>>, items: &[(u64, u64)]) -> (Vec<(u64, Vec<u64>)>, usize) {
+        let mut left: Vec<_> =
+            items.iter().filter_map(|item| combiner.add(item.0.key_hash(), *item, &Listing)).collect();
+        let driven_out = left.len();
+        for partition in 0..1 << PARTITION_BITS {
+            for entry in combiner.take(partition) {
+                assert_eq!(high_bits(entry.0.key_hash(), PARTITION_BITS), partition);
+                left.push(entry);
+            }
+        }
+        combiner.restart();
+        (left, driven_out)
+    }
+
+    /// Half of the items have one of a few keys, the other half one of many.
+    fn items(count: u64, keys: u64) -> Vec<(u64, u64)> {
+        let key =
+            |n: u64| if n.is_multiple_of(2) { n % 14 } else { n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % keys };
+        (0..count).map(|n| (key(n), n)).collect()
+    }
+
+    #[test]
+    fn nothing_is_lost_and_the_values_of_a_key_stay_in_order() {
+        for (count, keys) in [(0, 1), (1, 1), (1000, 10), (1000, 100_000), (300_000, 100_000)] {
+            let items = items(count, keys);
+            let mut combiner = Combiner::new(PARTITION_BITS, Span::Split, &Budget::new(u64::MAX));
+            let (left, driven_out) = run(&mut combiner, &items);
+            let mut values: Vec<(u64, u64)> = left
+                .into_iter()
+                .flat_map(|(key, values)| values.into_iter().map(move |value| (key, value)))
+                .collect();
+            values.sort_by_key(|(key, _)| *key);
+            let mut expected = items;
+            expected.sort_by_key(|(key, _)| *key);
+            assert_eq!(values, expected, "{count} items with {keys} keys");
+            assert_eq!(driven_out > 0, keys == 100_000, "{count} items with {keys} keys");
+        }
+    }
+
+    #[test]
+    fn a_combiner_that_is_used_again_leaves_what_a_new_one_does() {
+        let (first, second) = (items(200_000, 50_000), items(100_000, 5_000));
+        let mut used = Combiner::new(PARTITION_BITS, Span::Split, &Budget::new(u64::MAX));
+        run(&mut used, &first);
+        let mut fresh = Combiner::new(PARTITION_BITS, Span::Split, &Budget::new(u64::MAX));
+        assert_eq!(run(&mut used, &second), run(&mut fresh, &second));
+    }
+
+    #[test]
+    fn without_memory_only_what_a_worker_keeps_stays_small() {
+        let items = items(400_000, 200_000);
+        let sets = |span, limit| {
+            let mut combiner = Combiner::new(PARTITION_BITS, span, &Budget::new(limit));
+            for item in &items {
+                combiner.add(item.0.key_hash(), *item, &Listing);
+            }
+            combiner.sets.len()
+        };
+        assert_eq!(sets(Span::Split, 0), sets(Span::Split, u64::MAX));
+        assert_eq!(sets(Span::Worker, 0), 1 << MIN_SET_BITS);
+        assert!(sets(Span::Worker, u64::MAX) > sets(Span::Split, u64::MAX));
     }
 }

@@ -37,7 +37,8 @@ pub trait Source<T>: Send + Sync + 'static {
         0
     }
 
-    /// The files that are read, where they are files, so that no output overwrites its own input.
+    /// The files that are read, where they are files, and the directories and patterns that they were found by, so that no
+    /// output overwrites its own input or becomes a part of the next one.
     fn paths(&self) -> Vec<PathBuf> {
         Vec::new()
     }

@@ -11,7 +11,7 @@ impl<T: Key> Dataset<T> {
     ///
     /// # Ordering
     ///
-    /// By (stable hash of the element, first occurrence): arbitrary to look at, the same in every run.
+    /// By the stable hash of the element: arbitrary to look at, the same in every run.
     ///
     /// # Examples
     ///

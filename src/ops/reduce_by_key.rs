@@ -15,7 +15,7 @@ impl<K: Key, V: Record> Dataset<(K, V)> {
     ///
     /// # Ordering
     ///
-    /// By (stable hash of the key, first occurrence): arbitrary to look at, the same in every run.
+    /// By the stable hash of the key: arbitrary to look at, the same in every run.
     ///
     /// # Panics
     ///

@@ -30,14 +30,14 @@ impl<'a> Newlines<'a> {
     #[inline]
     fn mark(&mut self) {
         let rest = &self.bytes[self.marked..];
-        self.bits = match rest.first_chunk() {
-            Some(full) => newline_bits(full),
-            None => {
+        self.bits = rest.first_chunk().map_or_else(
+            || {
                 let mut padded = [0; WIDTH];
                 padded[..rest.len()].copy_from_slice(rest);
                 newline_bits(&padded)
-            }
-        };
+            },
+            newline_bits,
+        );
         self.marked += WIDTH;
     }
 }
