@@ -285,19 +285,23 @@ impl<T: 'static, C: Combine<T>> Push<T> for Writer<T, C> {
         let mut at = Cursor::new(cx.trace(), &chunk.rows);
         hashes.clear();
         hashes.extend(chunk.items.iter().map(|item| combine.key(item).key_hash()));
-        for (index, item) in chunk.items.drain(..).enumerate() {
+        let mut soon = hashes.iter();
+        if let Some(combiner) = combiner {
+            soon.by_ref().take(AHEAD).for_each(|&hash| combiner.prefetch(hash));
+        }
+        for (item, &hash) in chunk.items.drain(..).zip(hashes.iter()) {
             let left = if let Some(combiner) = combiner {
-                if let Some(&soon) = hashes.get(index + AHEAD) {
+                if let Some(&soon) = soon.next() {
                     combiner.prefetch(soon);
                 }
-                combiner.add(hashes[index], item, combine)
+                combiner.add(hash, item, combine)
             } else {
                 let (mut key, state) = combine.start(item);
                 key.detach();
                 Some((key, state))
             };
             if let Some(entry) = left {
-                let partition = high_bits(hashes[index], shared.partition_bits);
+                let partition = high_bits(hash, shared.partition_bits);
                 lists.push(partition, entry, &shared.spare_lists)?;
             }
             at.advance();

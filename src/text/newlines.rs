@@ -69,7 +69,9 @@ mod tests {
             for step in [1, 2, 7, 63, 64, 65] {
                 let mut bytes = vec![b'\r'; length];
                 let expected: Vec<usize> = (step - 1..length).step_by(step).collect();
-                expected.iter().for_each(|&at| bytes[at] = b'\n');
+                for &at in &expected {
+                    bytes[at] = b'\n';
+                }
                 assert_eq!(Newlines::new(&bytes).collect::<Vec<_>>(), expected, "{length} {step}");
             }
         }
