@@ -150,6 +150,9 @@ impl<K: Key, A> Combiner<K, A> {
     fn grow(&mut self) {
         let sets = self.sets.len();
         self.set_bits += 1;
+        // All that it may ever need, once: memory that is not used yet costs nothing, and a copy touches it twice.
+        let most = self.span.max_bytes() / size_of::<Set<K, A>>();
+        self.sets.reserve_exact(most.max(2 * sets) - sets);
         self.sets.resize_with(2 * sets, || Set([None, None]));
         for old in (0..sets).rev() {
             for entry in std::mem::take(&mut self.sets[old].0).into_iter().flatten() {
