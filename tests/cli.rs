@@ -356,7 +356,7 @@ fn explain_prints_the_plan_and_writes_nothing() {
     let place = Place::new(&[("in.txt", "one")]);
     let (plan, stderr) = place.succeed("wordcount in.txt -o out --explain");
     assert_eq!((place.names(), stderr.as_str()), (vec!["in.txt".to_owned()], ""));
-    for part in ["Logical graph", "read_text in.txt", "reduce_by_key", "stage 2"] {
+    for part in ["Logical graph", "read_text in.txt", "count_by_value", "stage 2"] {
         assert!(plan.contains(part), "no {part} in:\n{plan}");
     }
     assert!(place.succeed("wordcount in.txt --explain").0.contains("result of #"));

@@ -132,7 +132,7 @@ fn special_files_are_left_out_with_a_note() {
 
 #[test]
 fn an_output_never_lies_where_the_next_run_would_read_it() {
-    let directory = tree(&["data/a.txt", "data/deep/b.txt"]);
+    let directory = tree(&["data/a.txt", "data/deep/b.txt", "data/deep/c.csv", "data/deep/part-d.parquet"]);
     fs::create_dir(directory.path().join("data/.hidden")).unwrap();
     let at = |name: &str| directory.path().join(name);
     symlink("data", at("alias")).unwrap();
@@ -153,6 +153,9 @@ fn an_output_never_lies_where_the_next_run_would_read_it() {
         ("data/*/*", "data/counts", "would be found by the input"),
         ("data/*/[bc]*", "data/deep/counts", "would be found by the input"),
         ("data/**/b*", "data/deep/b.csv", "would be found by the input"),
+        ("data/*/*.csv", "data/counts", "would be found by the input"),
+        ("data/**/*.parquet", "data/counts", "would be found by the input"),
+        ("data/*/part-*", "data/counts", "would be found by the input"),
         ("dat[a]", "alias/counts", "would be found by the input"),
     ] {
         let error = write(input, output).expect_err(output);

@@ -5,7 +5,7 @@
 mod common;
 
 use std::os::unix::fs::symlink;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use common::place::{Place, assert_says, utf8};
 
@@ -21,7 +21,7 @@ fn metrics_are_json_with_the_rows_of_every_stage() {
         |stage: usize, operator: usize, which: &str| stages[stage]["operators"][operator][which].as_u64();
     assert_eq!(stages.len(), 2);
     assert_eq!((rows(0, 0, "rows_in"), rows(0, 0, "rows_out")), (Some(2), Some(4)));
-    assert_eq!((rows(0, 2, "rows_in"), rows(0, 2, "rows_out")), (Some(4), None));
+    assert_eq!((rows(0, 1, "rows_in"), rows(0, 1, "rows_out")), (Some(4), None));
     assert_eq!(rows(1, 0, "rows_in"), Some(3));
 }
 
@@ -77,4 +77,15 @@ fn metrics_of_a_run_that_fails_are_not_written() {
     assert!(std::fs::read_to_string(place.at("old.json")).unwrap().starts_with('{'));
     assert_eq!(place.names(), ["bad.txt", "in.txt", "link.json", "new", "old.json", "out"]);
     assert!(place.succeed("wordcount in.txt -o x.csv --metrics /dev/stdout").0.starts_with('{'));
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_is_refused_before_the_run() {
+    // Elsewhere: `Place` looks into its files, and would wait for the pipe.
+    let (place, elsewhere) = (Place::new(&[("in.txt", "a b")]), tempfile::tempdir().unwrap());
+    let pipe = elsewhere.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let message = place.fail(&format!("wordcount in.txt -o out --metrics {}", pipe.display()), 1);
+    assert_says(&message, &["pipe", "a pipe that is read"]);
+    assert_eq!(place.names(), ["in.txt"]);
 }

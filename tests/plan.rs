@@ -36,7 +36,7 @@ Stages
   stage 1: reads from_vec #1
     flat_map #2 -> map #3 -> reduce_by_key #4
     fuse: 2 operators run as one pipeline
-    combine: within each split before reduce_by_key #4
+    combine: on the map side of reduce_by_key #4
     partitions: 2 for reduce_by_key #4, by the bytes of its input
   stage 2: reads reduce_by_key #4, after reduce_by_key #4
     result #5";
@@ -72,7 +72,7 @@ Stages
     map #2 -> filter #3 -> result #7 (input 1 of 2)
     fuse: 2 operators run as one pipeline
     share: read and computed once for several consumers
-    combine: within each split before distinct #4
+    combine: on the map side of distinct #4
     partitions: 1 for distinct #4, by the bytes of its input
   stage 2: reads distinct #4, after distinct #4
     distinct #5 -> result #7 (input 2 of 2)";

@@ -2,8 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::io::resolve::conflict;
@@ -13,44 +15,54 @@ use crate::io::resolve::conflict;
 pub struct MetricsFile {
     /// As it was given.
     given: PathBuf,
-    /// Where it is, without symbolic links; `None` for what is written to but not replaced, such as `/dev/stdout`.
-    real: Option<PathBuf>,
+    target: Target,
+}
+
+#[derive(Debug)]
+enum Target {
+    /// The path without symbolic links of a file that is replaced.
+    File(PathBuf),
+    /// What is written to but not replaced, such as `/dev/stdout`.
+    Open(File),
 }
 
 impl MetricsFile {
     /// Refuses a file that is an input, would be read by the next run, or lies in the output; and one that cannot be
     /// written. Nothing is left of the check.
     pub fn check(given: &Path, inputs: &[PathBuf], output: &Path) -> Result<MetricsFile> {
-        let mut file = MetricsFile { given: given.to_owned(), real: None };
+        let cannot_write = |error| cannot_write(given, error);
+        let file = |target| MetricsFile { given: given.to_owned(), target };
         if given.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-            return Ok(file);
+            return open_special(given).map(|opened| file(Target::Open(opened))).map_err(cannot_write);
         }
-        let real = real_path(given).map_err(|error| file.cannot_write(error))?;
+        let real = real_path(given).map_err(cannot_write)?;
         if let Some(fault) = fault(&real, inputs, output) {
             let message = format!("the metrics file {} {fault}", printable(given));
             return Err(Error::new(ErrorKind::Config, message).hint("write it elsewhere"));
         }
-        check_writable(&real).map_err(|error| file.cannot_write(error))?;
-        file.real = Some(real);
-        Ok(file)
+        check_writable(&real).map_err(cannot_write)?;
+        Ok(file(Target::File(real)))
     }
 
     /// Writes it. A file takes the place of an older one by a rename, so that it is there as a whole or not at all.
     pub fn write(&self, text: &str) -> Result<()> {
-        let written = match &self.real {
-            Some(real) => replace(real, text),
-            None => File::options()
-                .append(true)
-                .open(&self.given)
-                .and_then(|mut file| file.write_all(text.as_bytes())),
+        let written = match &self.target {
+            Target::File(real) => replace(real, text),
+            Target::Open(file) => (&*file).write_all(text.as_bytes()),
         };
-        written.map_err(|error| self.cannot_write(error))
+        written.map_err(|error| cannot_write(&self.given, error))
     }
+}
 
-    fn cannot_write(&self, error: io::Error) -> Error {
-        Error::io(ErrorKind::Output, "write", &self.given, error)
-            .hint("give a file in a directory that can be written")
-    }
+fn cannot_write(path: &Path, error: io::Error) -> Error {
+    Error::io(ErrorKind::Output, "write", path, error)
+        .hint("give a file in a directory that can be written, or a pipe that is read")
+}
+
+/// Opens a device or a pipe, and fails at once where a pipe has no reader: to wait for one might take for ever.
+fn open_special(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    File::options().append(true).custom_flags(flags).open(path)
 }
 
 /// What is wrong with writing to a path.

@@ -3,7 +3,8 @@
 //! A task combines its split in a [`Combiner`]; what leaves that is listed by partition. Each partition absorbs these
 //! partial results in the order of the splits. Since the splits, and what leaves a combiner when, depend on nothing but
 //! the input and the types, so does the order in which states are merged: a sum of floats comes out the same to the
-//! bit on any number of threads, and `merge` need be associative only, not commutative.
+//! bit on any number of threads, and `merge` need be associative only, not commutative. Where it commutes exactly, as
+//! counting does, the order does not matter, and combiners are kept from one split to the next until all input is read.
 
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -108,20 +109,27 @@ struct Partition<K, A> {
 /// What a task leaves for a partition: some keys with their states, and the memory that is reserved for them.
 struct Partial<K, A> {
     entries: Vec<(K, A)>,
+    /// What keys and states own elsewhere.
+    heap_bytes: usize,
     reservation: Reservation,
 }
 
 impl<K, A> Partial<K, A> {
     /// A list without room: the first one of every partition, which may get none.
     fn empty(budget: &Budget) -> Partial<K, A> {
-        Partial { entries: Vec::new(), reservation: budget.reservation() }
+        Partial { entries: Vec::new(), heap_bytes: 0, reservation: budget.reservation() }
     }
 
     fn new(budget: &Reservation) -> Result<Partial<K, A>> {
         let capacity = (LIST_BYTES / size_of::<(K, A)>().max(1)).max(1);
-        let mut reservation = budget.split_off();
-        reservation.resize((capacity * size_of::<(K, A)>()) as u64)?;
-        Ok(Partial { entries: Vec::with_capacity(capacity), reservation })
+        let entries = Vec::with_capacity(capacity);
+        let mut partial = Partial { entries, heap_bytes: 0, reservation: budget.split_off() };
+        partial.reserve()?;
+        Ok(partial)
+    }
+
+    fn reserve(&mut self) -> Result<()> {
+        self.reservation.resize((self.entries.capacity() * size_of::<(K, A)>() + self.heap_bytes) as u64)
     }
 
     fn is_full(&self) -> bool {
@@ -180,8 +188,12 @@ impl<T: 'static, C: Combine<T>> Terminal for Aggregate<T, C> {
 
     fn absorb(&self, cell: usize, batch: Batch) -> Result<Flow> {
         let mut partial = downcast::<Partial<C::Key, C::State>>(batch)?;
-        locked(&self.0.partitions[cell]).absorb(&mut partial.entries, self.0.combine.as_ref())?;
+        let mut partition = locked(&self.0.partitions[cell]);
+        partition.absorb(&mut partial.entries, self.0.combine.as_ref());
+        partial.heap_bytes = 0;
+        partial.reserve()?;
         locked(&self.0.spare_lists).push(partial);
+        partition.reserve(&self.0.spare_lists)?;
         Ok(Flow::More)
     }
 
@@ -190,16 +202,15 @@ impl<T: 'static, C: Combine<T>> Terminal for Aggregate<T, C> {
         let take = |combiner: &mut Combiner<_, _>| combiner.take(cell).collect::<Vec<_>>();
         let kept: Vec<_> = locked(&self.0.spare_combiners).iter_mut().map(take).collect();
         let mut partition = locked(&self.0.partitions[cell]);
-        kept.into_iter().try_for_each(|mut entries| partition.absorb(&mut entries, self.0.combine.as_ref()))
+        for mut entries in kept {
+            partition.absorb(&mut entries, self.0.combine.as_ref());
+        }
+        partition.reserve(&self.0.spare_lists)
     }
 }
 
 impl<K: Key, A: Record> Partition<K, A> {
-    fn absorb<T, C: Combine<T, Key = K, State = A>>(
-        &mut self,
-        entries: &mut Vec<(K, A)>,
-        combine: &C,
-    ) -> Result<()> {
+    fn absorb<T, C: Combine<T, Key = K, State = A>>(&mut self, entries: &mut Vec<(K, A)>, combine: &C) {
         let hashes: Vec<u64> = entries.iter().map(|(key, _)| key.key_hash()).collect();
         for (index, (key, state)) in entries.drain(..).enumerate() {
             if let Some(&later) = hashes.get(index + 2 * AHEAD) {
@@ -216,7 +227,16 @@ impl<K: Key, A: Record> Partition<K, A> {
                 }
             }
         }
-        self.reservation.resize((self.table.bytes() + self.heap_bytes) as u64)
+    }
+
+    /// Reserves what it holds by now. If that is too much, the spare lists go first.
+    fn reserve(&mut self, spare: &Mutex<Vec<Partial<K, A>>>) -> Result<()> {
+        let bytes = (self.table.bytes() + self.heap_bytes) as u64;
+        if self.reservation.resize(bytes).is_ok() {
+            return Ok(());
+        }
+        locked(spare).clear();
+        self.reservation.resize(bytes)
     }
 }
 
@@ -250,7 +270,9 @@ impl<K: Key, A: Record> Lists<K, A> {
         if self.filling[partition].is_full() {
             self.renew(partition, spare)?;
         }
-        self.filling[partition].entries.push(entry);
+        let list = &mut self.filling[partition];
+        list.heap_bytes += entry.0.heap_bytes() + entry.1.heap_bytes();
+        list.entries.push(entry);
         Ok(())
     }
 
@@ -259,22 +281,24 @@ impl<K: Key, A: Record> Lists<K, A> {
         let list = &mut self.filling[partition];
         let spare = locked(spare).pop();
         let fresh = spare.map_or_else(|| Partial::new(&list.reservation), Ok)?;
-        let filled = std::mem::replace(list, fresh);
+        let mut filled = std::mem::replace(list, fresh);
         if !filled.entries.is_empty() {
+            filled.reserve()?;
             self.full.push((partition, Box::new(filled)));
         }
         Ok(())
     }
 
     /// All lists that hold something, those of one partition in the order in which they were filled.
-    fn into_batches(self) -> Vec<(usize, Batch)> {
+    fn into_batches(self) -> Result<Vec<(usize, Batch)>> {
         let mut batches = self.full;
-        for (partition, list) in self.filling.into_iter().enumerate() {
+        for (partition, mut list) in self.filling.into_iter().enumerate() {
             if !list.entries.is_empty() {
+                list.reserve()?;
                 batches.push((partition, Box::new(list)));
             }
         }
-        batches
+        Ok(batches)
     }
 }
 
@@ -322,7 +346,7 @@ impl<T: 'static, C: Combine<T>> Push<T> for Writer<T, C> {
             }
             locked(&self.shared.spare_combiners).push(combiner);
         }
-        self.port.deliver(lists.into_batches());
+        self.port.deliver(lists.into_batches()?);
         Ok(())
     }
 }

@@ -8,8 +8,8 @@
 //! through; a table of three times as many keys that is emptied whenever it is full lets as many through, and every
 //! look-up in it costs several cache misses.
 //!
-//! What is driven out depends on nothing but the keys that were added, in their order. The states of one key leave in
-//! the order of their elements.
+//! Within a split, what is driven out depends on nothing but the keys that were added, in their order. The states of one
+//! key leave in the order of their elements.
 
 use prefetch_index::prefetch_index;
 
@@ -29,10 +29,11 @@ pub enum Span {
 impl Span {
     /// Bytes of places. A combiner that is emptied after each split was as fast with 0.5, 1 and 2 MiB, for what it catches more it
     /// misses in the second-level cache. One that is kept catches so much more that misses pay.
-    const fn max_bytes(self) -> usize {
+    fn max_bytes(self, budget: &Budget) -> usize {
         match self {
             Span::Split => 1 << 20,
-            Span::Worker => 32 << 20,
+            // Every worker has one, and other things need the memory more.
+            Span::Worker => (32 << 20).min((budget.limit_bytes() / 64) as usize),
         }
     }
 }
@@ -56,6 +57,9 @@ pub struct Combiner<K, A> {
     /// Keys that came in since it last grew.
     admitted: usize,
     span: Span,
+    max_bytes: usize,
+    /// What the keys own elsewhere.
+    heap_bytes: usize,
     reservation: Reservation,
 }
 
@@ -63,8 +67,16 @@ impl<K: Key, A> Combiner<K, A> {
     /// An empty combiner of keys for `2^partition_bits` partitions.
     pub fn new(partition_bits: u32, span: Span, budget: &Budget) -> Combiner<K, A> {
         let reservation = budget.reservation();
-        let mut combiner =
-            Combiner { sets: Vec::new(), set_bits: 0, partition_bits, admitted: 0, span, reservation };
+        let mut combiner = Combiner {
+            sets: Vec::new(),
+            set_bits: 0,
+            partition_bits,
+            admitted: 0,
+            span,
+            max_bytes: span.max_bytes(budget),
+            heap_bytes: 0,
+            reservation,
+        };
         combiner.restart();
         combiner
     }
@@ -110,6 +122,7 @@ impl<K: Key, A> Combiner<K, A> {
         self.sets.truncate(1 << self.set_bits);
         self.sets.resize_with(1 << self.set_bits, || Set([None, None]));
         self.admitted = 0;
+        self.heap_bytes = 0;
     }
 
     #[inline]
@@ -121,12 +134,19 @@ impl<K: Key, A> Combiner<K, A> {
     fn admit(&mut self, index: usize, (mut key, state): (K, A)) -> Place<K, A> {
         key.detach(); // it would keep its block of the input alive
         self.admitted += 1;
+        let key_bytes = key.heap_bytes();
+        if key_bytes > 0 && !self.has_room(key_bytes) {
+            return Some((key, state));
+        }
         let Set(set) = &mut self.sets[index];
         if set[0].is_none() {
             set[0] = Some((key, state));
             return None;
         }
         let driven_out = set[1].replace((key, state));
+        if let Some((key, _)) = &driven_out {
+            self.heap_bytes -= key.heap_bytes();
+        }
         if self.admitted > 2 * self.sets.len() {
             self.try_to_grow();
         }
@@ -137,13 +157,30 @@ impl<K: Key, A> Combiner<K, A> {
     fn try_to_grow(&mut self) {
         self.admitted = 0;
         let bytes = 2 * size_of_val(self.sets.as_slice());
-        if bytes > self.span.max_bytes() {
-            return;
-        }
-        // What a split leaves must not depend on the memory that is free. If there is none, its lists will say so.
-        if self.reservation.resize(bytes as u64).is_ok() || self.span == Span::Split {
+        if bytes <= self.max_bytes && self.may_hold(bytes + self.heap_bytes) {
             self.grow();
         }
+    }
+
+    /// Whether the bytes of a key may be held in addition, and if so, counts them.
+    #[cold]
+    fn has_room(&mut self, key_bytes: usize) -> bool {
+        let heap_bytes = self.heap_bytes + key_bytes;
+        let has_room = self.span == Span::Split || heap_bytes <= self.max_bytes;
+        let has_room = has_room && self.may_hold(size_of_val(self.sets.as_slice()) + heap_bytes);
+        if has_room {
+            self.heap_bytes = heap_bytes;
+        }
+        has_room
+    }
+
+    /// Reserves so many bytes, if it has fewer. What a split leaves must not depend on the memory that is free: if there is
+    /// none, its lists will say so.
+    fn may_hold(&mut self, bytes: usize) -> bool {
+        let bytes = bytes as u64;
+        bytes <= self.reservation.bytes()
+            || self.reservation.resize(bytes.next_multiple_of(1 << 16)).is_ok()
+            || self.span == Span::Split
     }
 
     /// Makes two sets of each, from the last one on, so that none is written over before its turn.
@@ -151,7 +188,7 @@ impl<K: Key, A> Combiner<K, A> {
         let sets = self.sets.len();
         self.set_bits += 1;
         // All that it may ever need, once: memory that is not used yet costs nothing, and a copy touches it twice.
-        let most = self.span.max_bytes() / size_of::<Set<K, A>>();
+        let most = self.max_bytes / size_of::<Set<K, A>>();
         self.sets.reserve_exact(most.max(2 * sets) - sets);
         self.sets.resize_with(2 * sets, || Set([None, None]));
         for old in (0..sets).rev() {

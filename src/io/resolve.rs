@@ -280,7 +280,7 @@ fn match_in_turn(patterns: &[&OsStr], path: &[&OsStr]) -> bool {
         return !path.iter().any(|name| is_hidden(name)); // it lies in a directory that matches: all in there is read
     };
     let Some((name, path_after)) = path.split_first() else {
-        return patterns.iter().all(|pattern| *pattern == "*" || *pattern == "**"); // as any file in it will
+        return match_parts(patterns);
     };
     if *first == "**" {
         return match_in_turn(patterns_after, path)
@@ -290,6 +290,18 @@ fn match_in_turn(patterns: &[&OsStr], path: &[&OsStr]) -> bool {
     (is_hidden(first) || !is_hidden(name))
         && (first == name || Pattern::new(&first.to_string_lossy()).is_ok_and(matches))
         && match_in_turn(patterns_after, path_after)
+}
+
+/// Whether what is left of a pattern matches parts of an output.
+fn match_parts(patterns: &[&OsStr]) -> bool {
+    let mut names = patterns.iter().filter(|pattern| **pattern != "**");
+    let matches = |name: &OsStr| {
+        let pattern = Pattern::new(&name.to_string_lossy());
+        pattern.is_ok_and(|pattern| {
+            ["part-00000.parquet", "part-00000.csv"].iter().any(|part| pattern.matches(part))
+        })
+    };
+    names.next().is_none_or(|name| matches(name)) && names.next().is_none()
 }
 
 /// ELOOP, for which the standard library has no stable name.

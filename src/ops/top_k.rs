@@ -12,7 +12,7 @@ use crate::record::Record;
 impl<T: Record> Dataset<T> {
     /// The `k` elements with the largest `f`, the largest first.
     ///
-    /// Each split keeps at most `2k` candidates, and the end at most `3k`; nothing else is held.
+    /// Each split keeps at most `2k` candidates, and the end at most `4k`; nothing else is held.
     ///
     /// # Ordering
     ///

@@ -106,7 +106,7 @@ impl Explainer<'_> {
             EndKind::Node(node) if matches!(node.shape, Shape::Wide(_)) => {
                 let name = self.end_name(end);
                 if self.plan.rules.combine {
-                    writeln!(text, "    combine: within each split before {name}")?;
+                    writeln!(text, "    combine: on the map side of {name}")?;
                 }
                 writeln!(
                     text,
