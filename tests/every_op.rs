@@ -445,3 +445,22 @@ fn top_k_of_every_order_of_five() {
         }
     }
 }
+
+#[test]
+fn many_keys_are_the_same_on_any_number_of_threads() {
+    // Enough keys for combiners to grow and to drive keys out, and enough splits for workers to keep some.
+    let key =
+        |n: u64| if n.is_multiple_of(3) { n % 100 } else { n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % 90_000 };
+    let mut model = BTreeMap::new();
+    (0..300_000).for_each(|n| *model.entry(key(n)).or_insert(0u64) += 1);
+    let mut first = None;
+    for threads in [1, 2, 3, 8] {
+        let ctx = Context::builder().threads(threads).split_bytes(64 << 10).build().unwrap();
+        let keys = ctx.from_vec((0..300_000u64).collect()).map(key);
+        let counts = keys.count_by_value().collect().unwrap();
+        let sums = keys.map(|key| (key, 1e9 / (key + 3) as f64)).reduce_by_key(|a, b| a + b);
+        let bits = sums.map_values(f64::to_bits).collect().unwrap();
+        assert_eq!(counts.iter().copied().collect::<BTreeMap<_, _>>(), model, "{threads} threads");
+        assert_eq!(first.get_or_insert((counts.clone(), bits.clone())), &(counts, bits), "{threads} threads");
+    }
+}
