@@ -41,7 +41,7 @@ pub trait Combine<T>: Send + Sync + 'static {
     type State: Record;
 
     /// Whether a state comes out the same, to the bit, in whatever order elements are added and states are merged. A
-    /// worker then keeps its states from one split to the next.
+    /// worker then keeps its states from one split to the next, so that they must refer to no block of the input.
     const COMMUTES: bool = false;
 
     /// The key of an element.
