@@ -11,6 +11,7 @@ use crate::exec::job::Job;
 use crate::exec::memory::Budget;
 use crate::exec::metrics::RunMetrics;
 use crate::exec::scheduler::{self, Limits};
+use crate::exec::spill::Disk;
 use crate::exec::task::Run;
 use crate::plan::lower::{OpenSink, lower};
 use crate::plan::stages::{Plan, plan};
@@ -169,10 +170,15 @@ impl ContextBuilder {
         self.change(move |config| config.memory_bytes = bytes)
     }
 
-    /// Where data beyond the memory limit is to go, once operators spill; default the system's directory for temporary files.
+    /// The directory for data beyond the memory limit; default `TMPDIR`, else `/var/tmp`.
     pub fn spill_dir(self, dir: impl Into<PathBuf>) -> ContextBuilder {
         let dir = dir.into();
         self.change(move |config| config.spill_dir = dir)
+    }
+
+    /// Bytes that data beyond the memory limit may take on disk; default no limit but the disk.
+    pub fn spill_limit_bytes(self, bytes: u64) -> ContextBuilder {
+        self.change(move |config| config.spill_limit_bytes = bytes)
     }
 
     /// Splits that a pipeline may read ahead; default twice the threads. Set it after [`ContextBuilder::threads`].
@@ -216,7 +222,8 @@ impl ContextBuilder {
             .map_err(|error| {
                 Error::new(ErrorKind::Config, "the worker threads cannot be started").because(error)
             })?;
-        let budget = Budget::new(config.memory_bytes);
+        let disk = Disk::new(&config.spill_dir, config.spill_limit_bytes);
+        let budget = Budget::new(config.memory_bytes, disk);
         let (cancel, observer) = (CancelToken::new(), Mutex::new(None));
         Ok(Context(Arc::new(Inner { config, pool, budget, cancel, observer })))
     }
