@@ -127,6 +127,7 @@ impl Context {
             chunk_rows: self.0.config.chunk_rows,
             fuse: self.0.config.rules.fuse,
             budget: self.0.budget.clone(),
+            in_flight: self.0.config.in_flight_splits,
             cancel: self.0.cancel.clone(),
             failed: CancelToken::new(),
             metrics,

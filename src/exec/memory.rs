@@ -104,6 +104,12 @@ impl Budget {
             .hint("raise the limit with --memory or GRISTMILL_MEMORY, or make the row smaller"))
     }
 
+    /// State that is smaller is not worth a block on disk, and is held in any case.
+    pub fn least_spill_bytes(&self) -> usize {
+        const MOST: usize = 64 << 10;
+        self.share(4096).min(MOST)
+    }
+
     fn free_bytes(&self) -> u64 {
         self.limit_bytes().saturating_sub(self.used_bytes())
     }
@@ -183,6 +189,19 @@ impl Reservation {
             self.bytes = bytes;
         }
         Ok(())
+    }
+
+    /// Gives `bytes` of this reservation to another one, which takes what is missing as working memory.
+    ///
+    /// # Errors
+    ///
+    /// If a holder fails to spill.
+    pub fn transfer(&mut self, bytes: u64) -> Result<Reservation> {
+        let given = bytes.min(self.bytes);
+        self.bytes -= given;
+        let mut other = Reservation { budget: self.budget.clone(), bytes: given };
+        other.resize(bytes)?;
+        Ok(other)
     }
 
     /// Another reservation of nothing on the same budget.
