@@ -1,0 +1,182 @@
+//! Operators that exchange: aggregates by key and what is derived from them.
+
+use std::collections::BTreeMap;
+
+use gristmill::config::Rules;
+use gristmill::prelude::*;
+
+use crate::harness::{check, inputs, sorted, sums};
+
+#[test]
+fn reduce_by_key() {
+    check(
+        |data| data.reduce_by_key(|a, b| a + b).collect().unwrap(),
+        |input, result| assert_eq!(sorted(result), sums(input)),
+    );
+}
+
+#[test]
+fn reduce_by_key_keeps_the_order_of_values() {
+    check(
+        |data| {
+            data.map_values(|n| vec![n])
+                .reduce_by_key(|mut a, b| {
+                    a.extend(b);
+                    a
+                })
+                .collect()
+                .unwrap()
+        },
+        |input, result| {
+            let mut lists: BTreeMap<Text, Vec<i64>> = BTreeMap::new();
+            for (key, n) in input {
+                lists.entry(key.clone()).or_default().push(*n);
+            }
+            assert_eq!(sorted(result), lists.into_iter().collect::<Vec<_>>());
+        },
+    );
+}
+
+#[test]
+fn sums_of_floats_are_equal_to_the_bit() {
+    // The model of a float sum depends on the splits; what is checked is that nothing else changes it. Without the
+    // combine rule the additions are grouped in another way, so that only the other rules are compared.
+    let rules = [Rules::ALL, Rules { fuse: false, share: false, combine: true }];
+    for (name, input) in inputs() {
+        let mut first = None;
+        for threads in [1, 2, 3, 8] {
+            for (chunk_rows, rules) in [(1, rules[0]), (3, rules[1]), (1024, rules[0])] {
+                let builder = Context::builder().threads(threads).chunk_rows(chunk_rows).rules(rules);
+                let ctx = builder.split_bytes(2000).build().unwrap();
+                let floats = ctx.from_vec(input.clone()).map_values(|n| n as f64 / 7.0 + 1e9);
+                let sums = floats.reduce_by_key(|a, b| a + b);
+                let bits = sums.map_values(f64::to_bits).collect().unwrap();
+                let total = floats.values().fold(0.0, |a, b| a + b, |a, b| a + b).unwrap().to_bits();
+                assert_eq!(
+                    first.get_or_insert((bits.clone(), total)),
+                    &(bits, total),
+                    "{name} {threads} {chunk_rows}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn fold_by_key() {
+    check(
+        |data| {
+            data.fold_by_key(
+                (0u64, i64::MIN),
+                |(n, max), x| (n + 1, max.max(x)),
+                |a, b| (a.0 + b.0, a.1.max(b.1)),
+            )
+            .collect()
+            .unwrap()
+        },
+        |input, result| {
+            let mut states: BTreeMap<Text, (u64, i64)> = BTreeMap::new();
+            for (key, x) in input {
+                let state = states.entry(key.clone()).or_insert((0, i64::MIN));
+                *state = (state.0 + 1, state.1.max(*x));
+            }
+            assert_eq!(sorted(result), states.into_iter().collect::<Vec<_>>());
+        },
+    );
+}
+
+#[test]
+fn count_by_value_and_distinct() {
+    check(
+        |data| {
+            let values = data.values().map(|n| n % 10);
+            data.context().run((values.count_by_value().to_vec(), values.distinct().to_vec())).unwrap()
+        },
+        |input, (counts, distinct)| {
+            let mut model = BTreeMap::new();
+            for (_, n) in input {
+                *model.entry(n % 10).or_insert(0u64) += 1;
+            }
+            assert_eq!(sorted(counts), model.clone().into_iter().collect::<Vec<_>>());
+            assert_eq!(sorted(distinct), model.into_keys().collect::<Vec<_>>());
+        },
+    );
+}
+
+#[test]
+fn union_of_an_exchange_and_what_fed_it() {
+    check(
+        |data| {
+            let sums = data.reduce_by_key(|a, b| a + b);
+            sums.union(data).union(&sums).count().unwrap()
+        },
+        |input, result| {
+            let keys = input.iter().map(|(key, _)| key).collect::<std::collections::BTreeSet<_>>().len();
+            assert_eq!(result, (input.len() + 2 * keys) as u64);
+        },
+    );
+}
+
+#[test]
+fn exchanges_after_exchanges() {
+    check(
+        |data| {
+            let counts =
+                data.reduce_by_key(|a, b| a + b).map(|(_, n)| (n % 4, 1u64)).reduce_by_key(|a, b| a + b);
+            counts.map(|(_, n)| n).distinct().count().unwrap()
+        },
+        |input, result| {
+            let mut counts = BTreeMap::new();
+            for (_, n) in sums(input) {
+                *counts.entry(n % 4).or_insert(0u64) += 1;
+            }
+            let distinct: std::collections::BTreeSet<u64> = counts.into_values().collect();
+            assert_eq!(result, distinct.len() as u64);
+        },
+    );
+}
+
+#[test]
+fn many_keys_are_the_same_on_any_number_of_threads() {
+    // Enough keys for combiners to grow and to drive keys out, and enough splits for workers to keep some.
+    let key =
+        |n: u64| if n.is_multiple_of(3) { n % 100 } else { n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % 90_000 };
+    let mut model = BTreeMap::new();
+    (0..300_000).for_each(|n| *model.entry(key(n)).or_insert(0u64) += 1);
+    let mut first = None;
+    for threads in [1, 2, 3, 8] {
+        let ctx = Context::builder().threads(threads).split_bytes(64 << 10).build().unwrap();
+        let keys = ctx.from_vec((0..300_000u64).collect()).map(key);
+        let counts = keys.count_by_value().collect().unwrap();
+        let sums = keys.map(|key| (key, 1e9 / (key + 3) as f64)).reduce_by_key(|a, b| a + b);
+        let bits = sums.map_values(f64::to_bits).collect().unwrap();
+        assert_eq!(counts.iter().copied().collect::<BTreeMap<_, _>>(), model, "{threads} threads");
+        assert_eq!(first.get_or_insert((counts.clone(), bits.clone())), &(counts, bits), "{threads} threads");
+    }
+}
+
+#[test]
+fn top_k() {
+    check(
+        |data| [0, 1, 3, 1000].map(|k| data.top_k(k, |(key, n)| (*n, key.clone())).collect().unwrap()),
+        |input, results| {
+            let mut model = input.to_vec();
+            model.sort_by_key(|(key, n)| std::cmp::Reverse((*n, key.clone())));
+            for (result, k) in results.iter().zip([0, 1, 3, 1000]) {
+                assert_eq!(result, &model[..k.min(model.len())]);
+            }
+        },
+    );
+}
+
+#[test]
+fn top_k_of_every_order_of_five() {
+    let ctx = Context::builder().threads(1).build().unwrap();
+    let orders = (0..3125u32).map(|n| [n % 5, n / 5 % 5, n / 25 % 5, n / 125 % 5, n / 625 % 5]);
+    for order in orders.filter(|order| (0..5).all(|n| order.contains(&n))) {
+        for k in 0..6 {
+            let top = ctx.from_vec(order.to_vec()).top_k(k, |n| *n).collect().unwrap();
+            assert_eq!(top, [4, 3, 2, 1, 0][..k.min(5)], "{order:?}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What every test of an operator is made of: settings that must not matter, inputs, and the comparison with a model.
+
+use std::collections::BTreeMap;
+
+use gristmill::config::Rules;
+use gristmill::prelude::*;
+
+/// What must not change any result.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    pub threads: usize,
+    pub in_flight: usize,
+    pub chunk_rows: usize,
+    pub rules: Rules,
+}
+
+/// Every combination that a result must not depend on.
+pub fn settings() -> Vec<Setting> {
+    let mut settings = Vec::new();
+    for threads in [1, 2, 8] {
+        for chunk_rows in [1, 3, 1024] {
+            for rules in [Rules::ALL, Rules::NONE] {
+                settings.push(Setting { threads, in_flight: threads, chunk_rows, rules });
+            }
+        }
+    }
+    settings.push(Setting {
+        threads: 2,
+        in_flight: 1,
+        chunk_rows: 7,
+        rules: Rules { share: false, ..Rules::ALL },
+    });
+    settings
+}
+
+/// Pairs of a key and a value, of several shapes of keys.
+pub fn inputs() -> Vec<(&'static str, Vec<(Text, i64)>)> {
+    let mut state = 7u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let mut pairs = |keys: u64, rows: usize| -> Vec<(Text, i64)> {
+        let long = "a key that is too long to stand inline: ";
+        (0..rows)
+            .map(|_| {
+                let key = random() % keys;
+                let key = if key.is_multiple_of(5) { format!("{long}{key}") } else { format!("k{key}") };
+                (Text::from(key), (random() % 1000).cast_signed() - 500)
+            })
+            .collect()
+    };
+    vec![
+        ("none", Vec::new()),
+        ("one", pairs(1, 1)),
+        ("equal", pairs(1, 500)),
+        ("few", pairs(10, 700)),
+        ("unique", pairs(u64::MAX, 600)),
+        ("skewed", pairs(3, 400).into_iter().chain(pairs(1000, 300)).collect()),
+    ]
+}
+
+/// Runs `job` on every input, in 1, 7 and 64 splits, under every setting; compares with `model`, and all settings of
+/// one division into splits with each other, to the order.
+pub fn check<R, F, M>(job: F, model: M)
+where
+    R: PartialEq + std::fmt::Debug,
+    F: Fn(&Dataset<(Text, i64)>) -> R,
+    M: Fn(&[(Text, i64)], R),
+    R: Clone,
+{
+    for (name, input) in inputs() {
+        for splits in [1, 7, 64] {
+            let split_bytes = (input.len().div_ceil(splits).max(1) * size_of::<(Text, i64)>()) as u64;
+            let mut first: Option<R> = None;
+            for setting in settings() {
+                let ctx = Context::builder()
+                    .threads(setting.threads)
+                    .in_flight_splits(setting.in_flight)
+                    .chunk_rows(setting.chunk_rows)
+                    .rules(setting.rules)
+                    .split_bytes(split_bytes)
+                    .build()
+                    .unwrap();
+                let result = job(&ctx.from_vec(input.clone()));
+                match &first {
+                    None => model(&input, result.clone()),
+                    Some(first) => assert_eq!(&result, first, "{name}, {splits} splits, {setting:?}"),
+                }
+                first.get_or_insert(result);
+            }
+        }
+    }
+}
+
+/// The items in order, for results whose order is arbitrary.
+pub fn sorted<T: Ord>(mut items: Vec<T>) -> Vec<T> {
+    items.sort();
+    items
+}
+
+/// The model of a sum by key.
+pub fn sums(input: &[(Text, i64)]) -> Vec<(Text, i64)> {
+    let mut sums = BTreeMap::new();
+    for (key, n) in input {
+        *sums.entry(key.clone()).or_insert(0) += n;
+    }
+    sums.into_iter().collect()
+}

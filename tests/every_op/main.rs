@@ -1,0 +1,8 @@
+//! Every operator and action against a plain model, over threads, splits, chunk sizes, memory limits and rules.
+
+#![allow(clippy::unwrap_used)] // in a test, a panic is the report
+
+mod actions;
+mod by_key;
+mod harness;
+mod narrow;
