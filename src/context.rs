@@ -87,6 +87,11 @@ impl Context {
         &self.0.budget
     }
 
+    /// All bytes that its runs have written to disk because they did not fit the memory limit.
+    pub fn spilled_bytes(&self) -> u64 {
+        self.0.budget.disk().written_bytes()
+    }
+
     /// The token that cancels the runs of this context: the one that goes on, and all that are started later.
     pub fn cancel_token(&self) -> CancelToken {
         self.0.cancel.clone()
