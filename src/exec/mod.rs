@@ -22,6 +22,7 @@ pub mod push;
 pub mod relay;
 pub mod scatter;
 pub mod scheduler;
+pub mod segments;
 pub mod sequence;
 pub mod source;
 pub mod spill;

@@ -158,7 +158,7 @@ impl<K: Key, A: Record> Partition<K, A> {
             return Ok(true);
         }
         if std::mem::take(&mut self.estimated) {
-            let entries = self.table.entries().iter();
+            let entries = self.table.entries();
             self.heap_bytes = entries.map(|(key, state)| key.heap_bytes() + state.heap_bytes()).sum();
             return self.reservation.try_resize(self.memory_bytes() as u64);
         }
@@ -173,7 +173,7 @@ impl<K: Key, A: Record> Partition<K, A> {
     pub fn spill(&mut self) -> Result<()> {
         let table = std::mem::replace(&mut self.table, Table::new(self.used_bits));
         (self.heap_bytes, self.estimated) = (0, false);
-        self.spilled.push(List::of(table.into_entries()));
+        table.into_lists().into_iter().for_each(|list| self.spilled.push(List::of(list)));
         self.spilled.spill(self.reservation.budget().disk())?;
         self.reservation.resize(0)
     }
@@ -201,6 +201,9 @@ impl<K: Key, A: Record> Partition<K, A> {
         while let Some(mut partition) = next.take() {
             divided.extend(partition.restore(combine)?.into_iter().rev());
             let table = std::mem::replace(&mut partition.table, Table::new(0));
+            let ordering = table.len() * Table::<K, A>::ORDERING_BYTES;
+            let bytes = table.bytes() + partition.heap_bytes + ordering;
+            partition.reservation.resize(bytes as u64)?;
             for entry in table.into_hash_order() {
                 if emit(entry)? == Flow::Enough {
                     return Ok(Flow::Enough);
@@ -227,13 +230,13 @@ impl<K: Key, A: Record> Partition<K, A> {
             return Ok(Vec::new());
         }
         let spilled = std::mem::take(&mut self.spilled);
-        let rest = List::of(std::mem::replace(&mut self.table, Table::new(self.used_bits)).into_entries());
+        let rest = std::mem::replace(&mut self.table, Table::new(self.used_bits)).into_lists();
         self.heap_bytes = 0;
-        let mut lists = spilled.into_lists().chain(std::iter::once(Ok(rest)));
+        let mut lists = spilled.into_lists().chain(rest.into_iter().map(List::of).map(Ok));
         while let Some(list) = lists.next() {
             self.merge(&mut list?.rows, combine);
             if !self.try_reserve()? {
-                let largest = self.table.entries().iter().map(row_bytes).max().unwrap_or(0);
+                let largest = self.table.entries().map(row_bytes).max().unwrap_or(0);
                 self.reservation.budget().check_row(largest)?;
                 if self.table.len() > 1 && self.used_bits + DIVIDE_BITS <= u64::BITS {
                     return self.divide(lists);
@@ -251,7 +254,7 @@ impl<K: Key, A: Record> Partition<K, A> {
         let mut scatter: Scatter<(K, A)> = Scatter::new(1 << DIVIDE_BITS, share, Packing::No, &budget);
         let spare = Spare::default();
         let table = std::mem::replace(&mut self.table, Table::new(0));
-        for list in std::iter::once(Ok(List::of(table.into_entries()))).chain(lists) {
+        for list in table.into_lists().into_iter().map(List::of).map(Ok).chain(lists) {
             for entry in list?.rows {
                 let place = high_bits(entry.0.key_hash() << self.used_bits, DIVIDE_BITS);
                 if scatter.is_full(place) {

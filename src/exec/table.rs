@@ -10,6 +10,7 @@ use std::cmp::Ordering;
 
 use prefetch_index::prefetch_index;
 
+use super::segments::Segments;
 use crate::record::Key;
 
 /// A map from keys to states that remembers the order in which the keys came.
@@ -19,7 +20,7 @@ pub struct Table<K, A> {
     /// Bits of the hash above those that choose a slot: the same in all keys of a partition.
     skip_bits: u32,
     slot_bits: u32,
-    entries: Vec<(K, A)>,
+    entries: Segments<(K, A)>,
 }
 
 /// How many look-ups lie between asking for a cache line and using it: 16 times the 10 ns of one are more than a miss costs.
@@ -33,7 +34,7 @@ const MAX_SLOT_BITS: u32 = 31;
 impl<K: Key, A> Table<K, A> {
     /// An empty table for keys that agree in the top `skip_bits` bits of their hashes.
     pub fn new(skip_bits: u32) -> Table<K, A> {
-        Table { slots: Vec::new(), skip_bits, slot_bits: 0, entries: Vec::new() }
+        Table { slots: Vec::new(), skip_bits, slot_bits: 0, entries: Segments::new() }
     }
 
     /// The number of keys.
@@ -43,13 +44,13 @@ impl<K: Key, A> Table<K, A> {
 
     /// Bytes of slots and entries, without what keys and states own elsewhere.
     pub fn bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<u32>() + self.entries.capacity() * size_of::<(K, A)>()
+        self.slots.capacity() * size_of::<u32>() + self.entries.bytes()
     }
 
     /// The state of an entry.
     #[inline]
     pub fn state(&mut self, entry: usize) -> &mut A {
-        &mut self.entries[entry].1
+        &mut self.entries.get_mut(entry).1
     }
 
     /// Finds the entry of a key, or the free slot that [`Table::insert`] wants.
@@ -63,7 +64,7 @@ impl<K: Key, A> Table<K, A> {
             }
             if (word ^ hash as u32) & !self.number_mask() == 0 {
                 let entry = (word & self.number_mask()) as usize - 1;
-                if self.entries[entry].0.key_eq(key) {
+                if self.entries.get(entry).0.key_eq(key) {
                     return Ok(entry);
                 }
             }
@@ -82,7 +83,7 @@ impl<K: Key, A> Table<K, A> {
     #[inline]
     pub fn prefetch_entry(&self, hash: u64) {
         if let Some(word) = self.slots.get(self.home(hash)) {
-            prefetch_index(&self.entries, (word & self.number_mask()).wrapping_sub(1) as usize);
+            self.entries.prefetch((word & self.number_mask()).wrapping_sub(1) as usize);
         }
     }
 
@@ -99,21 +100,24 @@ impl<K: Key, A> Table<K, A> {
     }
 
     /// The entries, in the order in which their keys came.
-    pub fn entries(&self) -> &[(K, A)] {
-        &self.entries
+    pub fn entries(&self) -> impl Iterator<Item = &(K, A)> {
+        self.entries.iter()
     }
 
-    /// Takes the entries, in the order in which their keys came.
-    pub fn into_entries(self) -> Vec<(K, A)> {
-        self.entries
+    /// Takes the entries, in the order in which their keys came, in lists.
+    pub fn into_lists(self) -> Vec<Vec<(K, A)>> {
+        self.entries.into_segments()
     }
+
+    /// Bytes for each entry that [`Table::into_hash_order`] takes meanwhile: a hash, and two numbers.
+    pub const ORDERING_BYTES: usize = 16;
 
     /// Takes the entries, ordered by hash.
-    pub fn into_hash_order(mut self) -> Vec<(K, A)> {
+    pub fn into_hash_order(mut self) -> impl Iterator<Item = (K, A)> {
         let order = self.hash_order();
         drop(std::mem::take(&mut self.slots));
         permute(&mut self.entries, &order);
-        self.entries
+        self.entries.into_segments().into_iter().flatten()
     }
 
     /// The numbers of the entries in the order of their hashes.
@@ -140,7 +144,7 @@ impl<K: Key, A> Table<K, A> {
     #[cold]
     fn break_tie(&self, a: u32, b: u32) -> Ordering {
         const OTHER_SEED: u64 = 1;
-        let rank = |number: u32| (self.entries[number as usize].0.hash_into(OTHER_SEED), number);
+        let rank = |number: u32| (self.entries.get(number as usize).0.hash_into(OTHER_SEED), number);
         rank(a).cmp(&rank(b))
     }
 
@@ -173,11 +177,10 @@ impl<K: Key, A> Table<K, A> {
     fn grow(&mut self) {
         self.slot_bits = (self.slot_bits + 1).max(MIN_SLOT_BITS);
         let size = 1usize << self.slot_bits;
-        self.slots.clear();
+        self.slots = Vec::new(); // gone before the larger ones are there: nothing of them is needed
         self.slots.resize(size, 0);
-        self.entries.reserve_exact(size / 2 - self.entries.len());
         for number in 0..self.entries.len() {
-            let hash = self.entries[number].0.key_hash();
+            let hash = self.entries.get(number).0.key_hash();
             let slot = self.free_slot(hash);
             self.slots[slot] = self.word(number, hash);
         }
@@ -192,7 +195,7 @@ pub fn high_bits(hash: u64, bits: u32) -> usize {
 }
 
 /// Moves `items[order[i]]` to place `i`, for every `i`, along the cycles of the permutation.
-fn permute<T>(items: &mut [T], order: &[u32]) {
+fn permute<T>(items: &mut Segments<T>, order: &[u32]) {
     let mut goal = vec![0u32; order.len()];
     for (place, &from) in order.iter().enumerate() {
         goal[from as usize] = place as u32;
@@ -240,7 +243,7 @@ mod tests {
                 }
             }
             assert_eq!(table.len(), 1500);
-            table.into_hash_order()
+            table.into_hash_order().collect::<Vec<_>>()
         };
         let count = |key: u64| if (500..1000).contains(&key) { 2 } else { 1 };
         let mut expected: Vec<_> = (0..1500).map(|key| (Colliding(key), count(key))).collect();
