@@ -154,6 +154,17 @@ impl<T: Data> Dataset<T> {
         Dataset::from_shape(&self.ctx, call, String::new(), Shape::Narrow(Arc::new(operator)), inputs)
     }
 
+    /// What a wide operator makes of this dataset and another one.
+    pub(crate) fn wide_with<O: Data, U: Data>(
+        &self,
+        other: &Dataset<O>,
+        call: CallSite,
+        exchange: impl Exchange + 'static,
+    ) -> Dataset<U> {
+        let inputs = vec![Arc::clone(&self.node), Arc::clone(&other.node)];
+        Dataset::from_shape(&self.ctx, call, String::new(), Shape::Wide(Arc::new(exchange)), inputs)
+    }
+
     /// What a wide operator makes of this dataset.
     pub(crate) fn wide<U: Data>(&self, call: CallSite, exchange: impl Exchange + 'static) -> Dataset<U> {
         let inputs = vec![Arc::clone(&self.node)];

@@ -185,7 +185,7 @@ impl<T: 'static, C: Combine<T>> Terminal for Aggregate<T, C> {
         Ok(AnyPush::new(writer))
     }
 
-    fn absorb(&self, cell: usize, batch: Batch) -> Result<Flow> {
+    fn absorb(&self, cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
         let (entries, _reserved) = downcast::<Scattered<(C::Key, C::State)>>(batch)?;
         let mut partition = locked(&self.0.partitions[cell]);
         partition.absorb_all(entries, self.0.combine.as_ref(), &self.0.spare_lists)?;

@@ -69,7 +69,7 @@ impl<T: 'static, G: Gathering<T>> Terminal for Gather<T, G> {
         }))
     }
 
-    fn absorb(&self, _cell: usize, batch: Batch) -> Result<Flow> {
+    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
         let later = downcast::<G::State>(batch)?;
         let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(result.as_mut().map_or(Flow::Enough, |state| self.gathering.join(state, later)))

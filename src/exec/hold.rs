@@ -62,7 +62,7 @@ impl<T: Send + Sync + 'static> Terminal for Hold<T> {
         Ok(AnyPush::new(Writer { items: Vec::<T>::new(), port }))
     }
 
-    fn absorb(&self, _cell: usize, batch: Batch) -> Result<Flow> {
+    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
         let items = downcast::<Vec<T>>(batch)?;
         let mut reservation = self.0.reservation.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = reservation.bytes() + (items.len() * size_of::<T>()) as u64;

@@ -51,8 +51,8 @@ pub struct Step {
 pub enum StepKind {
     /// A narrow operator, whose output goes to the steps `to`, where elements are as `output` says.
     Operator { operator: Arc<dyn Operator>, output: Arc<dyn Elements>, to: Vec<usize> },
-    /// The end of a path: the terminal with this index, as its input of this rank.
-    Terminal { terminal: usize, rank: usize },
+    /// The end of a path: the terminal with this index, as its input of this rank in this lane.
+    Terminal { terminal: usize, lane: usize, rank: usize },
 }
 
 /// A terminal and the pipelines that feed it.
@@ -61,8 +61,8 @@ pub struct Feed {
     pub terminal: Arc<dyn Terminal>,
     /// The call it stems from.
     pub call: CallSite,
-    /// The pipeline of each input, in the order in which their elements count.
-    pub inputs: Vec<usize>,
+    /// For each lane the pipeline of each input, in the order in which their elements count.
+    pub lanes: Vec<Vec<usize>>,
 }
 
 /// Part of what a task leaves for one cell of a terminal; its type is known to the terminal only.
@@ -72,7 +72,8 @@ pub type Batch = Box<dyn Any + Send>;
 ///
 /// It consists of cells that absorb what the tasks leave. What is left for a cell is absorbed in the order of inputs and
 /// tasks, by one worker at a time, while other tasks still run; different cells absorb at the same time. This order is
-/// what makes every result the same on any number of threads.
+/// what makes every result the same on any number of threads. The datasets that a join reads are lanes: the order counts
+/// within each, and neither waits for the other.
 pub trait Terminal: Send + Sync {
     /// The number of cells.
     fn cells(&self) -> usize {
@@ -82,8 +83,8 @@ pub trait Terminal: Send + Sync {
     /// The receiving side for one task; it delivers through `port` when it is finished.
     fn writer(&self, cx: &TaskCx, port: Port) -> Result<AnyPush>;
 
-    /// Takes one batch into a cell. [`Flow::Enough`] says that nothing later can change the result.
-    fn absorb(&self, cell: usize, batch: Batch) -> Result<Flow>;
+    /// Takes one batch of a lane into a cell. [`Flow::Enough`] says that nothing later can change the result.
+    fn absorb(&self, cell: usize, lane: usize, batch: Batch) -> Result<Flow>;
 
     /// Everything for this cell has been absorbed.
     fn seal(&self, _cell: usize) -> Result<()> {
@@ -91,7 +92,7 @@ pub trait Terminal: Send + Sync {
     }
 }
 
-/// The position of what a task leaves in the order of a terminal: its input's rank, then its split.
+/// The position of what a task leaves in the order of a lane of a terminal: its input's rank, then its split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Order {
     /// The rank of the input.
@@ -103,15 +104,25 @@ pub struct Order {
 /// Through which one task delivers to one terminal, exactly once.
 pub struct Port {
     pub(crate) terminal: usize,
+    pub(crate) lane: usize,
     pub(crate) order: Order,
     pub(crate) events: Sender<Event>,
 }
 
 impl Port {
+    /// Which of the datasets that the terminal takes this is.
+    pub fn lane(&self) -> usize {
+        self.lane
+    }
+
     /// Delivers batches, each with its cell; several for one cell count in the order given.
     pub fn deliver(&self, batches: Vec<(usize, Batch)>) {
         // The driver outlives every task of its run, so that the channel is open.
-        let _open =
-            self.events.send(Event::Delivered { terminal: self.terminal, order: self.order, batches });
+        let _open = self.events.send(Event::Delivered {
+            terminal: self.terminal,
+            lane: self.lane,
+            order: self.order,
+            batches,
+        });
     }
 }

@@ -204,6 +204,11 @@ impl Reservation {
         Ok(other)
     }
 
+    /// Adds another reservation on the same budget to this one.
+    pub fn merge(&mut self, mut other: Reservation) {
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+
     /// Another reservation of nothing on the same budget.
     pub fn split_off(&self) -> Reservation {
         self.budget.reservation()

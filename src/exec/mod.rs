@@ -5,14 +5,17 @@
 //! without types, [`job`] is what is to be run, [`task`] runs one split, [`scheduler`] runs them all.
 
 pub mod aggregate;
+pub mod bucket;
 pub mod cancel;
 pub mod chunk;
+pub mod cogroup;
 pub mod collect;
 pub mod combiner;
 pub mod erased;
 pub mod exchange;
 pub mod hold;
 pub mod job;
+pub mod join;
 pub mod memory;
 pub mod metrics;
 pub mod narrow;
@@ -24,6 +27,7 @@ pub mod scatter;
 pub mod scheduler;
 pub mod segments;
 pub mod sequence;
+pub mod shuffle;
 pub mod source;
 pub mod spill;
 pub mod table;

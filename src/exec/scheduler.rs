@@ -30,7 +30,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// What workers tell the driver.
 pub enum Event {
     /// A task leaves batches for a terminal's cells.
-    Delivered { terminal: usize, order: Order, batches: Vec<(usize, Batch)> },
+    Delivered { terminal: usize, lane: usize, order: Order, batches: Vec<(usize, Batch)> },
     /// A task ended; what it delivered has been sent before.
     TaskEnded { pipeline: usize, split: usize, result: Result<()> },
     /// Cells have absorbed, or been sealed.
@@ -79,17 +79,25 @@ struct PipelineState {
 }
 
 struct TerminalState {
-    next: Order,
-    waiting: BTreeMap<Order, Vec<(usize, Batch)>>,
+    lanes: Vec<LaneState>,
     cells: Vec<CellState>,
     all_arrived: bool,
     unsealed: usize,
     enough: bool,
 }
 
+/// What has arrived of one lane, and what is to be absorbed next.
+struct LaneState {
+    next: Order,
+    waiting: BTreeMap<Order, Vec<(usize, Batch)>>,
+}
+
+/// Batches, each with its lane, in the order in which they are to be absorbed.
+type Queue = VecDeque<(usize, Batch)>;
+
 #[derive(Default)]
 struct CellState {
-    queue: VecDeque<Batch>,
+    queue: Queue,
     busy: bool,
     sealing: bool,
 }
@@ -112,10 +120,10 @@ impl PipelineState {
 }
 
 impl TerminalState {
-    fn new(cells: usize) -> TerminalState {
+    fn new(lanes: usize, cells: usize) -> TerminalState {
+        let lane = || LaneState { next: Order { rank: 0, split: 0 }, waiting: BTreeMap::new() };
         TerminalState {
-            next: Order { rank: 0, split: 0 },
-            waiting: BTreeMap::new(),
+            lanes: std::iter::repeat_with(lane).take(lanes).collect(),
             cells: std::iter::repeat_with(CellState::default).take(cells).collect(),
             all_arrived: false,
             unsealed: cells,
@@ -135,8 +143,12 @@ impl<'a> Driver<'a> {
     fn new(run: Arc<Run>, pool: &'a rayon::ThreadPool, limits: Limits, events: Sender<Event>) -> Driver<'a> {
         let pipelines: Vec<_> = run.job.pipelines.iter().map(|_| PipelineState::default()).collect();
         let unstarted = (0..pipelines.len()).collect();
-        let terminals =
-            run.job.terminals.iter().map(|feed| TerminalState::new(feed.terminal.cells())).collect();
+        let terminals = run
+            .job
+            .terminals
+            .iter()
+            .map(|feed| TerminalState::new(feed.lanes.len(), feed.terminal.cells()))
+            .collect();
         Driver { run, pool, limits, events, running: 0, pipelines, unstarted, terminals, failure: None }
     }
 
@@ -165,8 +177,8 @@ impl<'a> Driver<'a> {
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Delivered { terminal, order, batches } => {
-                self.terminals[terminal].waiting.insert(order, batches);
+            Event::Delivered { terminal, lane, order, batches } => {
+                self.terminals[terminal].lanes[lane].waiting.insert(order, batches);
             }
             Event::TaskEnded { pipeline, split, result } => {
                 self.running -= 1;
@@ -230,21 +242,25 @@ impl<'a> Driver<'a> {
     fn take_in_order(&mut self, terminal: usize) {
         let feed = &self.run.job.terminals[terminal];
         let state = &mut self.terminals[terminal];
-        while state.next.rank < feed.inputs.len() {
-            if let Some(batches) = state.waiting.remove(&state.next) {
-                for (cell, batch) in batches {
-                    state.cells[cell].queue.push_back(batch);
+        let mut all_arrived = true;
+        for (lane, (inputs, arrived)) in feed.lanes.iter().zip(&mut state.lanes).enumerate() {
+            while arrived.next.rank < inputs.len() {
+                if let Some(batches) = arrived.waiting.remove(&arrived.next) {
+                    for (cell, batch) in batches {
+                        state.cells[cell].queue.push_back((lane, batch));
+                    }
+                    arrived.next.split += 1;
+                } else if self.pipelines[inputs[arrived.next.rank]].splits == Some(arrived.next.split) {
+                    arrived.next = Order { rank: arrived.next.rank + 1, split: 0 };
+                } else {
+                    break;
                 }
-                state.next.split += 1;
-            } else if self.pipelines[feed.inputs[state.next.rank]].splits == Some(state.next.split) {
-                state.next = Order { rank: state.next.rank + 1, split: 0 };
-            } else {
-                break;
             }
+            all_arrived &= arrived.next.rank == inputs.len();
         }
-        let has_enough =
-            state.enough && feed.inputs.iter().all(|&pipeline| self.pipelines[pipeline].is_done());
-        state.all_arrived = state.next.rank == feed.inputs.len() || has_enough;
+        let is_done = |&pipeline: &usize| self.pipelines[pipeline].is_done();
+        let has_enough = state.enough && feed.lanes.iter().flatten().all(is_done);
+        state.all_arrived = all_arrived || has_enough;
     }
 
     /// Starts absorbing, or sealing, the cells that are ready, a few in one piece.
@@ -269,7 +285,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn start_piece(&mut self, terminal: usize, cells: Vec<(usize, VecDeque<Batch>)>, sealed: bool) {
+    fn start_piece(&mut self, terminal: usize, cells: Vec<(usize, Queue)>, sealed: bool) {
         self.running += 1;
         let (run, events) = (Arc::clone(&self.run), self.events.clone());
         self.pool.spawn(move || {
@@ -279,10 +295,10 @@ impl<'a> Driver<'a> {
             let result = task::guarded(feed.call, || {
                 let mut flow = Flow::More;
                 for (cell, queue) in cells {
-                    for batch in queue {
+                    for (lane, batch) in queue {
                         run.failed.check()?;
                         run.cancel.check()?;
-                        flow = feed.terminal.absorb(cell, batch)?;
+                        flow = feed.terminal.absorb(cell, lane, batch)?;
                     }
                     if sealed {
                         feed.terminal.seal(cell)?;

@@ -175,9 +175,9 @@ impl Assembly<'_> {
                 let next = self.join(output.as_ref(), to)?;
                 operator.build(self.cx, next)?
             }
-            StepKind::Terminal { terminal, rank } => {
+            StepKind::Terminal { terminal, lane, rank } => {
                 let order = Order { rank: *rank, split: self.split };
-                let port = Port { terminal: *terminal, order, events: self.events.clone() };
+                let port = Port { terminal: *terminal, lane: *lane, order, events: self.events.clone() };
                 self.cx.0.run.job.terminals[*terminal].terminal.writer(self.cx, port)?
             }
         };

@@ -81,8 +81,13 @@ impl<T: Data> Terminal for Filling<T> {
         self.hold.writer(cx, port)
     }
 
-    fn absorb(&self, cell: usize, batch: crate::exec::job::Batch) -> crate::Result<crate::exec::push::Flow> {
-        self.hold.absorb(cell, batch)
+    fn absorb(
+        &self,
+        cell: usize,
+        lane: usize,
+        batch: crate::exec::job::Batch,
+    ) -> crate::Result<crate::exec::push::Flow> {
+        self.hold.absorb(cell, lane, batch)
     }
 
     fn seal(&self, _cell: usize) -> crate::Result<()> {

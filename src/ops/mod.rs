@@ -1,6 +1,7 @@
 //! The operators and actions, one a file, each with its own `impl<T> Dataset<T>` block.
 
 mod cache;
+mod cogroup;
 mod collect;
 mod columns;
 mod count;
@@ -14,7 +15,9 @@ mod fold;
 mod fold_by_key;
 mod for_each;
 mod from_vec;
+mod group_by_key;
 mod inspect;
+mod join;
 mod key_by;
 mod keys;
 mod map;

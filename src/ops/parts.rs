@@ -252,7 +252,7 @@ impl<T: Record, F: Format> Terminal for WriteTerminal<T, F> {
         Ok(AnyPush::new(writer))
     }
 
-    fn absorb(&self, _cell: usize, batch: Batch) -> Result<Flow> {
+    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
         let (pieces, _reserved) = downcast::<(Vec<F::Piece>, Reservation)>(batch)?;
         pieces.into_iter().try_for_each(|piece| self.files.append(piece))?;
         Ok(Flow::More)

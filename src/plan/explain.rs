@@ -63,8 +63,8 @@ impl Explainer<'_> {
         for (index, step) in pipeline.steps.iter().enumerate() {
             match step {
                 StepPlan::Operator { to, .. } => to.iter().for_each(|&child| parents[child] = Some(index)),
-                StepPlan::End { end, rank } => {
-                    let mut names = vec![self.end_label(*end, *rank)];
+                StepPlan::End { end, lane, rank } => {
+                    let mut names = vec![self.end_label(*end, *lane, *rank)];
                     let mut at = parents[index];
                     while let Some(StepPlan::Operator { node, .. }) = at.map(|step| &pipeline.steps[step]) {
                         names.push(format!("{} #{}", node.call.operator, self.number(node)));
@@ -93,7 +93,7 @@ impl Explainer<'_> {
             writeln!(text, "    share: read and computed once for several consumers")?;
         }
         for step in &pipeline.steps {
-            if let StepPlan::End { end, rank: 0 } = step {
+            if let StepPlan::End { end, lane: 0, rank: 0 } = step {
                 self.end_note(text, *end)?;
             }
         }
@@ -125,10 +125,21 @@ impl Explainer<'_> {
         }
     }
 
-    fn end_label(&self, end: usize, rank: usize) -> String {
-        let inputs = self.plan.ends[end].inputs.len();
+    fn end_label(&self, end: usize, lane: usize, rank: usize) -> String {
+        let lanes = &self.plan.ends[end].lanes;
         let name = self.end_name(end);
-        if inputs > 1 { format!("{name} (input {} of {inputs})", rank + 1) } else { name }
+        let side = match (lanes.len(), lane) {
+            (2, 0) => "left",
+            (2, 1) => "right",
+            _ => "",
+        };
+        let inputs = lanes[lane].len();
+        let input = if inputs > 1 { format!("input {} of {inputs}", rank + 1) } else { String::new() };
+        match (side, input.as_str()) {
+            ("", "") => name,
+            ("", which) | (which, "") => format!("{name} ({which})"),
+            (side, input) => format!("{name} ({side}, {input})"),
+        }
     }
 
     fn end_name(&self, end: usize) -> String {

@@ -34,7 +34,7 @@ pub fn lower(plan: &Plan, sinks: &[OpenSink], budget: &Budget) -> Result<Job> {
     let feed = |(end, (terminal, _)): (&EndPlan, &Opened)| Feed {
         terminal: Arc::clone(terminal),
         call: call_of(end, sinks),
-        inputs: end.inputs.clone(),
+        lanes: end.lanes.clone(),
     };
     let terminals = plan.ends.iter().zip(&opened).map(feed).collect();
     Ok(Job { pipelines, terminals })
@@ -110,9 +110,9 @@ fn lower_step(step: &StepPlan, plan: &Plan, sinks: &[OpenSink], elements: Arc<dy
             let kind = StepKind::Operator { operator: narrow(node)?, output, to: to.clone() };
             Ok(Step { call: node.call, elements, kind })
         }
-        StepPlan::End { end, rank } => {
+        StepPlan::End { end, lane, rank } => {
             let call = call_of(&plan.ends[*end], sinks);
-            Ok(Step { call, elements, kind: StepKind::Terminal { terminal: *end, rank: *rank } })
+            Ok(Step { call, elements, kind: StepKind::Terminal { terminal: *end, lane: *lane, rank: *rank } })
         }
     }
 }

@@ -64,16 +64,16 @@ pub struct PipelinePlan {
 pub enum StepPlan {
     /// A narrow operator and the steps after it.
     Operator { node: Arc<Node>, to: Vec<usize> },
-    /// The end of a path, as the end's input of this rank.
-    End { end: usize, rank: usize },
+    /// The end of a path, as the end's input of this rank in this lane.
+    End { end: usize, lane: usize, rank: usize },
 }
 
 /// Where paths end.
 pub struct EndPlan {
     /// What it is.
     pub kind: EndKind,
-    /// The pipeline of each path, in the order in which their elements count.
-    pub inputs: Vec<usize>,
+    /// For each dataset that it reads, the pipeline of each path, in the order in which their elements count.
+    pub lanes: Vec<Vec<usize>>,
     /// For an exchange: `2^partition_bits` partitions.
     pub partition_bits: u32,
 }
@@ -93,14 +93,16 @@ pub fn plan(sinks: &[Sink], rules: Rules) -> Plan {
     let mut planner = Planner::new(&nodes, rules);
     for node in &nodes {
         if let Some(end) = planner.ends_of_nodes.get(&node.id).copied() {
-            for input in &node.inputs {
-                planner.trace_back(end, input);
+            for (index, input) in node.inputs.iter().enumerate() {
+                // The datasets that a wide node reads may be of different types; those of a union follow each other.
+                let lane = if matches!(node.shape, Shape::Wide(_)) { index } else { 0 };
+                planner.trace_back(end, lane, input);
             }
         }
     }
     for (index, sink) in sinks.iter().enumerate() {
         let end = planner.add_end(EndKind::Sink(index), 0);
-        planner.trace_back(end, &sink.input);
+        planner.trace_back(end, 0, &sink.input);
     }
     Plan { nodes, pipelines: planner.pipelines, ends: planner.ends, rules }
 }
@@ -158,12 +160,14 @@ impl Planner {
     }
 
     fn add_end(&mut self, kind: EndKind, partition_bits: u32) -> usize {
-        self.ends.push(EndPlan { kind, inputs: Vec::new(), partition_bits });
+        self.ends.push(EndPlan { kind, lanes: Vec::new(), partition_bits });
         self.ends.len() - 1
     }
 
     /// Follows every path from `start` back to its origin, in the order of the elements, and enters it.
-    fn trace_back(&mut self, end: usize, start: &Arc<Node>) {
+    fn trace_back(&mut self, end: usize, lane: usize, start: &Arc<Node>) {
+        let lanes = &mut self.ends[end].lanes;
+        lanes.resize(lanes.len().max(lane + 1), Vec::new());
         let mut passed: Vec<(Arc<Node>, Option<usize>)> = Vec::new();
         let mut ways = vec![Way { at: Arc::clone(start), passed: None }];
         while let Some(way) = ways.pop() {
@@ -178,13 +182,13 @@ impl Planner {
                     let inputs = way.at.inputs.iter().rev();
                     ways.extend(inputs.map(|input| Way { at: Arc::clone(input), passed: way.passed }));
                 }
-                _ => self.enter(end, &way, &passed),
+                _ => self.enter(end, lane, &way, &passed),
             }
         }
     }
 
     /// Enters a path into the tree of its origin.
-    fn enter(&mut self, end: usize, way: &Way, passed: &[(Arc<Node>, Option<usize>)]) {
+    fn enter(&mut self, end: usize, lane: usize, way: &Way, passed: &[(Arc<Node>, Option<usize>)]) {
         let pipeline = self.pipeline_from(&way.at);
         let mut parent = None;
         let mut next = way.passed;
@@ -202,9 +206,10 @@ impl Planner {
             parent = Some(step);
             next = *after;
         }
-        let rank = self.ends[end].inputs.len();
-        self.ends[end].inputs.push(pipeline);
-        self.add_step(pipeline, parent, StepPlan::End { end, rank });
+        let inputs = &mut self.ends[end].lanes[lane];
+        let rank = inputs.len();
+        inputs.push(pipeline);
+        self.add_step(pipeline, parent, StepPlan::End { end, lane, rank });
     }
 
     fn add_step(&mut self, pipeline: usize, parent: Option<usize>, step: StepPlan) -> usize {

@@ -16,7 +16,7 @@ pub struct Setting {
 }
 
 /// Less than half of what the inputs take, and less than what 64 splits leave at once.
-const LITTLE_MEMORY: u64 = 24 << 10;
+const LITTLE_MEMORY: u64 = 32 << 10;
 
 /// Every combination that a result must not depend on.
 pub fn settings() -> Vec<Setting> {
@@ -62,7 +62,7 @@ pub fn inputs() -> Vec<(&'static str, Vec<(Text, i64)>)> {
     vec![
         ("none", Vec::new()),
         ("one", pairs(1, 1)),
-        ("equal", pairs(1, 500)),
+        ("equal", pairs(1, 200)),
         ("few", pairs(10, 700)),
         ("unique", pairs(u64::MAX, 600)),
         ("skewed", pairs(3, 400).into_iter().chain(pairs(1000, 300)).collect()),

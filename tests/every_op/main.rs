@@ -5,4 +5,5 @@
 mod actions;
 mod by_key;
 mod harness;
+mod joins;
 mod narrow;

@@ -1,0 +1,254 @@
+//! The rows of one or two inputs brought together by key: what groups, cogroups and joins are made of.
+//!
+//! Rows are shuffled by the first bits of their keys' hashes. A cell whose rows fit the memory is divided further into buckets
+//! that fit a core's cache, and each bucket is ordered by hash, so that the rows of a key stand side by side on both inputs. A cell that
+//! does not fit is divided by further bits of the hash on disk, as a Grace hash join does (Kitsuregawa et al., *Application of hash
+//! to data base machine and its architecture*, 1983), again and again, until the parts fit. The order of the output is that of the
+//! hash, so that it is the same however much was divided. What cannot be divided, because all its rows have one key, is left to
+//! the operator: a join streams it.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::bucket::{Pairing, into_buckets};
+use super::exchange::{Exchange, ExchangeSettings};
+use super::hold::group;
+use super::job::Terminal;
+use super::memory::{Budget, Reservation};
+use super::out::Out;
+use super::push::Flow;
+use super::scatter::{Packing, Scatter, Spare};
+use super::sequence::Sequence;
+use super::shuffle::{Cell, Route, Shuffle};
+use super::source::{AnySource, Erased, Source};
+use super::table::high_bits;
+use crate::error::Result;
+use crate::record::{Data, Key, Record};
+
+/// Rows that one task of what follows takes from neighbouring cells, at least, if there are as many.
+const ROWS_PER_TASK: usize = 1 << 17;
+
+/// What does not fit the memory is divided by so many bits of the hash.
+const DIVIDE_BITS: u32 = 4;
+
+/// What an operator makes of the rows of a key.
+pub trait Matching: Send + Sync + 'static {
+    /// What rows are brought together by.
+    type Key: Key;
+    /// The values of the first input.
+    type Left: Record;
+    /// The values of the second input; `()` if there is none.
+    type Right: Record;
+    /// What comes out.
+    type Out: Data;
+
+    /// Emits what a key and its values on both inputs give; both lists may be taken or drained.
+    fn emit(
+        &self,
+        key: Self::Key,
+        left: &mut Vec<Self::Left>,
+        right: &mut Vec<Self::Right>,
+        out: &mut Out<Self::Out>,
+    ) -> Result<Flow>;
+
+    /// Emits what rows give that do not fit the memory and whose keys have one hash: as a rule, one key. None if the operator needs
+    /// all values of a key at once.
+    fn stream(
+        &self,
+        _left: &Sequence<(Self::Key, Self::Left)>,
+        _right: &Sequence<(Self::Key, Self::Right)>,
+        _out: &mut Out<Self::Out>,
+    ) -> Option<Result<Flow>> {
+        None
+    }
+}
+
+/// The wide operator of a group, a cogroup or a join.
+pub struct ByKey<M>(Arc<M>);
+
+impl<M: Matching> ByKey<M> {
+    /// The operator that `matching` describes.
+    pub fn new(matching: M) -> ByKey<M> {
+        ByKey(Arc::new(matching))
+    }
+}
+
+impl<M: Matching> Exchange for ByKey<M> {
+    fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
+        let bits = settings.partition_bits;
+        let route = ByHash { bits, types: PhantomData };
+        let shuffle = Shuffle::new(1 << bits, route, &settings.budget);
+        let (matching, budget) = (Arc::clone(&self.0), settings.budget.clone());
+        let groups = Groups { matching, shuffle: shuffle.clone(), bits, budget, tasks: Mutex::default() };
+        (Arc::new(shuffle), Arc::new(Erased::new(groups)))
+    }
+}
+
+/// Cells by the first bits of the keys' hashes.
+struct ByHash<K, V, W> {
+    bits: u32,
+    types: PhantomData<fn(K, V, W)>,
+}
+
+impl<K: Key, V: Record, W: Record> Route<(K, V), (K, W)> for ByHash<K, V, W> {
+    #[inline]
+    fn left(&self, row: &(K, V)) -> usize {
+        high_bits(row.0.key_hash(), self.bits)
+    }
+
+    #[inline]
+    fn right(&self, row: &(K, W)) -> usize {
+        high_bits(row.0.key_hash(), self.bits)
+    }
+}
+
+type Left<M> = (<M as Matching>::Key, <M as Matching>::Left);
+type Right<M> = (<M as Matching>::Key, <M as Matching>::Right);
+type HashShuffle<M> =
+    Shuffle<Left<M>, Right<M>, ByHash<<M as Matching>::Key, <M as Matching>::Left, <M as Matching>::Right>>;
+
+/// The source of what comes out.
+struct Groups<M: Matching> {
+    matching: Arc<M>,
+    shuffle: HashShuffle<M>,
+    bits: u32,
+    budget: Budget,
+    tasks: Mutex<Vec<Range<usize>>>,
+}
+
+/// Rows whose keys agree in the first `used_bits` of their hashes.
+struct Part<L, R> {
+    left: Sequence<L>,
+    right: Sequence<R>,
+    used_bits: u32,
+    /// Whether all their keys are known to have one hash.
+    uniform: bool,
+}
+
+impl<M: Matching> Source<M::Out> for Groups<M> {
+    fn splits(&self) -> usize {
+        let rows = (0..self.shuffle.len()).map(|cell| self.shuffle.cell(cell).rows());
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        *tasks = group(rows, ROWS_PER_TASK);
+        tasks.len()
+    }
+
+    fn read(&self, split: usize, out: &mut Out<M::Out>) -> Result<()> {
+        let cells = self.tasks.lock().unwrap_or_else(PoisonError::into_inner)[split].clone();
+        for cell in cells {
+            if self.read_cell(self.shuffle.take(cell), out)? == Flow::Enough {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<M: Matching> Groups<M> {
+    fn read_cell(&self, cell: Cell<Left<M>, Right<M>>, out: &mut Out<M::Out>) -> Result<Flow> {
+        let Cell { left, right, mut reservation } = cell;
+        let mut parts = vec![Part { left, right, used_bits: self.bits, uniform: false }];
+        while let Some(part) = parts.pop() {
+            let bytes = part.left.bytes() + part.right.bytes();
+            let fits = reservation.try_resize(bytes as u64)?;
+            let divides = !part.uniform && part.used_bits + DIVIDE_BITS <= u64::BITS;
+            let flow = if fits {
+                self.emit(part, out)?
+            } else if divides {
+                reservation.resize(0)?; // what is divided leaves the memory
+                parts.extend(self.divide(part)?.into_iter().rev());
+                Flow::More
+            } else {
+                self.emit_whole(part, bytes, &mut reservation, out)?
+            };
+            if flow == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
+        }
+        Ok(Flow::More)
+    }
+
+    /// Emits what rows of one hash give that do not fit.
+    fn emit_whole(
+        &self,
+        part: Part<Left<M>, Right<M>>,
+        bytes: usize,
+        reservation: &mut Reservation,
+        out: &mut Out<M::Out>,
+    ) -> Result<Flow> {
+        if let Some(streamed) = self.matching.stream(&part.left, &part.right, out) {
+            return streamed;
+        }
+        self.budget.check_row(bytes)?;
+        reservation.resize(bytes as u64)?;
+        self.emit(part, out)
+    }
+
+    /// Divides rows by further bits of the hash.
+    fn divide(&self, part: Part<Left<M>, Right<M>>) -> Result<Vec<Part<Left<M>, Right<M>>>> {
+        let left = divide(part.left, part.used_bits, &self.budget)?;
+        let right = divide(part.right, part.used_bits, &self.budget)?;
+        let used_bits = part.used_bits + DIVIDE_BITS;
+        let parts = left.into_iter().zip(right).map(|(left, right)| {
+            let uniform = left.uniform && right.uniform;
+            Part { left: left.rows, right: right.rows, used_bits, uniform }
+        });
+        Ok(parts.filter(|part| !part.left.is_empty() || !part.right.is_empty()).collect())
+    }
+
+    /// Emits what rows give that fit the memory.
+    fn emit(&self, part: Part<Left<M>, Right<M>>, out: &mut Out<M::Out>) -> Result<Flow> {
+        let bytes = part.left.bytes() + part.right.bytes();
+        let left = into_buckets(part.left, part.used_bits, bytes)?;
+        let right = into_buckets(part.right, part.used_bits, bytes)?;
+        let (mut values, mut others) = (Vec::new(), Vec::new());
+        for (left, right) in left.into_iter().zip(right) {
+            let mut pairing = Pairing::new(left, right);
+            while let Some(key) = pairing.next_key(&mut values, &mut others) {
+                if self.matching.emit(key, &mut values, &mut others, out)? == Flow::Enough {
+                    return Ok(Flow::Enough);
+                }
+                values.clear();
+                others.clear();
+            }
+        }
+        Ok(Flow::More)
+    }
+}
+
+/// Rows divided by further bits of the hash, each with whether all its rows have one hash.
+struct Divided<T> {
+    rows: Sequence<T>,
+    uniform: bool,
+}
+
+/// Divides rows by further bits of the hash; the parts go to disk.
+fn divide<K: Key, T: Record>(
+    rows: Sequence<(K, T)>,
+    used_bits: u32,
+    budget: &Budget,
+) -> Result<Vec<Divided<(K, T)>>> {
+    let share = budget.share(64).min(4 << 20);
+    let mut scatter = Scatter::new(1 << DIVIDE_BITS, share, Packing::Yes, budget);
+    let spare = Spare::default();
+    let mut hashes: [Option<u64>; 1 << DIVIDE_BITS] = [None; 1 << DIVIDE_BITS];
+    let mut divided: Vec<_> =
+        hashes.iter().map(|_| Divided { rows: Sequence::default(), uniform: true }).collect();
+    for list in rows.into_lists() {
+        for row in list?.rows {
+            let hash = row.0.key_hash();
+            let place = high_bits(hash << used_bits, DIVIDE_BITS);
+            divided[place].uniform &= *hashes[place].get_or_insert(hash) == hash;
+            if scatter.is_full(place) {
+                scatter.renew(place, &spare)?;
+            }
+            scatter.push(place, row);
+        }
+    }
+    for (place, (mut rows, _)) in scatter.finish()? {
+        rows.spill(budget.disk())?;
+        divided[place].rows = rows;
+    }
+    Ok(divided)
+}

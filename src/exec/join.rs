@@ -1,0 +1,251 @@
+//! How the rows of a key on two sides are joined, in memory and, where a key has too many, from the disk.
+
+use std::marker::PhantomData;
+
+use super::cogroup::Matching;
+use super::out::Out;
+use super::push::Flow;
+use super::sequence::Sequence;
+use crate::error::Result;
+use crate::record::{Data, Key, Record};
+
+/// What a join makes of a pair of values, and of one that has no match.
+pub trait Join<V, W>: Send + Sync + 'static {
+    /// What comes out for a key.
+    type Out: Data;
+
+    /// A pair.
+    fn both(left: V, right: W) -> Self::Out;
+
+    /// A value of the left side without a match, if it is to come out.
+    fn left(_left: V) -> Option<Self::Out> {
+        None
+    }
+
+    /// A value of the right side without a match, if it is to come out.
+    fn right(_right: W) -> Option<Self::Out> {
+        None
+    }
+}
+
+/// The pairs that match.
+pub struct Inner;
+
+/// The pairs that match, and what is on the left without a match.
+pub struct LeftOuter;
+
+/// The pairs that match, and what is on the right without a match.
+pub struct RightOuter;
+
+/// The pairs that match, and what is on either side without a match.
+pub struct FullOuter;
+
+impl<V: Data, W: Data> Join<V, W> for Inner {
+    type Out = (V, W);
+
+    fn both(left: V, right: W) -> (V, W) {
+        (left, right)
+    }
+}
+
+impl<V: Data, W: Data> Join<V, W> for LeftOuter {
+    type Out = (V, Option<W>);
+
+    fn both(left: V, right: W) -> Self::Out {
+        (left, Some(right))
+    }
+
+    fn left(left: V) -> Option<Self::Out> {
+        Some((left, None))
+    }
+}
+
+impl<V: Data, W: Data> Join<V, W> for RightOuter {
+    type Out = (Option<V>, W);
+
+    fn both(left: V, right: W) -> Self::Out {
+        (Some(left), right)
+    }
+
+    fn right(right: W) -> Option<Self::Out> {
+        Some((None, right))
+    }
+}
+
+impl<V: Data, W: Data> Join<V, W> for FullOuter {
+    type Out = (Option<V>, Option<W>);
+
+    fn both(left: V, right: W) -> Self::Out {
+        (Some(left), Some(right))
+    }
+
+    fn left(left: V) -> Option<Self::Out> {
+        Some((Some(left), None))
+    }
+
+    fn right(right: W) -> Option<Self::Out> {
+        Some((None, Some(right)))
+    }
+}
+
+/// The rows of a key as a join pairs them: left by left, each with the right ones in their order.
+pub struct Joining<K, V, W, J>(PhantomData<fn(K, V, W) -> J>);
+
+impl<K, V, W, J> Joining<K, V, W, J> {
+    /// The join `J`.
+    pub fn new() -> Joining<K, V, W, J> {
+        Joining(PhantomData)
+    }
+}
+
+impl<K: Key, V: Record, W: Record, J: Join<V, W>> Matching for Joining<K, V, W, J> {
+    type Key = K;
+    type Left = V;
+    type Right = W;
+    type Out = (K, J::Out);
+
+    fn emit(&self, key: K, left: &mut Vec<V>, right: &mut Vec<W>, out: &mut Out<Self::Out>) -> Result<Flow> {
+        if right.is_empty() {
+            return emit_all(&key, left.drain(..).filter_map(J::left), out);
+        }
+        if left.is_empty() {
+            return emit_all(&key, right.drain(..).filter_map(J::right), out);
+        }
+        // All but the last use of a value are clones.
+        let (Some(last_left), Some(last_right)) = (left.pop(), right.pop()) else { return Ok(Flow::More) };
+        for value in left.drain(..) {
+            for other in right.iter() {
+                if out.emit((key.clone(), J::both(value.clone(), other.clone())))? == Flow::Enough {
+                    return Ok(Flow::Enough);
+                }
+            }
+            if out.emit((key.clone(), J::both(value, last_right.clone())))? == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
+        }
+        for other in right.drain(..) {
+            if out.emit((key.clone(), J::both(last_left.clone(), other)))? == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
+        }
+        out.emit((key, J::both(last_left, last_right)))
+    }
+
+    fn stream(
+        &self,
+        left: &Sequence<(K, V)>,
+        right: &Sequence<(K, W)>,
+        out: &mut Out<Self::Out>,
+    ) -> Option<Result<Flow>> {
+        Some(nested_loops::<K, V, W, J>(left, right, out))
+    }
+}
+
+fn emit_all<K: Clone, T>(key: &K, values: impl Iterator<Item = T>, out: &mut Out<(K, T)>) -> Result<Flow> {
+    for value in values {
+        if out.emit((key.clone(), value))? == Flow::Enough {
+            return Ok(Flow::Enough);
+        }
+    }
+    Ok(Flow::More)
+}
+
+/// Reads the right side again for every row of the left one: each reading gives as many pairs as it reads rows, so that it costs no
+/// more than what comes out.
+fn nested_loops<K: Key, V: Record, W: Record, J: Join<V, W>>(
+    left: &Sequence<(K, V)>,
+    right: &Sequence<(K, W)>,
+    out: &mut Out<(K, J::Out)>,
+) -> Result<Flow> {
+    for list in left.lists() {
+        for (key, value) in list? {
+            let mut matched = false;
+            for others in right.lists() {
+                for (_, other) in others?.into_iter().filter(|(other, _)| other.key_eq(&key)) {
+                    matched = true;
+                    if out.emit((key.clone(), J::both(value.clone(), other)))? == Flow::Enough {
+                        return Ok(Flow::Enough);
+                    }
+                }
+            }
+            let unmatched = if matched { None } else { J::left(value) };
+            if emit_all(&key, unmatched.into_iter(), out)? == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
+        }
+    }
+    for list in right.lists() {
+        for (key, other) in list? {
+            // The left side is looked through only if there may be something to emit.
+            let Some(unmatched) = J::right(other) else { return Ok(Flow::More) };
+            if !contains(left, &key)? && out.emit((key, unmatched))? == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
+        }
+    }
+    Ok(Flow::More)
+}
+
+/// Whether a key occurs; as a rule all rows have one, so that the first one tells.
+fn contains<K: Key, T: Record>(rows: &Sequence<(K, T)>, key: &K) -> Result<bool> {
+    for list in rows.lists() {
+        if list?.iter().any(|(found, _)| found.key_eq(key)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The rows of the left side that have a match, or those that have none.
+pub struct Existence<K, V> {
+    /// Whether rows with a match come out.
+    pub with_match: bool,
+    /// The rows.
+    pub types: PhantomData<fn(K, V)>,
+}
+
+impl<K: Key, V: Record> Matching for Existence<K, V> {
+    type Key = K;
+    type Left = V;
+    type Right = ();
+    type Out = (K, V);
+
+    fn emit(&self, key: K, left: &mut Vec<V>, right: &mut Vec<()>, out: &mut Out<(K, V)>) -> Result<Flow> {
+        let wanted = right.is_empty() != self.with_match;
+        if wanted { emit_all(&key, left.drain(..), out) } else { Ok(Flow::More) }
+    }
+
+    fn stream(
+        &self,
+        left: &Sequence<(K, V)>,
+        right: &Sequence<(K, ())>,
+        out: &mut Out<(K, V)>,
+    ) -> Option<Result<Flow>> {
+        Some(self.filter(left, right, out))
+    }
+}
+
+impl<K: Key, V: Record> Existence<K, V> {
+    fn filter(
+        &self,
+        left: &Sequence<(K, V)>,
+        right: &Sequence<(K, ())>,
+        out: &mut Out<(K, V)>,
+    ) -> Result<Flow> {
+        let mut last: Option<(K, bool)> = None;
+        for list in left.lists() {
+            for (key, value) in list? {
+                let known = last.as_ref().filter(|(last, _)| last.key_eq(&key)).map(|(_, found)| *found);
+                let found = match known {
+                    Some(found) => found,
+                    None => contains(right, &key)?,
+                };
+                last = Some((key.clone(), found));
+                if found == self.with_match && out.emit((key, value))? == Flow::Enough {
+                    return Ok(Flow::Enough);
+                }
+            }
+        }
+        Ok(Flow::More)
+    }
+}
