@@ -1,11 +1,15 @@
 //! The operators and actions, one a file, each with its own `impl<T> Dataset<T>` block.
 
+mod aggregate_by_key;
 mod cache;
 mod collect;
 mod columns;
+mod combine_by_key;
 mod count;
+mod count_by_key;
 mod count_by_value;
 mod distinct;
+mod distinct_by;
 mod filter;
 mod filter_map;
 mod first;
@@ -15,6 +19,7 @@ mod fold_by_key;
 mod for_each;
 mod from_vec;
 mod inspect;
+mod intersection;
 mod key_by;
 mod keys;
 mod map;
@@ -25,8 +30,11 @@ mod range;
 mod read_text;
 mod reduce_by_key;
 mod run;
+mod sides;
+mod subtract;
 mod take;
 mod top_k;
+mod top_k_by_key;
 mod try_flat_map;
 mod try_map;
 mod union;

@@ -6,3 +6,4 @@ mod actions;
 mod by_key;
 mod harness;
 mod narrow;
+mod sets;
