@@ -30,7 +30,7 @@ pub use record::derived as __private;
 
 pub use gristmill_derive::{Key, Record};
 pub use ops::{Columns, InputPaths, Outputs, Written};
-pub use record::{Data, Key, Record};
+pub use record::{Data, Key, Record, Total};
 pub use text::Text;
 
 /// What a program usually needs.
