@@ -22,6 +22,7 @@ pub use context::{Context, ContextBuilder};
 pub use dataset::{Dataset, Output};
 pub use error::{CallSite, Error, ErrorKind, Place, Result};
 pub use exec::cancel::CancelToken;
+pub use exec::counter::Counter;
 pub use exec::out::Out;
 pub use exec::push::Flow;
 pub use exec::source::Source;

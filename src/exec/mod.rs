@@ -9,6 +9,7 @@ pub mod cancel;
 pub mod chunk;
 pub mod collect;
 pub mod combiner;
+pub mod counter;
 pub mod erased;
 pub mod exchange;
 pub mod hold;

@@ -8,6 +8,7 @@ mod combine_by_key;
 mod count;
 mod count_by_key;
 mod count_by_value;
+mod counter;
 mod distinct;
 mod distinct_by;
 mod filter;
@@ -43,6 +44,7 @@ mod write_csv;
 mod write_parquet;
 
 pub use columns::Columns;
+pub(crate) use counter::computations;
 pub use parts::Written;
 pub use read_text::InputPaths;
 pub use run::Outputs;

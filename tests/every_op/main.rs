@@ -4,6 +4,7 @@
 
 mod actions;
 mod by_key;
+mod counters;
 mod harness;
 mod narrow;
 mod sets;
