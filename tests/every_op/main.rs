@@ -7,4 +7,5 @@ mod by_key;
 mod counters;
 mod harness;
 mod narrow;
+mod sample;
 mod sets;
