@@ -1,6 +1,8 @@
 //! The operators and actions, one a file, each with its own `impl<T> Dataset<T>` block.
 
 mod aggregate_by_key;
+mod approx_distinct;
+mod approx_quantile;
 mod cache;
 mod collect;
 mod columns;
@@ -19,6 +21,7 @@ mod fold;
 mod fold_by_key;
 mod for_each;
 mod from_vec;
+mod histogram;
 mod inspect;
 mod intersection;
 mod key_by;
@@ -34,6 +37,7 @@ mod reduce_by_key;
 mod run;
 mod sample;
 mod sides;
+mod stats;
 mod subtract;
 mod take;
 mod top_k;
@@ -47,6 +51,8 @@ mod write_parquet;
 
 pub use columns::Columns;
 pub(crate) use counter::computations;
+pub use histogram::Histogram;
 pub use parts::Written;
 pub use read_text::InputPaths;
 pub use run::Outputs;
+pub use stats::Stats;

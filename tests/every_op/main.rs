@@ -9,3 +9,4 @@ mod harness;
 mod narrow;
 mod sample;
 mod sets;
+mod statistics;
