@@ -141,25 +141,23 @@ impl Frame {
     }
 }
 
-/// The frame of a piece of work, from its beginning to its end. A worker that waits within a closure may begin another
-/// piece meanwhile: the frame before comes back.
-struct Framed {
-    before: Option<Frame>,
+/// Does a piece of work in a frame of its own, and gives what it added if it ends well.
+///
+/// A worker that waits within a closure may begin another piece meanwhile: the frame before comes back, also after a panic.
+fn framed<R>(task: Option<TaskCx>, work: impl FnOnce() -> Result<R>) -> Result<(R, Vec<Note>)> {
+    let before = Before(FRAME.replace(Some(Frame { task, notes: Vec::new() })));
+    let result = work()?;
+    let notes = FRAME.take().map(|frame| frame.notes).unwrap_or_default();
+    drop(before);
+    Ok((result, notes))
 }
 
-impl Framed {
-    fn enter(task: Option<TaskCx>) -> Framed {
-        Framed { before: FRAME.replace(Some(Frame { task, notes: Vec::new() })) }
-    }
+/// Puts a frame back in the end.
+struct Before(Option<Frame>);
 
-    fn leave(self) -> Vec<Note> {
-        FRAME.take().map(|frame| frame.notes).unwrap_or_default()
-    }
-}
-
-impl Drop for Framed {
+impl Drop for Before {
     fn drop(&mut self) {
-        FRAME.set(self.before.take());
+        FRAME.set(self.0.take());
     }
 }
 
@@ -174,13 +172,16 @@ pub struct Computations {
     pub steps: Vec<usize>,
 }
 
+/// Counters, each with what is to be added to it.
+type Amounts = Vec<(Counter, u64)>;
+
 /// What one run has counted so far.
 pub struct Tally {
     pipelines: Vec<Computations>,
     /// By computation and split.
-    tasks: Mutex<HashMap<(usize, usize), Vec<(Counter, u64)>>>,
+    tasks: Mutex<HashMap<(usize, usize), Amounts>>,
     /// What terminals added, which absorb everything once.
-    terminals: Mutex<Vec<(Counter, u64)>>,
+    terminals: Mutex<Amounts>,
 }
 
 impl Tally {
@@ -196,9 +197,7 @@ impl Tally {
 
     /// Does the work of a task, and notes what it added if it ends well.
     pub fn task<R>(&self, cx: &TaskCx, pipeline: usize, work: impl FnOnce() -> Result<R>) -> Result<R> {
-        let frame = Framed::enter(Some(cx.clone()));
-        let result = work()?;
-        let notes = frame.leave();
+        let (result, notes) = framed(Some(cx.clone()), work)?;
         if !notes.is_empty() {
             let pipeline = &self.pipelines[pipeline];
             let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -213,9 +212,7 @@ impl Tally {
     }
 
     fn terminal<R>(&self, work: impl FnOnce() -> Result<R>) -> Result<R> {
-        let frame = Framed::enter(None);
-        let result = work()?;
-        let notes = frame.leave();
+        let (result, notes) = framed(None, work)?;
         if !notes.is_empty() {
             let mut terminals = self.terminals.lock().unwrap_or_else(PoisonError::into_inner);
             for note in notes {
@@ -241,7 +238,7 @@ impl Tally {
 }
 
 /// The amount of a counter in a list, 0 at first.
-fn amount(amounts: &mut Vec<(Counter, u64)>, counter: Counter) -> &mut u64 {
+fn amount(amounts: &mut Amounts, counter: Counter) -> &mut u64 {
     let index = amounts.iter().position(|(known, _)| known.is(&counter)).unwrap_or(amounts.len());
     if index == amounts.len() {
         amounts.push((counter, 0));

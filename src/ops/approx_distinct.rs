@@ -39,7 +39,7 @@ impl<T: Key> Dataset<T> {
     /// # References
     ///
     /// Flajolet, Fusy, Gandouet and Meunier, *HyperLogLog: the analysis of a near-optimal cardinality estimation algorithm*,
-    /// 2007. The sketch is that of Apache `DataSketches`, which counts small numbers by a sparse list and corrects the bias of
+    /// 2007. The sketch is that of Apache DataSketches, which counts small numbers by a sparse list and corrects the bias of
     /// those in between, as Heule, Nunkesser and Hall, *HyperLogLog in Practice*, 2013, do.
     #[track_caller]
     pub fn approx_distinct(&self) -> Result<u64> {

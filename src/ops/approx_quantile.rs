@@ -43,7 +43,7 @@ impl<T: Data + Into<f64>> Dataset<T> {
     /// # References
     ///
     /// Dunning and Ertl, *Computing extremely accurate quantiles using t-digests*, 2019, in the implementation of Apache
-    /// `DataSketches`. Its sketches with guaranteed errors decide by random bits, and would differ from run to run.
+    /// DataSketches. Its sketches with guaranteed errors decide by random bits, and would differ from run to run.
     #[track_caller]
     pub fn approx_quantile(&self, shares: &[f64]) -> Result<Option<Vec<f64>>> {
         quantiles(self, CallSite::here("approx_quantile"), shares).run()

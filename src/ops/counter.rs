@@ -66,7 +66,9 @@ fn of_pipeline(pipeline: &PipelinePlan, numbers: &mut Numbers) -> Computations {
         steps.push(match step {
             StepPlan::Operator { node, to } => {
                 let number = numbers.of(Some(before[index]), node.id);
-                to.iter().for_each(|&child| before[child] = number);
+                for &child in to {
+                    before[child] = number;
+                }
                 number
             }
             StepPlan::End { .. } => numbers.fresh(),

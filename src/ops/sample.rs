@@ -70,10 +70,10 @@ pub(super) struct Draw {
 impl Draw {
     /// The numbers for what an operator reads.
     pub(super) fn new(input: &Arc<Node>, seed: u64) -> Draw {
-        let (mut origins, mut seen) = (HashMap::new(), HashSet::new());
+        let (mut origins, mut visited) = (HashMap::new(), HashSet::new());
         let mut stack = vec![input];
         while let Some(node) = stack.pop() {
-            if !seen.insert(node.id) {
+            if !visited.insert(node.id) {
                 continue;
             }
             match node.shape {
@@ -134,12 +134,13 @@ impl<T> Push<T> for DrawnPush<T> {
     fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
         let mut at = Cursor::new(self.cx.trace(), &chunk.rows);
         for item in chunk.items.drain(..) {
-            if self.numbers.contains(&number(self.of_task, self.position)) {
-                if self.out.at_row(at.row())? == Flow::Enough || self.out.emit(item)? == Flow::Enough {
-                    return Ok(Flow::Enough);
-                }
-            }
+            let is_drawn = self.numbers.contains(&number(self.of_task, self.position));
             self.position += 1;
+            if is_drawn
+                && (self.out.at_row(at.row())? == Flow::Enough || self.out.emit(item)? == Flow::Enough)
+            {
+                return Ok(Flow::Enough);
+            }
             at.advance();
         }
         Ok(Flow::More)

@@ -93,6 +93,8 @@ where
     }
 
     fn merge(&self, state: &mut Vec<V>, later: Vec<V>) {
-        later.into_iter().for_each(|value| self.insert(state, value));
+        for value in later {
+            self.insert(state, value);
+        }
     }
 }
