@@ -24,8 +24,8 @@ use crate::error::Result;
 /// What is added within a closure of a run counts when the run has succeeded, outputs committed: a run that fails or is
 /// cancelled adds nothing. Until then [`Counter::value`] is what it was before.
 ///
-/// Each element counts once, also where the planner computes a dataset twice because its rules forbid to share it. A
-/// second run that computes a dataset again counts again; what is read from a [cache](crate::Dataset::cache) is not
+/// Each element counts once, also where the planner computes a dataset twice because its rules forbid to share it. Where a
+/// union brings one dataset twice, what narrow operators make of both is one computation, too, and counts once. A second run that computes a dataset again counts again; what is read from a [cache](crate::Dataset::cache) is not
 /// computed, and does not count.
 ///
 /// Two things depend on how a run proceeds, and so do counts of them. An action that stops early, such as `take`, may have

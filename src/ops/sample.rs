@@ -24,7 +24,8 @@ impl<T: Data> Dataset<T> {
     /// stable hash of `seed` and of the position of the element: its split, and its place among the elements that this
     /// operator sees of the split. So it is the same in every run over the same input with the same
     /// [`split_bytes`](crate::ContextBuilder::split_bytes), on any number of threads. A larger fraction takes what a smaller one
-    /// with the same seed does, and more; another seed takes others.
+    /// with the same seed does, and more; another seed takes others. The sides of a union are drawn independently, unless both
+    /// are the same dataset: an element that comes twice is then taken both times, or not at all.
     ///
     /// # Ordering
     ///

@@ -1,7 +1,8 @@
 //! Counters: each element once, under all settings; nothing for a run that fails.
 
-use gristmill::ErrorKind;
+use gristmill::config::Rules;
 use gristmill::prelude::*;
+use gristmill::{Counter, ErrorKind};
 
 use crate::harness::check;
 
@@ -19,7 +20,7 @@ fn a_shared_node_counts_each_element_once() {
             let shared = counted(&data.filter(|(_, n)| n % 2 == 0), "even");
             let sums = shared.reduce_by_key(|a, b| a + b);
             let twice = shared.union(&shared);
-            let outputs = (shared.to_count(), sums.to_count(), twice.to_count(), twice.to_vec());
+            let outputs = (shared.to_count(), shared.to_take(1), sums.to_count(), twice.to_vec());
             let (count, ..) = ctx.run(outputs).unwrap();
             let first = ctx.counter("even").value();
             assert_eq!(count, first);
@@ -121,4 +122,65 @@ fn outside_of_a_run_a_counter_counts_at_once() {
     ctx.counter("bad").increment();
     assert_eq!((counter.value(), counter.name(), ctx.counter("other").value()), (4, "bad", 0));
     assert_eq!(format!("{counter:?}"), "Counter(\"bad\", 4)");
+}
+
+#[test]
+fn a_union_of_a_dataset_with_itself_is_one_computation() {
+    check(
+        |data| {
+            let both = counted(&data.union(data), "both");
+            let count = both.count().unwrap();
+            (count, data.context().counter("both").value())
+        },
+        |input, result| assert_eq!(result, (2 * input.len() as u64, input.len() as u64)),
+    );
+}
+
+/// The numbers below 40 in four splits, each counted when it is read.
+struct Counted(Counter);
+
+impl Source<u64> for Counted {
+    fn splits(&self) -> usize {
+        4
+    }
+
+    fn read(&self, split: usize, out: &mut Out<u64>) -> gristmill::Result<()> {
+        for n in 0..10 {
+            self.0.increment();
+            if out.emit(split as u64 * 10 + n)? == Flow::Enough {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_source_that_is_read_twice_counts_once() {
+    for rules in [Rules::ALL, Rules::NONE] {
+        let ctx = Context::builder().threads(2).rules(rules).build().unwrap();
+        let numbers = ctx.read(Counted(ctx.counter("read")));
+        let sums = numbers.key_by(|n| n % 3).reduce_by_key(|a, b| a + b);
+        ctx.run((numbers.to_count(), sums.to_count(), numbers.map(|n| n + 1).to_vec())).unwrap();
+        assert_eq!(ctx.counter("read").value(), 40, "{rules:?}");
+    }
+}
+
+#[test]
+fn a_run_whose_output_cannot_be_committed_adds_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("numbers");
+    let ctx = Context::builder().threads(2).build().unwrap();
+    let (counter, path) = (ctx.counter("written"), target.clone());
+    let numbers = ctx.range(0..10).inspect(move |n| {
+        counter.increment();
+        if *n == 5 {
+            // Somebody else takes the target's place meanwhile.
+            std::fs::write(&path, "").unwrap();
+        }
+    });
+    assert!(numbers.write_parquet(&target, ParquetOptions::default()).is_err());
+    assert_eq!(ctx.counter("written").value(), 0);
+    std::fs::remove_file(&target).unwrap();
+    assert_eq!((numbers.count().unwrap(), ctx.counter("written").value()), (10, 10));
 }

@@ -49,6 +49,17 @@ fn a_sample_behind_an_exchange_and_a_filter() {
 }
 
 #[test]
+fn what_a_union_brings_twice_is_taken_twice() {
+    check(
+        |data| data.union(data).sample(0.5, 4).unwrap().collect().unwrap(),
+        |_, both| {
+            let (one, other) = both.split_at(both.len() / 2);
+            assert_eq!(one, other);
+        },
+    );
+}
+
+#[test]
 fn a_split_gives_each_element_to_one_part() {
     let weights = [1.0, 0.0, 3.0, 4.0, 0.0];
     check(
