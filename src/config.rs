@@ -12,9 +12,11 @@ pub struct Config {
     /// Bytes that aggregates, caches and writers of the context may hold together. Default: `GRISTMILL_MEMORY`, else 60 %
     /// of the memory of the machine or of its control group.
     pub memory_bytes: u64,
-    /// Where data beyond the memory limit is to go. Nothing is spilled yet: beyond the limit is an error. Default: the
-    /// system's directory for temporary files.
+    /// The directory for data beyond the memory limit: one file without a name, which vanishes with the process. Default:
+    /// `GRISTMILL_SPILL_DIR`, else `TMPDIR`, else `/var/tmp`.
     pub spill_dir: PathBuf,
+    /// Bytes that data beyond the memory limit may take on disk. Default: `GRISTMILL_SPILL_LIMIT`, else no limit but the disk.
+    pub spill_limit_bytes: u64,
     /// Splits that a pipeline may read ahead of its oldest unfinished one. Default: twice the threads.
     pub in_flight_splits: usize,
     /// Elements that move between operators at once. Default: 512.
@@ -58,7 +60,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// If `GRISTMILL_THREADS` or `GRISTMILL_MEMORY` is set to something that is no number of threads or bytes.
+    /// If a variable is set to something that is no number of threads or bytes.
     pub fn from_env() -> Result<Config> {
         let threads = match variable("GRISTMILL_THREADS") {
             Some(text) => {
@@ -66,15 +68,11 @@ impl Config {
             }
             None => std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS),
         };
-        let memory_bytes = match variable("GRISTMILL_MEMORY") {
-            Some(text) => parse_bytes(&text)
-                .ok_or_else(|| bad_variable("GRISTMILL_MEMORY", &text, "a size such as 4GiB"))?,
-            None => default_memory_bytes(),
-        };
         Ok(Config {
             threads,
-            memory_bytes,
-            spill_dir: std::env::temp_dir(),
+            memory_bytes: size_variable("GRISTMILL_MEMORY")?.unwrap_or_else(default_memory_bytes),
+            spill_dir: default_spill_dir(),
+            spill_limit_bytes: size_variable("GRISTMILL_SPILL_LIMIT")?.unwrap_or(u64::MAX),
             in_flight_splits: threads.saturating_mul(2),
             chunk_rows: DEFAULT_CHUNK_ROWS,
             split_bytes: None,
@@ -109,6 +107,18 @@ impl Config {
 
 fn variable(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+fn size_variable(name: &str) -> Result<Option<u64>> {
+    let Some(text) = variable(name) else { return Ok(None) };
+    parse_bytes(&text).map(Some).ok_or_else(|| bad_variable(name, &text, "a size such as 4GiB"))
+}
+
+/// `/tmp` is memory on some systems, `/var/tmp` is a disk.
+fn default_spill_dir() -> PathBuf {
+    let set = |name| std::env::var_os(name).filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let disk = || Some(PathBuf::from("/var/tmp")).filter(|dir| dir.is_dir());
+    set("GRISTMILL_SPILL_DIR").or_else(|| set("TMPDIR")).or_else(disk).unwrap_or_else(std::env::temp_dir)
 }
 
 fn bad_variable(name: &str, value: &str, wanted: &str) -> Error {

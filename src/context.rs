@@ -13,6 +13,7 @@ use crate::exec::job::Job;
 use crate::exec::memory::Budget;
 use crate::exec::metrics::RunMetrics;
 use crate::exec::scheduler::{self, Limits};
+use crate::exec::spill::Disk;
 use crate::exec::task::Run;
 use crate::ops::computations;
 use crate::plan::lower::{OpenSink, lower};
@@ -90,6 +91,11 @@ impl Context {
         &self.0.budget
     }
 
+    /// All bytes that its runs have written to disk because they did not fit the memory limit.
+    pub fn spilled_bytes(&self) -> u64 {
+        self.0.budget.disk().written_bytes()
+    }
+
     /// The token that cancels the runs of this context: the one that goes on, and all that are started later.
     pub fn cancel_token(&self) -> CancelToken {
         self.0.cancel.clone()
@@ -139,6 +145,7 @@ impl Context {
             chunk_rows: self.0.config.chunk_rows,
             fuse: self.0.config.rules.fuse,
             budget: self.0.budget.clone(),
+            in_flight: self.0.config.in_flight_splits,
             cancel: self.0.cancel.clone(),
             failed: CancelToken::new(),
             metrics,
@@ -184,10 +191,15 @@ impl ContextBuilder {
         self.change(move |config| config.memory_bytes = bytes)
     }
 
-    /// Where data beyond the memory limit is to go, once operators spill; default the system's directory for temporary files.
+    /// The directory for data beyond the memory limit; default `TMPDIR`, else `/var/tmp`.
     pub fn spill_dir(self, dir: impl Into<PathBuf>) -> ContextBuilder {
         let dir = dir.into();
         self.change(move |config| config.spill_dir = dir)
+    }
+
+    /// Bytes that data beyond the memory limit may take on disk; default no limit but the disk.
+    pub fn spill_limit_bytes(self, bytes: u64) -> ContextBuilder {
+        self.change(move |config| config.spill_limit_bytes = bytes)
     }
 
     /// Splits that a pipeline may read ahead; default twice the threads. Set it after [`ContextBuilder::threads`].
@@ -231,7 +243,8 @@ impl ContextBuilder {
             .map_err(|error| {
                 Error::new(ErrorKind::Config, "the worker threads cannot be started").because(error)
             })?;
-        let budget = Budget::new(config.memory_bytes);
+        let disk = Disk::new(&config.spill_dir, config.spill_limit_bytes);
+        let budget = Budget::new(config.memory_bytes, disk);
         let (cancel, observer, counters) = (CancelToken::new(), Mutex::new(None), Mutex::default());
         Ok(Context(Arc::new(Inner { config, pool, budget, cancel, observer, counters })))
     }

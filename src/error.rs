@@ -27,6 +27,8 @@ pub enum ErrorKind {
     Closure,
     /// The memory limit is too small for what an operator must hold.
     Memory,
+    /// What is beyond the memory limit cannot be written to disk or read back.
+    Spill,
     /// The run was canceled.
     Canceled,
     /// A broken invariant of gristmill itself: a bug to report.

@@ -136,8 +136,8 @@ fn memory(shape: &Shape) -> TokenStream {
     let members: Vec<_> = shape.columns.iter().map(|column| &column.member).collect();
     quote! {
         #[inline]
-        fn detach(&mut self) {
-            #(::gristmill::record::Record::detach(&mut self.#members);)*
+        fn each_text(&mut self, visit: &mut impl FnMut(&mut ::gristmill::Text)) {
+            #(::gristmill::record::Record::each_text(&mut self.#members, visit);)*
         }
 
         #[inline]

@@ -4,10 +4,14 @@
 //! partial results in the order of the splits. Since the splits, and what leaves a combiner when, depend on nothing but
 //! the input and the types, so does the order in which states are merged: a sum of floats comes out the same to the
 //! bit on any number of threads, and `merge` need be associative only, not commutative. Where it commutes exactly, as
-//! counting does, the order does not matter, and combiners are kept from one split to the next until all input is read.
+//! counting does, the order does not matter: tasks bring their lists to the partitions themselves, as soon as these are full, and
+//! combiners are kept from one split to the next until all input is read.
+//!
+//! What does not fit the memory goes to disk: lists that wait for their turn ([`super::scatter`]), and partitions
+//! ([`super::partition`]).
 
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::chunk::Chunk;
 use super::collect::downcast;
@@ -16,18 +20,17 @@ use super::erased::AnyPush;
 use super::exchange::{Exchange, ExchangeSettings};
 use super::hold::group;
 use super::job::{Batch, Port, Terminal};
-use super::memory::{Budget, Reservation};
+use super::memory::{Budget, Holder};
 use super::out::Out;
+use super::partition::Partition;
 use super::push::{Flow, Push};
+use super::scatter::{Packing, Scatter, Scattered, Spare};
 use super::source::{AnySource, Erased, Source};
-use super::table::{AHEAD, Table, high_bits};
+use super::table::{AHEAD, high_bits};
 use super::task::TaskCx;
 use super::trace::Cursor;
 use crate::error::Result;
 use crate::record::{Data, Key, Record};
-
-/// Bytes of partial results that are handed over at once: lists of one size need no growing, and are cheap to allocate.
-const LIST_BYTES: usize = 16 << 10;
 
 /// Elements that one task of what follows takes from neighbouring partitions: enough for a good row group.
 const ROWS_PER_TASK: usize = 1 << 17;
@@ -95,73 +98,68 @@ struct Shared<T, C: Combine<T>> {
     tasks: Mutex<Vec<std::ops::Range<usize>>>,
     /// Combiners of tasks that have ended: emptied ones, which need not grow again, or those with what workers keep.
     spare_combiners: Mutex<Vec<Combiner<C::Key, C::State>>>,
-    /// Absorbed lists: to fill one again costs neither an allocation nor a page fault.
-    spare_lists: Mutex<Vec<Partial<C::Key, C::State>>>,
+    spare_lists: Spare<(C::Key, C::State)>,
     types: PhantomData<fn(T)>,
-}
-
-struct Partition<K, A> {
-    table: Table<K, A>,
-    heap_bytes: usize,
-    reservation: Reservation,
-}
-
-/// What a task leaves for a partition: some keys with their states, and the memory that is reserved for them.
-struct Partial<K, A> {
-    entries: Vec<(K, A)>,
-    /// What keys and states own elsewhere.
-    heap_bytes: usize,
-    reservation: Reservation,
-}
-
-impl<K, A> Partial<K, A> {
-    /// A list without room: the first one of every partition, which may get none.
-    fn empty(budget: &Budget) -> Partial<K, A> {
-        Partial { entries: Vec::new(), heap_bytes: 0, reservation: budget.reservation() }
-    }
-
-    fn new(budget: &Reservation) -> Result<Partial<K, A>> {
-        let capacity = (LIST_BYTES / size_of::<(K, A)>().max(1)).max(1);
-        let entries = Vec::with_capacity(capacity);
-        let mut partial = Partial { entries, heap_bytes: 0, reservation: budget.split_off() };
-        partial.reserve()?;
-        Ok(partial)
-    }
-
-    fn reserve(&mut self) -> Result<()> {
-        self.reservation.resize((self.entries.capacity() * size_of::<(K, A)>() + self.heap_bytes) as u64)
-    }
-
-    fn is_full(&self) -> bool {
-        self.entries.len() == self.entries.capacity()
-    }
 }
 
 impl<T: 'static, C: Combine<T>> Aggregate<T, C> {
     /// An aggregation into `2^partition_bits` partitions; without `map_side`, every element travels by itself.
     pub fn new(combine: Arc<C>, partition_bits: u32, map_side: bool, budget: &Budget) -> Aggregate<T, C> {
-        let partition = || {
-            let table = Table::new(partition_bits);
-            Mutex::new(Partition { table, heap_bytes: 0, reservation: budget.reservation() })
-        };
+        let partition = || Mutex::new(Partition::new(partition_bits, budget));
         let partitions = std::iter::repeat_with(partition).take(1 << partition_bits).collect();
-        Aggregate(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             combine,
             map_side,
             partition_bits,
             partitions,
             tasks: Mutex::new(Vec::new()),
             spare_combiners: Mutex::new(Vec::new()),
-            spare_lists: Mutex::new(Vec::new()),
+            spare_lists: Spare::default(),
             types: PhantomData,
-        }))
+        });
+        let holder: Weak<Shared<T, C>> = Arc::downgrade(&shared);
+        budget.register(holder);
+        Aggregate(shared)
+    }
+
+    /// Which of several equal keys is kept would depend on their order, unless they are identical.
+    const UNORDERED: bool = C::COMMUTES && C::Key::EQUAL_IS_IDENTICAL;
+
+    fn span() -> Span {
+        if Self::UNORDERED { Span::Worker } else { Span::Split }
     }
 }
 
-impl<T: 'static, C: Combine<T>> Aggregate<T, C> {
-    /// Which of several equal keys is kept would depend on their order, unless they are identical.
-    fn span() -> Span {
-        if C::COMMUTES && C::Key::EQUAL_IS_IDENTICAL { Span::Worker } else { Span::Split }
+impl<T: 'static, C: Combine<T>> Holder for Shared<T, C> {
+    fn spillable_bytes(&self) -> u64 {
+        self.largest_partitions().iter().map(|(bytes, _)| *bytes as u64).sum()
+    }
+
+    fn spill(&self, wanted: u64) -> Result<()> {
+        let mut given = 0;
+        for (_, partition) in self.largest_partitions() {
+            if given >= wanted {
+                break;
+            }
+            if let Ok(mut partition) = self.partitions[partition].try_lock() {
+                given += partition.memory_bytes() as u64;
+                partition.spill()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T: 'static, C: Combine<T>> Shared<T, C> {
+    /// The partitions that are worth spilling and not locked, the largest first.
+    fn largest_partitions(&self) -> Vec<(usize, usize)> {
+        let bytes = |(index, partition): (usize, &Mutex<Partition<_, _>>)| {
+            let partition = partition.try_lock().ok()?;
+            partition.is_worth_spilling().then(|| (partition.memory_bytes(), index))
+        };
+        let mut largest: Vec<_> = self.partitions.iter().enumerate().filter_map(bytes).collect();
+        largest.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        largest
     }
 }
 
@@ -175,25 +173,22 @@ impl<T: 'static, C: Combine<T>> Terminal for Aggregate<T, C> {
             let spare = locked(&self.0.spare_combiners).pop();
             spare.unwrap_or_else(|| Combiner::new(self.0.partition_bits, Self::span(), cx.budget()))
         };
+        let lists = Scatter::new(self.0.partitions.len(), cx.memory_share(), Packing::No, cx.budget());
         let writer = Writer {
             shared: Arc::clone(&self.0),
             cx: cx.clone(),
             port,
             combiner: self.0.map_side.then(combiner),
-            lists: Lists::new(self.0.partitions.len(), cx.budget()),
+            lists: Some(lists),
             hashes: Vec::new(),
         };
         Ok(AnyPush::new(writer))
     }
 
     fn absorb(&self, cell: usize, batch: Batch) -> Result<Flow> {
-        let mut partial = downcast::<Partial<C::Key, C::State>>(batch)?;
+        let (entries, _reserved) = downcast::<Scattered<(C::Key, C::State)>>(batch)?;
         let mut partition = locked(&self.0.partitions[cell]);
-        partition.absorb(&mut partial.entries, self.0.combine.as_ref());
-        partial.heap_bytes = 0;
-        partial.reserve()?;
-        locked(&self.0.spare_lists).push(partial);
-        partition.reserve(&self.0.spare_lists)?;
+        partition.absorb_all(entries, self.0.combine.as_ref(), &self.0.spare_lists)?;
         Ok(Flow::More)
     }
 
@@ -202,41 +197,7 @@ impl<T: 'static, C: Combine<T>> Terminal for Aggregate<T, C> {
         let take = |combiner: &mut Combiner<_, _>| combiner.take(cell).collect::<Vec<_>>();
         let kept: Vec<_> = locked(&self.0.spare_combiners).iter_mut().map(take).collect();
         let mut partition = locked(&self.0.partitions[cell]);
-        for mut entries in kept {
-            partition.absorb(&mut entries, self.0.combine.as_ref());
-        }
-        partition.reserve(&self.0.spare_lists)
-    }
-}
-
-impl<K: Key, A: Record> Partition<K, A> {
-    fn absorb<T, C: Combine<T, Key = K, State = A>>(&mut self, entries: &mut Vec<(K, A)>, combine: &C) {
-        let hashes: Vec<u64> = entries.iter().map(|(key, _)| key.key_hash()).collect();
-        for (index, (key, state)) in entries.drain(..).enumerate() {
-            if let Some(&later) = hashes.get(index + 2 * AHEAD) {
-                self.table.prefetch_slot(later);
-            }
-            if let Some(&soon) = hashes.get(index + AHEAD) {
-                self.table.prefetch_entry(soon);
-            }
-            match self.table.find(hashes[index], &key) {
-                Ok(found) => combine.merge(self.table.state(found), state),
-                Err(slot) => {
-                    self.heap_bytes += key.heap_bytes() + state.heap_bytes();
-                    self.table.insert(slot, hashes[index], key, state);
-                }
-            }
-        }
-    }
-
-    /// Reserves what it holds by now. If that is too much, the spare lists go first.
-    fn reserve(&mut self, spare: &Mutex<Vec<Partial<K, A>>>) -> Result<()> {
-        let bytes = (self.table.bytes() + self.heap_bytes) as u64;
-        if self.reservation.resize(bytes).is_ok() {
-            return Ok(());
-        }
-        locked(spare).clear();
-        self.reservation.resize(bytes)
+        kept.into_iter().try_for_each(|mut entries| partition.absorb(&mut entries, self.0.combine.as_ref()))
     }
 }
 
@@ -246,65 +207,52 @@ struct Writer<T: 'static, C: Combine<T>> {
     port: Port,
     /// None where every element is to travel by itself.
     combiner: Option<Combiner<C::Key, C::State>>,
-    /// What has left the combiner.
-    lists: Lists<C::Key, C::State>,
+    /// What has left the combiner; none after the end.
+    lists: Option<Scatter<(C::Key, C::State)>>,
     /// The hashes of a chunk.
     hashes: Vec<u64>,
 }
 
-/// Lists by partition.
-struct Lists<K, A> {
-    filling: Vec<Partial<K, A>>,
-    full: Vec<(usize, Batch)>,
-}
-
-impl<K: Key, A: Record> Lists<K, A> {
-    fn new(partitions: usize, budget: &Budget) -> Lists<K, A> {
-        let none = || Partial::empty(budget);
-        Lists { filling: std::iter::repeat_with(none).take(partitions).collect(), full: Vec::new() }
-    }
-
-    /// Adds to the list of a partition; where that is full, it takes a spare one.
-    fn push(&mut self, partition: usize, mut entry: (K, A), spare: &Mutex<Vec<Partial<K, A>>>) -> Result<()> {
+impl<T: 'static, C: Combine<T>> Shared<T, C> {
+    /// Adds to the list of a partition. A full one is brought to the partition, if the order allows it and nobody is there,
+    /// or put aside.
+    #[inline]
+    fn add(
+        &self,
+        lists: &mut Scatter<(C::Key, C::State)>,
+        partition: usize,
+        entry: (C::Key, C::State),
+    ) -> Result<()> {
+        let mut entry = entry;
         entry.1.detach(); // what was added to it may still refer to a block of the input
-        if self.filling[partition].is_full() {
-            self.renew(partition, spare)?;
+        if lists.is_full(partition) {
+            self.hand_over(lists, partition)?;
+            if lists.is_full(partition) {
+                lists.renew(partition, &self.spare_lists)?;
+            }
         }
-        let list = &mut self.filling[partition];
-        list.heap_bytes += entry.0.heap_bytes() + entry.1.heap_bytes();
-        list.entries.push(entry);
+        lists.push(partition, entry);
         Ok(())
     }
 
     #[cold]
-    fn renew(&mut self, partition: usize, spare: &Mutex<Vec<Partial<K, A>>>) -> Result<()> {
-        let list = &mut self.filling[partition];
-        let spare = locked(spare).pop();
-        let fresh = spare.map_or_else(|| Partial::new(&list.reservation), Ok)?;
-        let mut filled = std::mem::replace(list, fresh);
-        if !filled.entries.is_empty() {
-            filled.reserve()?;
-            self.full.push((partition, Box::new(filled)));
+    fn hand_over(&self, lists: &mut Scatter<(C::Key, C::State)>, partition: usize) -> Result<()> {
+        if Aggregate::<T, C>::UNORDERED
+            && let Ok(mut absorbing) = self.partitions[partition].try_lock()
+        {
+            let list = lists.list(partition);
+            absorbing.absorb(&mut list.rows, self.combine.as_ref())?;
+            list.bytes = 0;
         }
         Ok(())
-    }
-
-    /// All lists that hold something, those of one partition in the order in which they were filled.
-    fn into_batches(self) -> Result<Vec<(usize, Batch)>> {
-        let mut batches = self.full;
-        for (partition, mut list) in self.filling.into_iter().enumerate() {
-            if !list.entries.is_empty() {
-                list.reserve()?;
-                batches.push((partition, Box::new(list)));
-            }
-        }
-        Ok(batches)
     }
 }
 
 impl<T: 'static, C: Combine<T>> Push<T> for Writer<T, C> {
     fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
-        let Writer { shared, cx, combiner, lists, hashes, .. } = self;
+        let Writer { shared, cx, combiner, lists: Some(lists), hashes, .. } = self else {
+            return Ok(Flow::Enough);
+        };
         let combine = shared.combine.as_ref();
         let mut at = Cursor::new(cx.trace(), &chunk.rows);
         hashes.clear();
@@ -325,8 +273,7 @@ impl<T: 'static, C: Combine<T>> Push<T> for Writer<T, C> {
                 Some((key, state))
             };
             if let Some(entry) = left {
-                let partition = high_bits(hash, shared.partition_bits);
-                lists.push(partition, entry, &shared.spare_lists)?;
+                shared.add(lists, high_bits(hash, shared.partition_bits), entry)?;
             }
             at.advance();
         }
@@ -334,19 +281,24 @@ impl<T: 'static, C: Combine<T>> Push<T> for Writer<T, C> {
     }
 
     fn finish(&mut self) -> Result<()> {
-        let none = Lists { filling: Vec::new(), full: Vec::new() };
-        let mut lists = std::mem::replace(&mut self.lists, none);
+        let Some(mut lists) = self.lists.take() else { return Ok(()) };
+        let partitions = 0..self.shared.partitions.len();
         if let Some(mut combiner) = self.combiner.take() {
             if Aggregate::<T, C>::span() == Span::Split {
-                for partition in 0..self.shared.partitions.len() {
+                for partition in partitions.clone() {
                     let mut entries = combiner.take(partition);
-                    entries.try_for_each(|entry| lists.push(partition, entry, &self.shared.spare_lists))?;
+                    entries.try_for_each(|entry| self.shared.add(&mut lists, partition, entry))?;
                 }
                 combiner.restart();
             }
             locked(&self.shared.spare_combiners).push(combiner);
         }
-        self.port.deliver(lists.into_batches()?);
+        for partition in partitions {
+            self.shared.hand_over(&mut lists, partition)?;
+        }
+        let batches = lists.finish()?.into_iter();
+        self.port
+            .deliver(batches.map(|(partition, entries)| (partition, Box::new(entries) as Batch)).collect());
         Ok(())
     }
 }
@@ -355,33 +307,23 @@ impl<T: 'static, C: Combine<T>> Source<(C::Key, C::State)> for Aggregate<T, C> {
     fn splits(&self) -> usize {
         // All input has been absorbed: nobody needs the spare memory any more.
         locked(&self.0.spare_combiners).clear();
-        locked(&self.0.spare_lists).clear();
+        self.0.spare_lists.clear();
+        // Neighbouring partitions, for one task of what follows each.
+        let keys = self.0.partitions.iter().map(|partition| locked(partition).estimate_keys());
         let mut tasks = locked(&self.0.tasks);
-        *tasks = self.group_partitions();
+        *tasks = group(keys, ROWS_PER_TASK);
         tasks.len()
     }
 
     fn read(&self, split: usize, out: &mut Out<(C::Key, C::State)>) -> Result<()> {
-        let partitions = locked(&self.0.tasks)[split].clone();
-        for cell in partitions {
-            let mut partition = locked(&self.0.partitions[cell]);
-            let table = std::mem::replace(&mut partition.table, Table::new(0));
-            for entry in table.into_hash_order() {
-                if out.emit(entry)? == Flow::Enough {
-                    return Ok(());
-                }
+        let cells = locked(&self.0.tasks)[split].clone();
+        for cell in cells {
+            let partition = locked(&self.0.partitions[cell]).take();
+            if partition.drain(self.0.combine.as_ref(), &mut |entry| out.emit(entry))? == Flow::Enough {
+                break;
             }
-            partition.reservation.resize(0)?;
         }
         Ok(())
-    }
-}
-
-impl<T: 'static, C: Combine<T>> Aggregate<T, C> {
-    /// Neighbouring partitions, for one task of what follows each.
-    fn group_partitions(&self) -> Vec<std::ops::Range<usize>> {
-        let rows = |partition: &Mutex<Partition<C::Key, C::State>>| locked(partition).table.len();
-        group(self.0.partitions.iter().map(rows), ROWS_PER_TASK)
     }
 }
 

@@ -15,7 +15,7 @@ use prefetch_index::prefetch_index;
 
 use super::aggregate::Combine;
 use super::memory::{Budget, Reservation};
-use crate::record::Key;
+use crate::record::{Key, Record};
 
 /// How long a combiner holds what it combines, and so how large it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,15 @@ impl Span {
 /// The sets that a combiner begins with, as a power of two: small inputs are not to pay for a large table.
 const MIN_SET_BITS: u32 = 6;
 
+/// What states that grow, such as lists, may own together, about; a state that has more than its part leaves.
+const MAX_STATE_BYTES: usize = 4 << 20;
+
+/// A state may always own so much.
+const MIN_STATE_BYTES: usize = 1 << 10;
+
+/// One element in so many looks at what its state owns: to measure a list takes a look at each of its items.
+const MEASURE_EVERY: usize = 16;
+
 /// The key of a place with its state.
 type Place<K, A> = Option<(K, A)>;
 
@@ -56,6 +65,8 @@ pub struct Combiner<K, A> {
     partition_bits: u32,
     /// Keys that came in since it last grew.
     admitted: usize,
+    /// Elements that were added to a state that may own something.
+    added: usize,
     span: Span,
     max_bytes: usize,
     /// What the keys own elsewhere.
@@ -63,7 +74,7 @@ pub struct Combiner<K, A> {
     reservation: Reservation,
 }
 
-impl<K: Key, A> Combiner<K, A> {
+impl<K: Key, A: Record> Combiner<K, A> {
     /// An empty combiner of keys for `2^partition_bits` partitions.
     pub fn new(partition_bits: u32, span: Span, budget: &Budget) -> Combiner<K, A> {
         let reservation = budget.reservation();
@@ -72,6 +83,7 @@ impl<K: Key, A> Combiner<K, A> {
             set_bits: 0,
             partition_bits,
             admitted: 0,
+            added: 0,
             span,
             max_bytes: span.max_bytes(budget),
             heap_bytes: 0,
@@ -106,7 +118,24 @@ impl<K: Key, A> Combiner<K, A> {
         if let Some((_, state)) = &mut set[0] {
             combine.add(state, item);
         }
-        None
+        if std::mem::needs_drop::<A>() { self.measure(index) } else { None }
+    }
+
+    /// Drives out a state that has grown beyond its part.
+    fn measure(&mut self, index: usize) -> Place<K, A> {
+        self.added += 1;
+        if !self.added.is_multiple_of(MEASURE_EVERY) {
+            return None;
+        }
+        let places = (2 * self.sets.len()).min(self.admitted.max(1));
+        let most = (MAX_STATE_BYTES / places).max(MIN_STATE_BYTES);
+        let Set(set) = &mut self.sets[index];
+        let grown = set[0].take_if(|(_, state)| state.heap_bytes() > most);
+        if let Some((key, _)) = &grown {
+            self.heap_bytes -= key.heap_bytes();
+            set.swap(0, 1);
+        }
+        grown
     }
 
     /// Takes out the keys of a partition, with their states.
@@ -122,6 +151,7 @@ impl<K: Key, A> Combiner<K, A> {
         self.sets.truncate(1 << self.set_bits);
         self.sets.resize_with(1 << self.set_bits, || Set([None, None]));
         self.admitted = 0;
+        self.added = 0;
         self.heap_bytes = 0;
     }
 
@@ -179,7 +209,7 @@ impl<K: Key, A> Combiner<K, A> {
     fn may_hold(&mut self, bytes: usize) -> bool {
         let bytes = bytes as u64;
         bytes <= self.reservation.bytes()
-            || self.reservation.resize(bytes.next_multiple_of(1 << 16)).is_ok()
+            || self.reservation.try_resize_free(bytes.next_multiple_of(1 << 16))
             || self.span == Span::Split
     }
 
@@ -204,6 +234,7 @@ impl<K: Key, A> Combiner<K, A> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::spill::Disk;
     use super::super::table::high_bits;
     use super::*;
 
@@ -259,7 +290,8 @@ mod tests {
     fn nothing_is_lost_and_the_values_of_a_key_stay_in_order() {
         for (count, keys) in [(0, 1), (1, 1), (1000, 10), (1000, 100_000), (300_000, 100_000)] {
             let items = items(count, keys);
-            let mut combiner = Combiner::new(PARTITION_BITS, Span::Split, &Budget::new(u64::MAX));
+            let mut combiner =
+                Combiner::new(PARTITION_BITS, Span::Split, &Budget::new(u64::MAX, Disk::in_temp()));
             let (left, driven_out) = run(&mut combiner, &items);
             let mut values: Vec<(u64, u64)> = left
                 .into_iter()
@@ -276,9 +308,9 @@ mod tests {
     #[test]
     fn a_combiner_that_is_used_again_leaves_what_a_new_one_does() {
         let (first, second) = (items(200_000, 50_000), items(100_000, 5_000));
-        let mut used = Combiner::new(PARTITION_BITS, Span::Split, &Budget::new(u64::MAX));
+        let mut used = Combiner::new(PARTITION_BITS, Span::Split, &Budget::new(u64::MAX, Disk::in_temp()));
         run(&mut used, &first);
-        let mut fresh = Combiner::new(PARTITION_BITS, Span::Split, &Budget::new(u64::MAX));
+        let mut fresh = Combiner::new(PARTITION_BITS, Span::Split, &Budget::new(u64::MAX, Disk::in_temp()));
         assert_eq!(run(&mut used, &second), run(&mut fresh, &second));
     }
 
@@ -286,7 +318,7 @@ mod tests {
     fn without_memory_only_what_a_worker_keeps_stays_small() {
         let items = items(400_000, 200_000);
         let sets = |span, limit| {
-            let mut combiner = Combiner::new(PARTITION_BITS, span, &Budget::new(limit));
+            let mut combiner = Combiner::new(PARTITION_BITS, span, &Budget::new(limit, Disk::in_temp()));
             for item in &items {
                 combiner.add(item.0.key_hash(), *item, &Listing);
             }

@@ -98,6 +98,16 @@ impl<K: Key, A> Table<K, A> {
         self.entries.push((key, state));
     }
 
+    /// The entries, in the order in which their keys came.
+    pub fn entries(&self) -> &[(K, A)] {
+        &self.entries
+    }
+
+    /// Takes the entries, in the order in which their keys came.
+    pub fn into_entries(self) -> Vec<(K, A)> {
+        self.entries
+    }
+
     /// Takes the entries, ordered by hash.
     pub fn into_hash_order(mut self) -> Vec<(K, A)> {
         let order = self.hash_order();

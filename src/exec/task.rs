@@ -33,6 +33,8 @@ pub struct Run {
     pub fuse: bool,
     /// The context's memory budget.
     pub budget: Budget,
+    /// Splits that a pipeline may be ahead of its oldest unfinished one.
+    pub in_flight: usize,
     /// Cancelled from outside.
     pub cancel: CancelToken,
     /// Set when a task of this run failed.
@@ -80,6 +82,12 @@ impl TaskCx {
     /// The identity of the node that is read, within the process.
     pub fn origin(&self) -> u64 {
         self.0.run.tally.origin(self.0.pipeline)
+    }
+
+    /// The bytes that what this task leaves may take in memory: all tasks in flight together leave half of the budget to the state
+    /// that they feed.
+    pub fn memory_share(&self) -> usize {
+        self.budget().share(2 * self.0.run.in_flight)
     }
 
     /// Which operator is at work, on which row.

@@ -9,6 +9,7 @@ use crate::error::{CallSite, Result};
 use crate::exec::aggregate::{ByKey, Combine};
 use crate::exec::narrow::FlatMap;
 use crate::record::{Column, Data, Key, Record, Rows};
+use crate::text::Text;
 
 impl<K: Key, V: Data> Dataset<(K, V)> {
     /// Folds all values of a key into a state that the first of them makes: one pair for each distinct key.
@@ -122,8 +123,10 @@ impl<A: Record> Record for Slot<A> {
         Ok(A::from_column(column)?.into_iter().map(|state| Slot(Some(state))).collect())
     }
 
-    fn detach(&mut self) {
-        self.0.iter_mut().for_each(Record::detach);
+    fn each_text(&mut self, visit: &mut impl FnMut(&mut Text)) {
+        if let Some(state) = &mut self.0 {
+            state.each_text(visit);
+        }
     }
 
     fn heap_bytes(&self) -> usize {

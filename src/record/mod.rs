@@ -9,6 +9,7 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType;
 
 use crate::error::Result;
+use crate::text::Text;
 
 mod batch;
 mod column;
@@ -17,6 +18,7 @@ pub mod derived;
 mod hash;
 mod key;
 mod nested;
+mod pack;
 mod primitive;
 mod similar;
 mod string;
@@ -26,6 +28,7 @@ mod tuple;
 pub use batch::{batch_of, from_batch, rename_schema, schema, to_batch, with_names};
 pub use column::Column;
 pub use key::Key;
+pub use pack::pack;
 pub use total::{Float, Total};
 
 /// Anything a dataset may hold: a type that can be cloned, sent to another thread, and that borrows nothing.
@@ -144,13 +147,20 @@ pub trait Record: Data {
     /// If the column has another type, or a null where the type has none. The error names column, types and row.
     fn from_column(column: &Column) -> Result<Vec<Self>>;
 
+    /// Visits every [`Text`] that the value contains, so that it can be given another block to live in.
+    #[inline]
+    fn each_text(&mut self, _visit: &mut impl FnMut(&mut Text)) {}
+
     /// Makes the value own all that it refers to, and no more: called when it enters state that lives for long.
     ///
-    /// A [`Text`](crate::Text) that was cut out of a large block would otherwise keep that whole block in memory.
+    /// A [`Text`] that was cut out of a large block would otherwise keep that whole block in memory.
     #[inline]
-    fn detach(&mut self) {}
+    fn detach(&mut self) {
+        self.each_text(&mut Text::detach);
+    }
 
-    /// The bytes that the value keeps on the heap, outside of itself; for the accounting of memory.
+    /// The bytes that the value keeps on the heap, outside of itself; for the accounting of memory. Of a block that it shares
+    /// with others, it counts the part that it refers to.
     #[inline]
     fn heap_bytes(&self) -> usize {
         0

@@ -11,6 +11,7 @@ use super::primitive::internal;
 use super::string::{offsets, place};
 use super::{Column, Record, Rows};
 use crate::error::Result;
+use crate::text::Text;
 
 impl<T: Record> Record for Option<T> {
     const NULLABLE: bool = true;
@@ -47,9 +48,9 @@ impl<T: Record> Record for Option<T> {
     }
 
     #[inline]
-    fn detach(&mut self) {
+    fn each_text(&mut self, visit: &mut impl FnMut(&mut Text)) {
         if let Some(value) = self {
-            value.detach();
+            value.each_text(visit);
         }
     }
 
@@ -84,8 +85,8 @@ impl<T: Record> Record for Vec<T> {
         Ok(lengths.map(|length| items.by_ref().take(length).collect()).collect())
     }
 
-    fn detach(&mut self) {
-        self.iter_mut().for_each(T::detach);
+    fn each_text(&mut self, visit: &mut impl FnMut(&mut Text)) {
+        self.iter_mut().for_each(|item| item.each_text(visit));
     }
 
     fn heap_bytes(&self) -> usize {
@@ -115,8 +116,8 @@ impl<T: Record> Record for Box<T> {
     }
 
     #[inline]
-    fn detach(&mut self) {
-        T::detach(self);
+    fn each_text(&mut self, visit: &mut impl FnMut(&mut Text)) {
+        T::each_text(self, visit);
     }
 
     #[inline]

@@ -144,13 +144,13 @@ impl Record for Text {
     }
 
     #[inline]
-    fn detach(&mut self) {
-        Text::detach(self);
+    fn each_text(&mut self, visit: &mut impl FnMut(&mut Text)) {
+        visit(self);
     }
 
     #[inline]
     fn heap_bytes(&self) -> usize {
-        Text::heap_bytes(self)
+        self.share_bytes()
     }
 }
 

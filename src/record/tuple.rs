@@ -7,6 +7,7 @@ use arrow::datatypes::DataType;
 use super::derived::{field, struct_array, struct_type};
 use super::{Column, Record, Rows};
 use crate::error::Result;
+use crate::text::Text;
 
 macro_rules! tuple {
     ($count:literal: $($type:ident $index:tt $name:literal),+) => {
@@ -33,8 +34,8 @@ macro_rules! tuple {
             }
 
             #[inline]
-            fn detach(&mut self) {
-                $(self.$index.detach();)+
+            fn each_text(&mut self, visit: &mut impl FnMut(&mut Text)) {
+                $(self.$index.each_text(visit);)+
             }
 
             #[inline]

@@ -38,6 +38,26 @@ impl Text {
         self.block().map_or(0, |block| size_of::<Vec<u8>>() + 2 * size_of::<usize>() + block.capacity())
     }
 
+    /// The bytes of the heap that are this text's share: as [`Text::heap_bytes`] if it has its block for itself, its own length if
+    /// the block is larger.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gristmill::Text;
+    ///
+    /// let long = Text::new(&"0123456789".repeat(1000));
+    /// assert_eq!(long.slice(0..30).share_bytes(), 30);
+    /// assert!(long.share_bytes() >= 10_000);
+    /// ```
+    pub fn share_bytes(&self) -> usize {
+        match self.block() {
+            None => 0,
+            Some(block) if block.capacity() > self.len() + SLACK => self.len(),
+            Some(_) => self.heap_bytes(),
+        }
+    }
+
     /// Makes the text keep no more memory alive than it needs: one that is part of a larger block gets its own.
     ///
     /// # Examples

@@ -50,9 +50,11 @@ fn sums_of_floats_are_equal_to_the_bit() {
     for (name, input) in inputs() {
         let mut first = None;
         for threads in [1, 2, 3, 8] {
-            for (chunk_rows, rules) in [(1, rules[0]), (3, rules[1]), (1024, rules[0])] {
+            for (chunk_rows, rules, memory) in
+                [(1, rules[0], 1 << 30), (3, rules[1], 8 << 10), (1024, rules[0], 2 << 10)]
+            {
                 let builder = Context::builder().threads(threads).chunk_rows(chunk_rows).rules(rules);
-                let ctx = builder.split_bytes(2000).build().unwrap();
+                let ctx = builder.split_bytes(2000).memory_bytes(memory).build().unwrap();
                 let floats = ctx.from_vec(input.clone()).map_values(|n| n as f64 / 7.0 + 1e9);
                 let sums = floats.reduce_by_key(|a, b| a + b);
                 let bits = sums.map_values(f64::to_bits).collect().unwrap();
@@ -142,32 +144,35 @@ fn exchanges_after_exchanges() {
 }
 
 #[test]
-fn many_keys_are_the_same_on_any_number_of_threads() {
+fn many_keys_are_the_same_on_any_number_of_threads_and_with_any_memory() {
     // Enough keys for combiners to grow and to drive keys out, and enough splits for workers to keep some.
     let key =
         |n: u64| if n.is_multiple_of(3) { n % 100 } else { n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % 90_000 };
     let mut model = BTreeMap::new();
     (0..300_000).for_each(|n| *model.entry(key(n)).or_insert(0u64) += 1);
     let mut first = None;
-    for threads in [1, 2, 3, 8] {
-        let ctx = Context::builder().threads(threads).split_bytes(64 << 10).build().unwrap();
+    for (threads, memory) in [(1, u64::MAX), (2, 600 << 10), (3, 300 << 10), (8, u64::MAX), (8, 20 << 10)] {
+        let ctx =
+            Context::builder().threads(threads).memory_bytes(memory).split_bytes(64 << 10).build().unwrap();
         let keys = ctx.from_vec((0..300_000u64).collect()).map(key);
         let counts = keys.count_by_value().collect().unwrap();
         let sums = keys.map(|key| (key, 1e9 / (key + 3) as f64)).reduce_by_key(|a, b| a + b);
         let bits = sums.map_values(f64::to_bits).collect().unwrap();
+        assert_eq!(ctx.spilled_bytes() > 0, memory < u64::MAX, "{threads} threads, {memory} bytes");
         assert_eq!(counts.iter().copied().collect::<BTreeMap<_, _>>(), model, "{threads} threads");
-        assert_eq!(first.get_or_insert((counts.clone(), bits.clone())), &(counts, bits), "{threads} threads");
+        let same = first.get_or_insert((counts.clone(), bits.clone())) == &(counts, bits);
+        assert!(same, "{threads} threads, {memory} bytes");
     }
 }
 
 #[test]
 fn top_k() {
     check(
-        |data| [0, 1, 3, 1000].map(|k| data.top_k(k, |(key, n)| (*n, key.clone())).collect().unwrap()),
+        |data| [0, 1, 3, 60].map(|k| data.top_k(k, |(key, n)| (*n, key.clone())).collect().unwrap()),
         |input, results| {
             let mut model = input.to_vec();
             model.sort_by_key(|(key, n)| std::cmp::Reverse((*n, key.clone())));
-            for (result, k) in results.iter().zip([0, 1, 3, 1000]) {
+            for (result, k) in results.iter().zip([0, 1, 3, 60]) {
                 assert_eq!(result, &model[..k.min(model.len())]);
             }
         },

@@ -12,7 +12,11 @@ pub struct Setting {
     pub in_flight: usize,
     pub chunk_rows: usize,
     pub rules: Rules,
+    pub memory_bytes: u64,
 }
+
+/// Less than half of what the inputs take, and less than what 64 splits leave at once.
+const LITTLE_MEMORY: u64 = 24 << 10;
 
 /// Every combination that a result must not depend on.
 pub fn settings() -> Vec<Setting> {
@@ -20,7 +24,9 @@ pub fn settings() -> Vec<Setting> {
     for threads in [1, 2, 8] {
         for chunk_rows in [1, 3, 1024] {
             for rules in [Rules::ALL, Rules::NONE] {
-                settings.push(Setting { threads, in_flight: threads, chunk_rows, rules });
+                for memory_bytes in [u64::MAX, LITTLE_MEMORY] {
+                    settings.push(Setting { threads, in_flight: threads, chunk_rows, rules, memory_bytes });
+                }
             }
         }
     }
@@ -29,6 +35,7 @@ pub fn settings() -> Vec<Setting> {
         in_flight: 1,
         chunk_rows: 7,
         rules: Rules { share: false, ..Rules::ALL },
+        memory_bytes: LITTLE_MEMORY,
     });
     settings
 }
@@ -81,6 +88,7 @@ where
                     .in_flight_splits(setting.in_flight)
                     .chunk_rows(setting.chunk_rows)
                     .rules(setting.rules)
+                    .memory_bytes(setting.memory_bytes)
                     .split_bytes(split_bytes)
                     .build()
                     .unwrap();
