@@ -1,18 +1,21 @@
 //! The context: settings, workers, memory budget; where datasets start and runs happen.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::{Config, Rules};
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::cancel::CancelToken;
+use crate::exec::counter::{Counter, Tally};
 use crate::exec::job::Job;
 use crate::exec::memory::Budget;
 use crate::exec::metrics::RunMetrics;
 use crate::exec::scheduler::{self, Limits};
 use crate::exec::spill::Disk;
 use crate::exec::task::Run;
+use crate::ops::computations;
 use crate::plan::lower::{OpenSink, lower};
 use crate::plan::stages::{Plan, plan};
 
@@ -36,6 +39,7 @@ struct Inner {
     budget: Budget,
     cancel: CancelToken,
     observer: Mutex<Option<Observer>>,
+    counters: Mutex<BTreeMap<String, Counter>>,
 }
 
 /// Is told of every run when it starts.
@@ -102,6 +106,11 @@ impl Context {
         *self.0.observer.lock().unwrap_or_else(PoisonError::into_inner) = Some(observer);
     }
 
+    /// The counters by name.
+    pub(crate) fn counters(&self) -> MutexGuard<'_, BTreeMap<String, Counter>> {
+        self.0.counters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether both are handles on the same context.
     pub(crate) fn same_as(&self, other: &Context) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -113,8 +122,8 @@ impl Context {
         Dataset::from_source(self, CallSite::here("read"), String::new(), source)
     }
 
-    /// Plans and runs `sinks`, and waits for the end.
-    pub(crate) fn execute(&self, sinks: &[OpenSink]) -> Result<()> {
+    /// Plans and runs `sinks`, and waits for the end. What closures counted is to be committed after the outputs.
+    pub(crate) fn execute(&self, sinks: &[OpenSink]) -> Result<Arc<Tally>> {
         if self.0.pool.current_thread_index().is_some() {
             return Err(Error::new(
                 ErrorKind::Config,
@@ -124,7 +133,11 @@ impl Context {
         }
         let described: Vec<_> = sinks.iter().map(|open| open.sink.clone()).collect();
         let plan = plan(&described, self.0.config.rules);
-        let job = lower(&plan, sinks, &self.0.budget)?;
+        let mut job = lower(&plan, sinks, &self.0.budget)?;
+        let tally = Arc::new(Tally::new(computations(&plan)));
+        for feed in &mut job.terminals {
+            feed.terminal = tally.watch(Arc::clone(&feed.terminal));
+        }
         let metrics =
             RunMetrics::new(job.pipelines.iter().map(|pipeline| pipeline.steps.len()), job.terminals.len());
         let run = Arc::new(Run {
@@ -136,13 +149,15 @@ impl Context {
             cancel: self.0.cancel.clone(),
             failed: CancelToken::new(),
             metrics,
+            tally: Arc::clone(&tally),
         });
         let observer = self.0.observer.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(observer) = observer {
             observer(&Arc::new(Started { plan, sinks: described, run: Arc::clone(&run) }));
         }
         let limits = Limits { threads: self.0.config.threads, in_flight: self.0.config.in_flight_splits };
-        scheduler::run(run, &self.0.pool, limits)
+        scheduler::run(run, &self.0.pool, limits)?;
+        Ok(tally)
     }
 }
 
@@ -230,8 +245,8 @@ impl ContextBuilder {
             })?;
         let disk = Disk::new(&config.spill_dir, config.spill_limit_bytes);
         let budget = Budget::new(config.memory_bytes, disk);
-        let (cancel, observer) = (CancelToken::new(), Mutex::new(None));
-        Ok(Context(Arc::new(Inner { config, pool, budget, cancel, observer })))
+        let (cancel, observer, counters) = (CancelToken::new(), Mutex::new(None), Mutex::default());
+        Ok(Context(Arc::new(Inner { config, pool, budget, cancel, observer, counters })))
     }
 
     fn change(mut self, change: impl FnOnce(&mut Config) + 'static) -> ContextBuilder {

@@ -22,6 +22,7 @@ pub use context::{Context, ContextBuilder};
 pub use dataset::{Dataset, Output};
 pub use error::{CallSite, Error, ErrorKind, Place, Result};
 pub use exec::cancel::CancelToken;
+pub use exec::counter::Counter;
 pub use exec::out::Out;
 pub use exec::push::Flow;
 pub use exec::source::Source;
@@ -29,8 +30,8 @@ pub use exec::source::Source;
 pub use record::derived as __private;
 
 pub use gristmill_derive::{Key, Record};
-pub use ops::{Columns, InputPaths, Outputs, Written};
-pub use record::{Data, Key, Record};
+pub use ops::{Columns, Histogram, InputPaths, Outputs, Stats, Written};
+pub use record::{Data, Key, Record, Total};
 pub use text::Text;
 
 /// What a program usually needs.

@@ -11,6 +11,7 @@ pub mod chunk;
 pub mod cogroup;
 pub mod collect;
 pub mod combiner;
+pub mod counter;
 pub mod erased;
 pub mod exchange;
 pub mod hold;

@@ -10,6 +10,7 @@ use std::time::Instant;
 use crossbeam::channel::Sender;
 
 use super::cancel::CancelToken;
+use super::counter::Tally;
 use super::erased::{AnyPush, Elements};
 use super::job::{Job, Order, Pipeline, Port, Step, StepKind};
 use super::memory::Budget;
@@ -40,6 +41,8 @@ pub struct Run {
     pub failed: CancelToken,
     /// What is counted.
     pub metrics: RunMetrics,
+    /// What closures count.
+    pub tally: Arc<Tally>,
 }
 
 /// What the operators of one task share.
@@ -49,15 +52,16 @@ pub struct TaskCx(Rc<Inner>);
 struct Inner {
     run: Arc<Run>,
     pipeline: usize,
+    split: usize,
     trace: Trace,
     steps: Vec<Rc<StepMetrics>>,
 }
 
 impl TaskCx {
-    fn new(run: &Arc<Run>, pipeline: usize) -> TaskCx {
+    fn new(run: &Arc<Run>, pipeline: usize, split: usize) -> TaskCx {
         let steps = run.job.pipelines[pipeline].steps.len();
         let steps = std::iter::repeat_with(Rc::default).take(steps).collect();
-        TaskCx(Rc::new(Inner { run: Arc::clone(run), pipeline, trace: Trace::default(), steps }))
+        TaskCx(Rc::new(Inner { run: Arc::clone(run), pipeline, split, trace: Trace::default(), steps }))
     }
 
     /// Elements a chunk.
@@ -68,6 +72,16 @@ impl TaskCx {
     /// The context's memory budget.
     pub fn budget(&self) -> &Budget {
         &self.0.run.budget
+    }
+
+    /// The split of the source that is read.
+    pub fn split(&self) -> usize {
+        self.0.split
+    }
+
+    /// The identity of the node that is read, within the process.
+    pub fn origin(&self) -> u64 {
+        self.0.run.tally.origin(self.0.pipeline)
     }
 
     /// The bytes that what this task leaves may take in memory: all tasks in flight together leave half of the budget to the state
@@ -100,12 +114,14 @@ impl TaskCx {
 /// Runs one split of a pipeline; an error or a panic comes back with operator and place.
 pub fn run(run: &Arc<Run>, pipeline: usize, split: usize, events: &Sender<Event>) -> Result<()> {
     let started = Instant::now();
-    let cx = TaskCx::new(run, pipeline);
+    let cx = TaskCx::new(run, pipeline, split);
     let source = &run.job.pipelines[pipeline].source;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let head = assemble(run, &cx, split, events)?;
-        cx.0.trace.enter(usize::MAX);
-        source.read(split, &cx, head)
+        run.tally.task(&cx, pipeline, || {
+            let head = assemble(run, &cx, split, events)?;
+            cx.0.trace.enter(usize::MAX);
+            source.read(split, &cx, head)
+        })
     }));
     let result = outcome.unwrap_or_else(|payload| Err(panic_error(payload.as_ref())));
     let totals = &run.metrics.pipelines[pipeline];

@@ -82,3 +82,53 @@ impl<S> Action<S> for GatherAction<S> {
         self.gathered.take()
     }
 }
+
+/// The output whose result `finish` makes of that of another.
+pub(super) fn finished<S: 'static, R>(
+    output: Output<S>,
+    finish: impl FnOnce(S) -> Result<R> + 'static,
+) -> Output<R> {
+    Output {
+        ctx: output.ctx,
+        sink: output.sink,
+        action: Box::new(FinishAction { action: output.action, finish }),
+    }
+}
+
+struct FinishAction<S, F> {
+    action: Box<dyn Action<S>>,
+    finish: F,
+}
+
+impl<S, R, F: FnOnce(S) -> Result<R>> Action<R> for FinishAction<S, F> {
+    fn open(&mut self, inputs: &[PathBuf]) -> Result<Arc<dyn Terminal>> {
+        self.action.open(inputs)
+    }
+
+    fn complete(self: Box<Self>) -> Result<R> {
+        (self.finish)(self.action.complete()?)
+    }
+}
+
+/// The output of a call whose arguments cannot work: its run fails before any work is done.
+pub(super) fn refused<T, R>(dataset: &Dataset<T>, call: CallSite, error: Error) -> Output<R> {
+    Output::new(dataset, call, String::new(), RefusedAction(Some(error)))
+}
+
+struct RefusedAction(Option<Error>);
+
+impl<R> Action<R> for RefusedAction {
+    fn open(&mut self, _inputs: &[PathBuf]) -> Result<Arc<dyn Terminal>> {
+        Err(self.refusal())
+    }
+
+    fn complete(mut self: Box<Self>) -> Result<R> {
+        Err(self.refusal())
+    }
+}
+
+impl RefusedAction {
+    fn refusal(&mut self) -> Error {
+        self.0.take().unwrap_or_else(|| Error::new(ErrorKind::Internal, "an output was opened twice"))
+    }
+}

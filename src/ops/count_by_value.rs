@@ -30,7 +30,8 @@ impl<T: Key> Dataset<T> {
     }
 }
 
-struct Count;
+/// The state of an element is how often it occurred.
+pub(super) struct Count;
 
 impl<T: Key> Combine<T> for Count {
     type Key = T;

@@ -46,10 +46,11 @@ impl<K: Key, V: Data> Dataset<(K, V)> {
     }
 }
 
-struct Folding<A, F, M> {
-    init: A,
-    add: F,
-    merge: M,
+/// The state of a key is what its values were folded into.
+pub(super) struct Folding<A, F, M> {
+    pub(super) init: A,
+    pub(super) add: F,
+    pub(super) merge: M,
 }
 
 impl<K, V, A, F, M> Combine<(K, V)> for Folding<A, F, M>

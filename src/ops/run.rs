@@ -71,8 +71,10 @@ macro_rules! outputs_of_tuples {
                 $(check_context(ctx, &$output)?;)+
                 let inputs = input_paths(&[$(&$output.sink),+]);
                 let sinks = vec![$(OpenSink { sink: $output.sink.clone(), terminal: $output.action.open(&inputs).map_err(|error| error.in_call($output.sink.call))? }),+];
-                ctx.execute(&sinks)?;
-                Ok(($($output.action.complete().map_err(|error| error.in_call($output.sink.call))?,)+))
+                let tally = ctx.execute(&sinks)?;
+                let results = ($($output.action.complete().map_err(|error| error.in_call($output.sink.call))?,)+);
+                tally.commit();
+                Ok(results)
             }
         }
     )+};

@@ -25,7 +25,12 @@ impl<T: Data> Dataset<T> {
     /// ```
     #[track_caller]
     pub fn union(&self, other: &Dataset<T>) -> Dataset<T> {
+        self.followed_by(CallSite::here("union"), other)
+    }
+
+    /// The union that is made by another operator, on behalf of its call.
+    pub(super) fn followed_by(&self, call: CallSite, other: &Dataset<T>) -> Dataset<T> {
         let inputs = vec![Arc::clone(self.node()), Arc::clone(other.node())];
-        Dataset::from_shape(self.context(), CallSite::here("union"), String::new(), Shape::Union, inputs)
+        Dataset::from_shape(self.context(), call, String::new(), Shape::Union, inputs)
     }
 }

@@ -22,12 +22,14 @@ mod pack;
 mod primitive;
 mod similar;
 mod string;
+mod total;
 mod tuple;
 
 pub use batch::{batch_of, from_batch, rename_schema, schema, to_batch, with_names};
 pub use column::Column;
 pub use key::Key;
 pub use pack::pack;
+pub use total::{Float, Total};
 
 /// Anything a dataset may hold: a type that can be cloned, sent to another thread, and that borrows nothing.
 ///

@@ -7,6 +7,15 @@ use gristmill::prelude::*;
 
 use crate::harness::{check, inputs, sorted, sums};
 
+/// The values of each key, in order.
+fn lists(input: &[(Text, i64)]) -> Vec<(Text, Vec<i64>)> {
+    let mut lists: BTreeMap<Text, Vec<i64>> = BTreeMap::new();
+    for (key, n) in input {
+        lists.entry(key.clone()).or_default().push(*n);
+    }
+    lists.into_iter().collect()
+}
+
 #[test]
 fn reduce_by_key() {
     check(
@@ -28,11 +37,7 @@ fn reduce_by_key_keeps_the_order_of_values() {
                 .unwrap()
         },
         |input, result| {
-            let mut lists: BTreeMap<Text, Vec<i64>> = BTreeMap::new();
-            for (key, n) in input {
-                lists.entry(key.clone()).or_default().push(*n);
-            }
-            assert_eq!(sorted(result), lists.into_iter().collect::<Vec<_>>());
+            assert_eq!(sorted(result), lists(input));
         },
     );
 }
@@ -184,4 +189,82 @@ fn top_k_of_every_order_of_five() {
             assert_eq!(top, [4, 3, 2, 1, 0][..k.min(5)], "{order:?}");
         }
     }
+}
+
+#[test]
+fn aggregate_by_key_is_fold_by_key() {
+    check(
+        |data| {
+            let list = |mut list: Vec<i64>, n: i64| {
+                list.push(n);
+                list
+            };
+            let folded = data.fold_by_key(Vec::new(), list, |a, b| [a, b].concat());
+            let aggregated = data.aggregate_by_key(Vec::new(), list, |a, b| [a, b].concat());
+            let (folded, aggregated) = data.context().run((folded.to_vec(), aggregated.to_vec())).unwrap();
+            assert_eq!(folded, aggregated);
+            aggregated
+        },
+        |input, result| assert_eq!(sorted(result), lists(input)),
+    );
+}
+
+#[test]
+fn combine_by_key_keeps_the_order_of_values() {
+    check(
+        |data| {
+            let add = |mut list: Vec<i64>, n| {
+                list.push(n);
+                list
+            };
+            data.combine_by_key(|n| vec![n], add, |a, b| [a, b].concat()).collect().unwrap()
+        },
+        |input, result| assert_eq!(sorted(result), lists(input)),
+    );
+}
+
+#[test]
+fn combine_by_key_with_states_that_may_be_null() {
+    // The last value of a key, where it is positive.
+    let positive = |n: i64| (n > 0).then_some(n);
+    check(
+        move |data| data.combine_by_key(positive, move |_, n| positive(n), |_, b| b).collect().unwrap(),
+        move |input, result| {
+            let lasts: BTreeMap<Text, Option<i64>> =
+                input.iter().map(|(key, n)| (key.clone(), positive(*n))).collect();
+            assert_eq!(sorted(result), lasts.into_iter().collect::<Vec<_>>());
+        },
+    );
+}
+
+#[test]
+fn count_by_key() {
+    check(
+        |data| data.count_by_key().collect().unwrap(),
+        |input, result| {
+            let counts: Vec<(Text, u64)> =
+                lists(input).into_iter().map(|(key, values)| (key, values.len() as u64)).collect();
+            assert_eq!(sorted(result), counts);
+        },
+    );
+}
+
+#[test]
+fn top_k_by_key() {
+    check(
+        |data| {
+            // Many values are equal by `f`, so that the order of the input decides.
+            [0, 1, 3, 1000].map(|k| data.top_k_by_key(k, |n| n % 7).collect().unwrap())
+        },
+        |input, results| {
+            for (result, k) in results.into_iter().zip([0, 1, 3, 1000]) {
+                let mut model = lists(input);
+                for (_, values) in &mut model {
+                    values.sort_by_key(|n| std::cmp::Reverse(n % 7));
+                    values.truncate(k);
+                }
+                assert_eq!(sorted(result), model, "{k}");
+            }
+        },
+    );
 }

@@ -4,6 +4,10 @@
 
 mod actions;
 mod by_key;
+mod counters;
 mod harness;
 mod joins;
 mod narrow;
+mod sample;
+mod sets;
+mod statistics;

@@ -1,0 +1,289 @@
+//! Counters that closures add to: each element is counted once, whatever a run computes twice or gives up.
+//!
+//! A closure adds through a handle that knows nothing of runs. A task lays a frame on its thread, which notes what each
+//! step adds; the trace says which step that is. When the task has ended well, its notes go to the tally of the run, under
+//! the identity of the computation and the split: what another task computed again is recognised there. When the run has
+//! succeeded as a whole, the tally is added to the counters.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::erased::AnyPush;
+use super::job::{Batch, Port, Terminal};
+use super::push::Flow;
+use super::task::TaskCx;
+use crate::error::Result;
+
+/// A number that closures add to while a run goes on, such as that of the lines that could not be parsed.
+///
+/// It is made by [`Context::counter`](crate::Context::counter). Cloning it is cheap, and clones are the same counter.
+///
+/// What is added within a closure of a run counts when the run has succeeded, outputs committed: a run that fails or is
+/// cancelled adds nothing. Until then [`Counter::value`] is what it was before.
+///
+/// Each element counts once, also where the planner computes a dataset twice because its rules forbid to share it. Where a
+/// union brings one dataset twice, what narrow operators make of both is one computation, too, and counts once. A second run that computes a dataset again counts again; what is read from a [cache](crate::Dataset::cache) is not
+/// computed, and does not count.
+///
+/// Two things depend on how a run proceeds, and so do counts of them. An action that stops early, such as `take`, may have
+/// computed elements that it does not need. A closure that joins states, as that of `reduce_by_key` or the `merge` of a fold,
+/// is called as often as states happen to be joined, which depends on the splits and rules, but not on the threads.
+///
+/// A closure must add on the thread that it is called on. Elsewhere, and outside of a run, adding takes effect at once.
+///
+/// # Examples
+///
+/// ```
+/// # use gristmill::prelude::*;
+/// let ctx = Context::new()?;
+/// let bad = ctx.counter("bad lines");
+/// let seen = bad.clone();
+/// let numbers = ctx.from_vec(vec!["1", "x", "3"]).filter_map(move |line| {
+///     line.parse::<u32>().inspect_err(|_| seen.increment()).ok()
+/// });
+/// assert_eq!(numbers.collect()?, [1, 3]);
+/// assert_eq!(bad.value(), 1);
+/// # Ok::<(), gristmill::Error>(())
+/// ```
+///
+/// # References
+///
+/// Counters are those of Dean and Ghemawat, *MapReduce: Simplified Data Processing on Large Clusters*, 2004, section 4.9,
+/// which count completed tasks once as well. Spark's accumulators do not promise that within transformations.
+#[derive(Clone)]
+pub struct Counter(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    value: AtomicU64,
+}
+
+impl Counter {
+    pub(crate) fn new(name: &str) -> Counter {
+        Counter(Arc::new(Inner { name: name.to_string(), value: AtomicU64::new(0) }))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        // A thread that ends has no frame any more: whoever adds in a destructor then is outside of a run.
+        let noted = FRAME.try_with(|frame| match frame.borrow_mut().as_mut() {
+            Some(frame) => {
+                frame.note(self, n);
+                true
+            }
+            None => false,
+        });
+        if !noted.unwrap_or(false) {
+            self.commit(n);
+        }
+    }
+
+    /// Adds one.
+    pub fn increment(&self) {
+        self.add(1);
+    }
+
+    /// What succeeded runs, and whoever was outside of a run, have added by now.
+    pub fn value(&self) -> u64 {
+        self.0.value.load(Ordering::Relaxed)
+    }
+
+    fn commit(&self, n: u64) {
+        self.0.value.fetch_add(n, Ordering::Relaxed);
+    }
+
+    fn is(&self, other: &Counter) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for Counter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Counter").field(&self.name()).field(&self.value()).finish()
+    }
+}
+
+thread_local! {
+    /// What the work that this thread does at the moment has added.
+    static FRAME: RefCell<Option<Frame>> = const { RefCell::new(None) };
+}
+
+/// What one step of a task added to a counter.
+struct Note {
+    step: usize,
+    counter: Counter,
+    n: u64,
+}
+
+struct Frame {
+    /// The task, whose trace says which step is at work. Where a terminal absorbs, there is none.
+    task: Option<TaskCx>,
+    notes: Vec<Note>,
+}
+
+impl Frame {
+    fn note(&mut self, counter: &Counter, n: u64) {
+        let step = self.task.as_ref().map_or(usize::MAX, |task| task.trace().step());
+        // A closure adds to few counters, and often to the same: the last note is looked at first.
+        let found = self.notes.iter_mut().rev().find(|note| note.step == step && note.counter.is(counter));
+        match found {
+            Some(note) => note.n += n,
+            None => self.notes.push(Note { step, counter: counter.clone(), n }),
+        }
+    }
+}
+
+/// Does a piece of work in a frame of its own, and gives what it added if it ends well.
+///
+/// A worker that waits within a closure may begin another piece meanwhile: the frame before comes back, also after a panic.
+fn framed<R>(task: Option<TaskCx>, work: impl FnOnce() -> Result<R>) -> Result<(R, Vec<Note>)> {
+    let before = Before(FRAME.replace(Some(Frame { task, notes: Vec::new() })));
+    let result = work()?;
+    let notes = FRAME.take().map(|frame| frame.notes).unwrap_or_default();
+    drop(before);
+    Ok((result, notes))
+}
+
+/// Puts a frame back in the end.
+struct Before(Option<Frame>);
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        FRAME.set(self.0.take());
+    }
+}
+
+/// Which computation each step of a pipeline is. Steps of one run that compute the same elements from the same split have
+/// one number.
+pub struct Computations {
+    /// The identity of the node that is read, within the process.
+    pub origin: u64,
+    /// The number of reading it.
+    pub source: usize,
+    /// The number of each step.
+    pub steps: Vec<usize>,
+}
+
+/// Counters, each with what is to be added to it.
+type Amounts = Vec<(Counter, u64)>;
+
+/// What one run has counted so far.
+pub struct Tally {
+    pipelines: Vec<Computations>,
+    /// By computation and split.
+    tasks: Mutex<HashMap<(usize, usize), Amounts>>,
+    /// What terminals added, which absorb everything once.
+    terminals: Mutex<Amounts>,
+}
+
+impl Tally {
+    /// An empty tally for the pipelines of a run.
+    pub fn new(pipelines: Vec<Computations>) -> Tally {
+        Tally { pipelines, tasks: Mutex::default(), terminals: Mutex::default() }
+    }
+
+    /// The identity of the node that a pipeline reads.
+    pub fn origin(&self, pipeline: usize) -> u64 {
+        self.pipelines[pipeline].origin
+    }
+
+    /// Does the work of a task, and notes what it added if it ends well.
+    pub fn task<R>(&self, cx: &TaskCx, pipeline: usize, work: impl FnOnce() -> Result<R>) -> Result<R> {
+        let (result, notes) = framed(Some(cx.clone()), work)?;
+        if !notes.is_empty() {
+            let pipeline = &self.pipelines[pipeline];
+            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            for Note { step, counter, n } in notes {
+                let computation = pipeline.steps.get(step).copied().unwrap_or(pipeline.source);
+                // What is computed twice counts once. One of both may have been stopped early: the other knows more.
+                let amount = amount(tasks.entry((computation, cx.split())).or_default(), counter);
+                *amount = n.max(*amount);
+            }
+        }
+        Ok(result)
+    }
+
+    fn terminal<R>(&self, work: impl FnOnce() -> Result<R>) -> Result<R> {
+        let (result, notes) = framed(None, work)?;
+        if !notes.is_empty() {
+            let mut terminals = self.terminals.lock().unwrap_or_else(PoisonError::into_inner);
+            for note in notes {
+                *amount(&mut terminals, note.counter) += note.n;
+            }
+        }
+        Ok(result)
+    }
+
+    /// The terminal, with what it adds while it absorbs noted here.
+    pub fn watch(self: &Arc<Tally>, terminal: Arc<dyn Terminal>) -> Arc<dyn Terminal> {
+        Arc::new(Watched { terminal, tally: Arc::clone(self) })
+    }
+
+    /// Adds everything to the counters: the run has succeeded.
+    pub fn commit(&self) {
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let terminals = std::mem::take(&mut *self.terminals.lock().unwrap_or_else(PoisonError::into_inner));
+        for (counter, n) in tasks.into_values().flatten().chain(terminals) {
+            counter.commit(n);
+        }
+    }
+}
+
+/// The amount of a counter in a list, 0 at first.
+fn amount(amounts: &mut Amounts, counter: Counter) -> &mut u64 {
+    let index = amounts.iter().position(|(known, _)| known.is(&counter)).unwrap_or(amounts.len());
+    if index == amounts.len() {
+        amounts.push((counter, 0));
+    }
+    &mut amounts[index].1
+}
+
+/// A terminal as it is, but for the counters.
+struct Watched {
+    terminal: Arc<dyn Terminal>,
+    tally: Arc<Tally>,
+}
+
+impl Terminal for Watched {
+    fn cells(&self) -> usize {
+        self.terminal.cells()
+    }
+
+    fn writer(&self, cx: &TaskCx, port: Port) -> Result<AnyPush> {
+        self.terminal.writer(cx, port)
+    }
+
+    fn absorb(&self, cell: usize, lane: usize, batch: Batch) -> Result<Flow> {
+        self.tally.terminal(|| self.terminal.absorb(cell, lane, batch))
+    }
+
+    fn seal(&self, cell: usize) -> Result<()> {
+        self.tally.terminal(|| self.terminal.seal(cell))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// The names of the functions between the line that begins with `start` and the next `}` at the left margin.
+    fn functions(text: &str, start: &str) -> Vec<String> {
+        let block = text.lines().skip_while(|line| !line.starts_with(start)).take_while(|line| *line != "}");
+        let names = block.filter_map(|line| line.trim_start().strip_prefix("fn "));
+        names.map(|name| name.split('(').next().unwrap_or_default().to_string()).collect()
+    }
+
+    #[test]
+    fn a_watched_terminal_passes_every_call_on() {
+        // One that has a default would be answered by it, and nobody would notice.
+        let of_trait = functions(include_str!("job.rs"), "pub trait Terminal");
+        assert!(of_trait.contains(&"seal".to_string()));
+        assert_eq!(functions(include_str!("counter.rs"), "impl Terminal for Watched"), of_trait);
+    }
+}
