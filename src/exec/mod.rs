@@ -5,10 +5,12 @@
 //! without types, [`job`] is what is to be run, [`task`] runs one split, [`scheduler`] runs them all.
 
 pub mod aggregate;
+pub mod between;
 pub mod cancel;
 pub mod chunk;
 pub mod collect;
 pub mod combiner;
+pub mod divide;
 pub mod erased;
 pub mod exchange;
 pub mod hold;
