@@ -24,6 +24,7 @@ mod parts;
 mod range;
 mod read_text;
 mod reduce_by_key;
+mod repartition;
 mod run;
 mod take;
 mod top_k;
@@ -33,6 +34,7 @@ mod union;
 mod values;
 mod write_csv;
 mod write_parquet;
+mod zip_with_index;
 
 pub use columns::Columns;
 pub use parts::Written;
