@@ -12,7 +12,7 @@ use crate::exec::source::{Erased, Source};
 use crate::plan::explain::explain;
 use crate::plan::graph::{Node, Shape, in_order};
 use crate::plan::stages::{Sink, plan};
-use crate::record::Data;
+use crate::record::{Data, Record};
 
 /// A lazy, typed, distributed-in-threads collection: the description of how to compute it.
 ///
@@ -148,6 +148,21 @@ impl<T: Data> Dataset<T> {
         Dataset { ctx: ctx.clone(), node, types: PhantomData }
     }
 
+    /// A dataset of records over a node of any shape: what of it has to be held can go to disk.
+    pub(crate) fn of_records(
+        ctx: &Context,
+        call: CallSite,
+        detail: String,
+        shape: Shape,
+        inputs: Vec<Arc<Node>>,
+    ) -> Dataset<T>
+    where
+        T: Record,
+    {
+        let node = Node::new(call, detail, Vec::new(), Of::<T>::records(), shape, inputs);
+        Dataset { ctx: ctx.clone(), node, types: PhantomData }
+    }
+
     /// What a narrow operator makes of this dataset.
     pub(crate) fn narrow<U: Data>(&self, call: CallSite, operator: impl Operator + 'static) -> Dataset<U> {
         let inputs = vec![Arc::clone(&self.node)];
@@ -166,9 +181,9 @@ impl<T: Data> Dataset<T> {
     }
 
     /// What a wide operator makes of this dataset.
-    pub(crate) fn wide<U: Data>(&self, call: CallSite, exchange: impl Exchange + 'static) -> Dataset<U> {
+    pub(crate) fn wide<U: Record>(&self, call: CallSite, exchange: impl Exchange + 'static) -> Dataset<U> {
         let inputs = vec![Arc::clone(&self.node)];
-        Dataset::from_shape(&self.ctx, call, String::new(), Shape::Wide(Arc::new(exchange)), inputs)
+        Dataset::of_records(&self.ctx, call, String::new(), Shape::Wide(Arc::new(exchange)), inputs)
     }
 }
 

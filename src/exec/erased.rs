@@ -5,8 +5,9 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::between::Between;
 use super::chunk::Chunk;
-use super::hold::{Hold, Keep};
+use super::hold::{Division, Hold, Keep};
 use super::job::Terminal;
 use super::memory::Budget;
 use super::metrics::StepMetrics;
@@ -15,6 +16,7 @@ use super::relay::{self, Pump};
 use super::source::{AnySource, Erased};
 use super::task::TaskCx;
 use crate::error::{Error, ErrorKind, Result};
+use crate::record::Record;
 
 /// A [`Next<T>`] whose `T` is known to its neighbours only.
 pub struct AnyPush(Box<dyn Any>);
@@ -57,19 +59,40 @@ pub trait Elements: Send + Sync {
     fn relay(&self, next: AnyPush) -> Result<(AnyPush, Box<dyn Pump>)>;
 
     /// Holds elements between two pipelines of one run.
-    fn hold(&self, budget: &Budget) -> (Arc<dyn Terminal>, Arc<dyn AnySource>);
+    fn hold(&self, keep: Keep, budget: &Budget) -> Held;
 
     /// Runs `pumps` in order after each chunk that `head` receives.
     fn pumped(&self, head: AnyPush, pumps: Vec<Box<dyn Pump>>) -> Result<AnyPush>;
 }
 
+/// The terminal that takes what is to be held, and the source that gives it again.
+pub type Held = (Arc<dyn Terminal>, Arc<dyn AnySource>);
+
 /// [`Elements`] of type `T`.
-pub struct Of<T>(PhantomData<fn() -> T>);
+pub struct Of<T> {
+    hold: fn(Keep, &Budget) -> Held,
+    types: PhantomData<fn() -> T>,
+}
 
 impl<T: Clone + Send + Sync + 'static> Of<T> {
-    /// The table of functions for `T`.
+    /// The table of functions for `T`, which may be no record: what is held stays in memory.
     pub fn elements() -> Arc<dyn Elements> {
-        Arc::new(Of::<T>(PhantomData))
+        let hold = |keep, budget: &Budget| -> Held {
+            let between = Between::<T>::new(keep, budget);
+            (Arc::new(between.clone()), Arc::new(Erased::new(between)))
+        };
+        Arc::new(Of::<T> { hold, types: PhantomData })
+    }
+}
+
+impl<T: Record> Of<T> {
+    /// The table of functions for records: what is held can go to disk.
+    pub fn records() -> Arc<dyn Elements> {
+        let hold = |keep, budget: &Budget| -> Held {
+            let hold = Hold::<T>::new(keep, Division::Grouped, budget);
+            (Arc::new(hold.clone()), Arc::new(Erased::new(hold)))
+        };
+        Arc::new(Of::<T> { hold, types: PhantomData })
     }
 }
 
@@ -89,9 +112,8 @@ impl<T: Clone + Send + Sync + 'static> Elements for Of<T> {
         Ok(relay::pair(next.typed::<T>()?))
     }
 
-    fn hold(&self, budget: &Budget) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
-        let hold = Hold::<T>::new(Keep::Once, budget);
-        (Arc::new(hold.clone()), Arc::new(Erased::new(hold)))
+    fn hold(&self, keep: Keep, budget: &Budget) -> Held {
+        (self.hold)(keep, budget)
     }
 
     fn pumped(&self, head: AnyPush, pumps: Vec<Box<dyn Pump>>) -> Result<AnyPush> {

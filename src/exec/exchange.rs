@@ -21,4 +21,9 @@ pub struct ExchangeSettings {
 pub trait Exchange: Send + Sync {
     /// The terminal that takes the input, and the source that gives the output once the terminal is sealed.
     fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>);
+
+    /// For people: what it does with its input, where that is not partitioned by keys.
+    fn note(&self) -> Option<&'static str> {
+        None
+    }
 }

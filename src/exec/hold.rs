@@ -1,18 +1,29 @@
-//! Elements held in memory between pipelines: what `cache` keeps, and what a crowded union is cut with.
+//! Elements held between pipelines, in memory and on disk: what `cache` keeps, what the rounds of a loop read, and what is divided
+//! into other splits.
+//!
+//! A task leaves a sequence of rows for it, packed in lists so that they keep no block of an input alive. A task that takes more
+//! than its share of the memory writes its rows to disk; what is held in memory goes there when others need the room, the last
+//! part first, because whoever reads again and again begins with the first. The splits of what is held follow from the rows alone,
+//! wherever they lie.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
 use super::chunk::Chunk;
 use super::collect::downcast;
 use super::erased::AnyPush;
 use super::job::{Batch, Port, Terminal};
-use super::memory::{Budget, Reservation};
+use super::memory::{Budget, Holder, Reservation};
 use super::out::Out;
 use super::push::{Flow, Push};
+use super::scatter::Scattered;
+use super::sequence::{List, Sequence, row_bytes};
 use super::source::Source;
+use super::spill::BLOCK_BYTES;
 use super::task::TaskCx;
-use crate::error::Result;
+use crate::error::{Place, Result};
+use crate::record::Record;
 
 /// Whether held elements can be read once, or as often as one likes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,19 +34,48 @@ pub enum Keep {
     Always,
 }
 
+/// How what is held is divided into splits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Division {
+    /// As the tasks left it, but what small tasks left is read together.
+    Grouped,
+    /// Into exactly so many splits of equal size, to one row.
+    Equal(usize),
+    /// Into at most so many splits, which are what neighbouring tasks left.
+    AtMost(usize),
+}
+
 /// Elements that a split of what is held has at least, if there are as many: what small tasks left is read together, or
 /// else a union of many paths would multiply the splits each time it is held.
-const ROWS_PER_SPLIT: usize = 1 << 14;
+pub const ROWS_PER_SPLIT: usize = 1 << 14;
 
 /// A terminal that holds what each task leaves, and the source that gives it again.
 pub struct Hold<T>(Arc<Shared<T>>);
 
 struct Shared<T> {
     keep: Keep,
-    reservation: Mutex<Reservation>,
-    parts: Mutex<Vec<Arc<Vec<T>>>>,
-    /// The parts of each split, once it is known that no more will come.
-    splits: Mutex<Vec<Range<usize>>>,
+    division: Division,
+    /// Locked for a moment only. What a task left is at its place.
+    parts: Mutex<Vec<Arc<Part<T>>>>,
+    /// Fixed when it is first asked for; no more parts come then.
+    layout: OnceLock<Layout>,
+}
+
+/// What one task left.
+struct Part<T> {
+    rows: usize,
+    /// How many splits have not read it yet.
+    unread: AtomicUsize,
+    /// Whoever reads keeps the lock meanwhile, and spilling passes over what is locked: only reading waits, and only while this
+    /// part is written to disk.
+    rest: RwLock<Scattered<T>>,
+}
+
+/// Which rows belong to which split.
+struct Layout {
+    /// The number of the row after the last one of each part.
+    ends: Vec<usize>,
+    splits: Vec<Range<usize>>,
 }
 
 impl<T> Clone for Hold<T> {
@@ -44,55 +84,199 @@ impl<T> Clone for Hold<T> {
     }
 }
 
-impl<T> Hold<T> {
-    /// An empty holder.
-    pub fn new(keep: Keep, budget: &Budget) -> Hold<T> {
-        let reservation = Mutex::new(budget.reservation());
-        let (parts, splits) = (Mutex::default(), Mutex::default());
-        Hold(Arc::new(Shared { keep, reservation, parts, splits }))
+impl<T: Record> Hold<T> {
+    /// An empty holder, which spills when the budget is short.
+    pub fn new(keep: Keep, division: Division, budget: &Budget) -> Hold<T> {
+        let (parts, layout) = (Mutex::default(), OnceLock::new());
+        let shared = Arc::new(Shared { keep, division, parts, layout });
+        let holder: Weak<Shared<T>> = Arc::downgrade(&shared);
+        budget.register(holder);
+        Hold(shared)
     }
 
-    fn parts(&self) -> MutexGuard<'_, Vec<Arc<Vec<T>>>> {
-        self.0.parts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<T: Send + Sync + 'static> Terminal for Hold<T> {
-    fn writer(&self, _cx: &TaskCx, port: Port) -> Result<AnyPush> {
-        Ok(AnyPush::new(Writer { items: Vec::<T>::new(), port }))
-    }
-
-    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
-        let items = downcast::<Vec<T>>(batch)?;
-        let mut reservation = self.0.reservation.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = reservation.bytes() + (items.len() * size_of::<T>()) as u64;
-        reservation.resize(bytes)?;
-        self.parts().push(Arc::new(items));
+    /// Hands the rows of a split to `emit`, each with its number among all rows, until it has enough.
+    ///
+    /// # Errors
+    ///
+    /// If the disk cannot be read, or `emit` fails.
+    pub fn read_rows(&self, split: usize, emit: &mut impl FnMut(T, u64) -> Result<Flow>) -> Result<Flow> {
+        let layout = self.0.layout();
+        let wanted = layout.splits[split].clone();
+        let mut index = layout.ends.partition_point(|end| *end <= wanted.start);
+        let mut row = wanted.start;
+        while row < wanted.end {
+            let part = self.0.part(index);
+            let first = layout.ends[index] - part.rows;
+            let rows = row - first..wanted.end.min(layout.ends[index]) - first;
+            let mut numbered = |item| {
+                row += 1;
+                emit(item, row as u64 - 1)
+            };
+            if part.read(rows, self.0.keep, &mut numbered)? == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
+            (row, index) = (layout.ends[index], index + 1);
+        }
         Ok(Flow::More)
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> Source<T> for Hold<T> {
-    fn splits(&self) -> usize {
-        let groups = group(self.parts().iter().map(|part| part.len()), ROWS_PER_SPLIT);
-        let mut splits = self.0.splits.lock().unwrap_or_else(PoisonError::into_inner);
-        *splits = groups;
-        splits.len()
+impl<T: Record> Shared<T> {
+    fn all_parts(&self) -> Vec<Arc<Part<T>>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn read(&self, split: usize, out: &mut Out<T>) -> Result<()> {
-        let range = self.0.splits.lock().unwrap_or_else(PoisonError::into_inner)[split].clone();
-        for index in range {
-            let part = match self.0.keep {
-                Keep::Always => Arc::clone(&self.parts()[index]),
-                Keep::Once => std::mem::take(&mut self.parts()[index]),
-            };
-            match Arc::try_unwrap(part) {
-                Ok(items) => emit_all(items, out)?,
-                Err(shared) => emit_all(shared.iter().cloned(), out)?,
+    fn part(&self, index: usize) -> Arc<Part<T>> {
+        Arc::clone(&self.parts.lock().unwrap_or_else(PoisonError::into_inner)[index])
+    }
+
+    fn layout(&self) -> &Layout {
+        self.layout.get_or_init(|| {
+            let parts = self.all_parts();
+            let rows = || parts.iter().map(|part| part.rows);
+            let layout = Layout { ends: ends(rows()), splits: self.division.divide(rows()) };
+            for (part, end) in parts.iter().zip(&layout.ends) {
+                let first = layout.splits.partition_point(|split| split.end <= end - part.rows);
+                let readers = layout.splits[first..].iter().take_while(|split| split.start < *end);
+                part.unread.store(readers.filter(|split| !split.is_empty()).count(), Ordering::Relaxed);
+            }
+            layout
+        })
+    }
+}
+
+impl<T: Record> Part<T> {
+    fn read(&self, rows: Range<usize>, keep: Keep, emit: &mut impl FnMut(T) -> Result<Flow>) -> Result<Flow> {
+        if keep == Keep::Once && rows.len() == self.rows {
+            // Nobody else reads it: every list and every block is given back when it has been read.
+            let (sequence, _reserved) = self.take();
+            for list in sequence.into_lists() {
+                if emit_each(list?.rows, emit)? == Flow::Enough {
+                    return Ok(Flow::Enough);
+                }
+            }
+            return Ok(Flow::More);
+        }
+        let rest = self.rest.read().unwrap_or_else(PoisonError::into_inner);
+        for list in rest.0.range(rows) {
+            if emit_each(list?, emit)? == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
+        }
+        drop(rest);
+        if self.unread.fetch_sub(1, Ordering::Relaxed) == 1 && keep == Keep::Once {
+            drop(self.take());
+        }
+        Ok(Flow::More)
+    }
+
+    fn take(&self) -> Scattered<T> {
+        let mut rest = self.rest.write().unwrap_or_else(PoisonError::into_inner);
+        let empty = rest.1.split_off();
+        std::mem::replace(&mut rest, (Sequence::default(), empty))
+    }
+}
+
+impl<T: Record> Holder for Shared<T> {
+    fn spillable_bytes(&self) -> u64 {
+        let bytes = |part: Arc<Part<T>>| part.rest.try_read().map_or(0, |rest| worth_spilling(&rest));
+        self.all_parts().into_iter().map(bytes).sum()
+    }
+
+    fn spill(&self, wanted: u64) -> Result<()> {
+        let mut given = 0;
+        for part in self.all_parts().into_iter().rev() {
+            if given >= wanted {
+                break;
+            }
+            if let Ok(mut rest) = part.rest.try_write()
+                && worth_spilling(&rest) > 0
+            {
+                given += worth_spilling(&rest);
+                let (sequence, reservation) = &mut *rest;
+                sequence.spill(reservation.budget().disk())?;
+                reservation.resize(0)?;
             }
         }
         Ok(())
+    }
+}
+
+/// The bytes that spilling would give back, or none where these would not be worth a block on disk.
+fn worth_spilling<T: Record>((sequence, reservation): &Scattered<T>) -> u64 {
+    let bytes = sequence.memory_bytes();
+    if bytes > reservation.budget().least_spill_bytes() { bytes as u64 } else { 0 }
+}
+
+impl Division {
+    /// The rows of each split, from the rows of each part.
+    fn divide(self, parts: impl Iterator<Item = usize> + Clone) -> Vec<Range<usize>> {
+        let ends = ends(parts.clone());
+        let all = ends.last().copied().unwrap_or(0);
+        let rows_of = |parts: Range<usize>| {
+            let start = parts.start.checked_sub(1).map_or(0, |before| ends[before]);
+            start..ends[parts.end - 1]
+        };
+        match self {
+            Division::Grouped => group(parts, ROWS_PER_SPLIT).into_iter().map(rows_of).collect(),
+            Division::Equal(splits) => {
+                let start = |split: usize| (split as u128 * all as u128 / splits as u128) as usize;
+                (0..splits).map(|split| start(split)..start(split + 1)).collect()
+            }
+            Division::AtMost(splits) => {
+                group(parts, all.div_ceil(splits.max(1)).max(1)).into_iter().map(rows_of).collect()
+            }
+        }
+    }
+}
+
+/// The sums of the first, the first two, the first three, ….
+fn ends(rows: impl Iterator<Item = usize>) -> Vec<usize> {
+    let sum = |end: &mut usize, rows| {
+        *end += rows;
+        Some(*end)
+    };
+    rows.scan(0, sum).collect()
+}
+
+impl<T: Record> Terminal for Hold<T> {
+    fn writer(&self, cx: &TaskCx, port: Port) -> Result<AnyPush> {
+        let share_bytes = cx.memory_share();
+        Ok(AnyPush::new(Writer {
+            list: List::<T>::default(),
+            full: Sequence::default(),
+            list_bytes: BLOCK_BYTES.min(share_bytes / 4).max(1),
+            share_bytes,
+            reservation: cx.budget().reservation(),
+            port,
+        }))
+    }
+
+    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
+        let left = downcast::<Scattered<T>>(batch)?;
+        let part = Part { rows: left.0.rows(), unread: AtomicUsize::new(0), rest: RwLock::new(left) };
+        self.0.parts.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(part));
+        Ok(Flow::More)
+    }
+}
+
+impl<T: Record> Source<T> for Hold<T> {
+    fn splits(&self) -> usize {
+        self.0.layout().splits.len()
+    }
+
+    fn read(&self, split: usize, out: &mut Out<T>) -> Result<()> {
+        self.read_rows(split, &mut |item, _| out.emit(item)).map(drop)
+    }
+
+    /// Without what the elements own elsewhere: how much that is depends on where they have been.
+    fn size_bytes(&self) -> Option<u64> {
+        let rows: usize = self.0.all_parts().iter().map(|part| part.rows).sum();
+        Some((rows * size_of::<T>()) as u64)
+    }
+
+    fn place(&self, split: usize, row: u64) -> Place {
+        Place::row(self.0.layout().splits[split].start as u64 + row)
     }
 }
 
@@ -123,21 +307,71 @@ pub fn emit_all<T>(items: impl IntoIterator<Item = T>, out: &mut Out<T>) -> Resu
     Ok(())
 }
 
+/// Hands elements to `emit` until it has enough.
+fn emit_each<T>(items: Vec<T>, emit: &mut impl FnMut(T) -> Result<Flow>) -> Result<Flow> {
+    for item in items {
+        if emit(item)? == Flow::Enough {
+            return Ok(Flow::Enough);
+        }
+    }
+    Ok(Flow::More)
+}
+
+/// What one task leaves: packed lists, and those that are full on disk where memory is short.
 struct Writer<T> {
-    items: Vec<T>,
+    list: List<T>,
+    full: Sequence<T>,
+    /// Bytes of a list.
+    list_bytes: usize,
+    /// Bytes that it may hold before it spills, whatever else is free.
+    share_bytes: usize,
+    reservation: Reservation,
     port: Port,
 }
 
-impl<T: Send + 'static> Push<T> for Writer<T> {
+impl<T: Record> Writer<T> {
+    /// Puts the list aside; what has no room goes to disk.
+    #[cold]
+    fn put_aside(&mut self) -> Result<()> {
+        let mut list = std::mem::take(&mut self.list);
+        let budget = self.reservation.budget();
+        if list.bytes as u64 > budget.limit_bytes() {
+            list.rows.iter().try_for_each(|row| budget.check_row(row_bytes(row)))?;
+        }
+        list.rows.shrink_to_fit();
+        list.pack();
+        self.full.push(list);
+        let bytes = self.full.memory_bytes();
+        if bytes <= self.share_bytes && self.reservation.try_resize_free(bytes as u64) {
+            return Ok(());
+        }
+        let budget = self.reservation.budget();
+        if bytes > budget.least_spill_bytes() {
+            self.full.spill(budget.disk())?;
+        }
+        self.reservation.resize(self.full.memory_bytes() as u64)
+    }
+}
+
+impl<T: Record> Push<T> for Writer<T> {
     fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
-        self.items.append(&mut chunk.items);
+        for item in chunk.items.drain(..) {
+            self.list.push(item);
+            if self.list.bytes >= self.list_bytes {
+                self.put_aside()?;
+            }
+        }
         Ok(Flow::More)
     }
 
     fn finish(&mut self) -> Result<()> {
-        let mut items = std::mem::take(&mut self.items);
-        items.shrink_to_fit();
-        self.port.deliver(vec![(0, Box::new(items))]);
+        if !self.list.rows.is_empty() {
+            self.put_aside()?;
+        }
+        let empty = self.reservation.split_off();
+        let reserved = std::mem::replace(&mut self.reservation, empty);
+        let left: Scattered<T> = (std::mem::take(&mut self.full), reserved);
+        self.port.deliver(vec![(0, Box::new(left))]);
         Ok(())
     }
 }
@@ -170,7 +404,7 @@ impl<T: Clone + Send + Sync + 'static> Source<T> for InMemory<T> {
         Some((self.items.len() * size_of::<T>()) as u64)
     }
 
-    fn place(&self, split: usize, row: u64) -> crate::error::Place {
-        crate::error::Place::row((split * self.per_split) as u64 + row)
+    fn place(&self, split: usize, row: u64) -> Place {
+        Place::row((split * self.per_split) as u64 + row)
     }
 }

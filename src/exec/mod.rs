@@ -5,6 +5,7 @@
 //! without types, [`job`] is what is to be run, [`task`] runs one split, [`scheduler`] runs them all.
 
 pub mod aggregate;
+pub mod between;
 pub mod bucket;
 pub mod cancel;
 pub mod chunk;
@@ -12,6 +13,7 @@ pub mod cogroup;
 pub mod collect;
 pub mod combiner;
 pub mod counter;
+pub mod divide;
 pub mod erased;
 pub mod exchange;
 pub mod hold;

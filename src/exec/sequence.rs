@@ -1,5 +1,7 @@
 //! Rows in the order in which they came, in lists in memory and in blocks on disk: what partitions and tasks hold.
 
+use std::ops::Range;
+
 use super::spill::{BLOCK_BYTES, Block, Disk};
 use crate::error::Result;
 use crate::record::{Record, pack};
@@ -63,6 +65,27 @@ pub struct Sequence<T> {
 enum Part<T> {
     Memory(List<T>),
     Disk(Block<T>),
+}
+
+impl<T: Record> Part<T> {
+    fn rows(&self) -> usize {
+        match self {
+            Part::Memory(list) => list.rows.len(),
+            Part::Disk(block) => block.rows(),
+        }
+    }
+
+    fn read(&self, wanted: Range<usize>) -> Result<Vec<T>> {
+        match self {
+            Part::Memory(list) => Ok(list.rows[wanted].to_vec()),
+            Part::Disk(block) => {
+                let mut rows = block.read()?;
+                rows.truncate(wanted.end);
+                rows.drain(..wanted.start);
+                Ok(rows)
+            }
+        }
+    }
 }
 
 impl<T> Default for Sequence<T> {
@@ -153,9 +176,17 @@ impl<T: Record> Sequence<T> {
 
     /// The rows, list by list, in order, to be read again later.
     pub fn lists(&self) -> impl Iterator<Item = Result<Vec<T>>> {
-        self.parts.iter().map(|part| match part {
-            Part::Memory(list) => Ok(list.rows.clone()),
-            Part::Disk(block) => block.read(),
+        self.range(0..self.rows)
+    }
+
+    /// Some of the rows, list by list, in order, to be read again later. A block that has none of them is not read.
+    pub fn range(&self, rows: Range<usize>) -> impl Iterator<Item = Result<Vec<T>>> {
+        let mut end = 0;
+        self.parts.iter().filter_map(move |part| {
+            let first = end;
+            end += part.rows();
+            let wanted = rows.start.clamp(first, end) - first..rows.end.clamp(first, end) - first;
+            (!wanted.is_empty()).then(|| part.read(wanted))
         })
     }
 }
@@ -199,6 +230,10 @@ mod tests {
         assert_eq!(sequence.memory_bytes(), list(20_000..20_005).bytes);
         let all: Vec<_> = sequence.lists().flat_map(Result::unwrap).collect();
         assert_eq!(all, list(0..20_005).rows);
+        for range in [0..0, 3..11, 9..12, 11..20_002, 20_001..20_005, 20_004..30_000] {
+            let some: Vec<_> = sequence.range(range.clone()).flat_map(Result::unwrap).collect();
+            assert_eq!(some, list(range.start as u64..range.end.min(20_005) as u64).rows, "{range:?}");
+        }
         sequence.spill(&disk).unwrap();
         assert_eq!(sequence.bytes(), list(0..20_005).bytes);
         let all: Vec<_> = sequence.into_lists().flat_map(|list| list.unwrap().rows).collect();

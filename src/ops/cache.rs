@@ -4,17 +4,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::dataset::Dataset;
 use crate::error::CallSite;
-use crate::exec::hold::{Hold, Keep};
+use crate::exec::hold::{Division, Hold, Keep};
 use crate::exec::job::Terminal;
 use crate::exec::memory::Budget;
 use crate::exec::source::{AnySource, Erased};
 use crate::plan::graph::{CacheSlot, Shape};
-use crate::record::Data;
+use crate::record::Record;
 
-impl<T: Data> Dataset<T> {
-    /// Keeps the elements in memory when the first run has computed them; later runs read them from there.
+impl<T: Record> Dataset<T> {
+    /// Keeps the elements when the first run has computed them; later runs read them from there.
     ///
-    /// They count against the memory limit until the last handle on this dataset, and on what is derived from it, is dropped.
+    /// They are kept in memory as long as nothing else needs it, and on disk beyond that, which is why they must be records. They
+    /// are kept until the last handle on this dataset, and on what is derived from it, is dropped.
     ///
     /// # Ordering
     ///
@@ -22,7 +23,7 @@ impl<T: Data> Dataset<T> {
     ///
     /// # Errors
     ///
-    /// The run that fills the cache fails if the elements do not fit the memory limit.
+    /// A run fails if a single element exceeds the memory limit, or if the disk is full. See [`Dataset`] for all else.
     ///
     /// # Examples
     ///
@@ -43,7 +44,7 @@ impl<T: Data> Dataset<T> {
         let slot = Slot::<T> { state: Arc::default(), budget: self.context().budget().clone() };
         let inputs = vec![Arc::clone(self.node())];
         let shape = Shape::Cache(Arc::new(slot));
-        Dataset::from_shape(self.context(), CallSite::here("cache"), String::new(), shape, inputs)
+        Dataset::of_records(self.context(), CallSite::here("cache"), String::new(), shape, inputs)
     }
 }
 
@@ -53,14 +54,14 @@ struct Slot<T> {
     budget: Budget,
 }
 
-impl<T: Data> CacheSlot for Slot<T> {
+impl<T: Record> CacheSlot for Slot<T> {
     fn filled(&self) -> Option<Arc<dyn AnySource>> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.as_ref().map(|hold| Arc::new(Erased::new(hold.clone())) as Arc<dyn AnySource>)
     }
 
     fn open(&self) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
-        let hold = Hold::new(Keep::Always, &self.budget);
+        let hold = Hold::new(Keep::Always, Division::Grouped, &self.budget);
         let filling = Filling { hold: hold.clone(), state: Arc::clone(&self.state) };
         (Arc::new(filling), Arc::new(Erased::new(hold)))
     }
@@ -72,7 +73,7 @@ struct Filling<T> {
     state: Arc<Mutex<Option<Hold<T>>>>,
 }
 
-impl<T: Data> Terminal for Filling<T> {
+impl<T: Record> Terminal for Filling<T> {
     fn writer(
         &self,
         cx: &crate::exec::task::TaskCx,

@@ -37,6 +37,7 @@ mod random_split;
 mod range;
 mod read_text;
 mod reduce_by_key;
+mod repartition;
 mod run;
 mod sample;
 mod sides;
@@ -51,6 +52,7 @@ mod union;
 mod values;
 mod write_csv;
 mod write_parquet;
+mod zip_with_index;
 
 pub use columns::Columns;
 pub(crate) use counter::computations;

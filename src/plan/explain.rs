@@ -103,6 +103,9 @@ impl Explainer<'_> {
     fn end_note(&self, text: &mut String, end: usize) -> std::fmt::Result {
         let planned = &self.plan.ends[end];
         match &planned.kind {
+            EndKind::Node(node) if note_of(node).is_some() => {
+                writeln!(text, "    {} for {}", note_of(node).unwrap_or_default(), self.end_name(end))
+            }
             EndKind::Node(node) if matches!(node.shape, Shape::Wide(_)) => {
                 let name = self.end_name(end);
                 if self.plan.rules.combine {
@@ -154,6 +157,11 @@ impl Explainer<'_> {
     fn number(&self, node: &Arc<Node>) -> usize {
         self.numbers.get(&node.id).copied().unwrap_or(0)
     }
+}
+
+/// What an exchange that partitions by no key says of itself.
+fn note_of(node: &Node) -> Option<&'static str> {
+    if let Shape::Wide(exchange) = &node.shape { exchange.note() } else { None }
 }
 
 fn node_line<'n>(

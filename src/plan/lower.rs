@@ -7,6 +7,7 @@ use super::stages::{EndKind, EndPlan, PipelinePlan, Plan, Sink, StepPlan};
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::erased::Elements;
 use crate::exec::exchange::ExchangeSettings;
+use crate::exec::hold::Keep;
 use crate::exec::job::{Feed, Job, Pipeline, Step, StepKind, Terminal};
 use crate::exec::memory::Budget;
 use crate::exec::source::AnySource;
@@ -52,7 +53,7 @@ fn open(end: &EndPlan, plan: &Plan, sinks: &[OpenSink], budget: &Budget) -> Resu
             budget: budget.clone(),
         }),
         Shape::Cache(slot) => slot.open(),
-        Shape::Union => node.elements.hold(budget),
+        Shape::Union => node.elements.hold(Keep::Once, budget),
         Shape::Source(_) | Shape::Narrow(_) => {
             return Err(broken("a node that holds nothing was planned as an end"));
         }

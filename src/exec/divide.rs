@@ -1,0 +1,84 @@
+//! Exchanges that hold their input and give it again in other splits, or with the number of each row.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::exchange::{Exchange, ExchangeSettings};
+use super::hold::{Division, Hold, Keep};
+use super::job::Terminal;
+use super::out::Out;
+use super::source::{AnySource, Erased, Source};
+use crate::error::{Place, Result};
+use crate::record::{Data, Record};
+
+/// Gives its input again in other splits.
+pub struct Divide<T> {
+    division: Division,
+    types: PhantomData<fn(T)>,
+}
+
+impl<T: Record> Divide<T> {
+    /// Divides by rows alone.
+    pub fn new(division: Division) -> Divide<T> {
+        Divide { division, types: PhantomData }
+    }
+}
+
+impl<T: Record> Exchange for Divide<T> {
+    fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
+        let hold = Hold::<T>::new(Keep::Once, self.division, &settings.budget);
+        (Arc::new(hold.clone()), Arc::new(Erased::new(hold)))
+    }
+
+    fn note(&self) -> Option<&'static str> {
+        Some("hold: all rows, which are then divided anew,")
+    }
+}
+
+/// Gives what a function makes of each row and its number, from 0.
+pub struct Number<T, F> {
+    f: F,
+    types: PhantomData<fn(T)>,
+}
+
+impl<T: Record, F> Number<T, F> {
+    /// Calls `f` with each row and its number.
+    pub fn new(f: F) -> Number<T, F> {
+        Number { f, types: PhantomData }
+    }
+}
+
+impl<T: Record, U: Data, F: Fn(T, u64) -> U + Copy + Send + Sync + 'static> Exchange for Number<T, F> {
+    fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
+        let hold = Hold::<T>::new(Keep::Once, Division::Grouped, &settings.budget);
+        let numbered = Numbered { hold: hold.clone(), f: self.f };
+        (Arc::new(hold), Arc::new(Erased::<_, U>::new(numbered)))
+    }
+
+    fn note(&self) -> Option<&'static str> {
+        Some("hold: all rows, until those before each split have been counted,")
+    }
+}
+
+struct Numbered<T, F> {
+    hold: Hold<T>,
+    f: F,
+}
+
+impl<T: Record, U: Data, F: Fn(T, u64) -> U + Send + Sync + 'static> Source<U> for Numbered<T, F> {
+    fn splits(&self) -> usize {
+        self.hold.splits()
+    }
+
+    fn read(&self, split: usize, out: &mut Out<U>) -> Result<()> {
+        self.hold.read_rows(split, &mut |item, row| out.emit((self.f)(item, row))).map(drop)
+    }
+
+    fn size_bytes(&self) -> Option<u64> {
+        self.hold.size_bytes()
+    }
+
+    fn place(&self, split: usize, row: u64) -> Place {
+        self.hold.place(split, row)
+    }
+}
