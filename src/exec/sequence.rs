@@ -22,11 +22,6 @@ impl<T> Default for List<T> {
 }
 
 impl<T: Record> List<T> {
-    /// An empty list with room for so many rows.
-    pub fn with_capacity(rows: usize) -> List<T> {
-        List { rows: Vec::with_capacity(rows), bytes: 0 }
-    }
-
     /// A list of these rows.
     pub fn of(rows: Vec<T>) -> List<T> {
         let bytes = rows.iter().map(row_bytes).sum();
@@ -208,7 +203,7 @@ mod tests {
     use super::*;
     use crate::text::Text;
 
-    fn list(range: std::ops::Range<u64>) -> List<(u64, Text)> {
+    fn list(range: Range<u64>) -> List<(u64, Text)> {
         List::of(range.map(|n| (n, Text::from(format!("a text beyond twenty-three bytes {n}")))).collect())
     }
 
