@@ -30,7 +30,7 @@ pub use exec::source::Source;
 pub use record::derived as __private;
 
 pub use gristmill_derive::{Key, Record};
-pub use ops::{Columns, Histogram, InputPaths, Outputs, Stats, Written};
+pub use ops::{Columns, Groups, Histogram, InputPaths, Outer, Outputs, Stats, Written};
 pub use record::{Data, Key, Record, Total};
 pub use text::Text;
 

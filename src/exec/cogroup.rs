@@ -64,6 +64,13 @@ pub trait Matching: Send + Sync + 'static {
     }
 }
 
+/// What is in a list, in one without room to spare; the list is used again.
+pub fn moved_out<T>(list: &mut Vec<T>) -> Vec<T> {
+    let mut items = Vec::with_capacity(list.len());
+    items.append(list);
+    items
+}
+
 /// The wide operator of a group, a cogroup or a join.
 pub struct ByKey<M>(Arc<M>);
 
@@ -231,7 +238,7 @@ fn divide<K: Key, T: Record>(
 ) -> Result<Vec<Divided<(K, T)>>> {
     let share = budget.share(64).min(4 << 20);
     let mut scatter = Scatter::new(1 << DIVIDE_BITS, share, Packing::Yes, budget);
-    let spare = Spare::default();
+    let emptied = Spare::default();
     let mut hashes: [Option<u64>; 1 << DIVIDE_BITS] = [None; 1 << DIVIDE_BITS];
     let mut divided: Vec<_> =
         hashes.iter().map(|_| Divided { rows: Sequence::default(), uniform: true }).collect();
@@ -241,7 +248,7 @@ fn divide<K: Key, T: Record>(
             let place = high_bits(hash << used_bits, DIVIDE_BITS);
             divided[place].uniform &= *hashes[place].get_or_insert(hash) == hash;
             if scatter.is_full(place) {
-                scatter.renew(place, &spare)?;
+                scatter.renew(place, &emptied)?;
             }
             scatter.push(place, row);
         }

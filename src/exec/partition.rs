@@ -252,13 +252,13 @@ impl<K: Key, A: Record> Partition<K, A> {
         let budget = self.reservation.budget().clone();
         let share = budget.share(64).min(4 << 20);
         let mut scatter: Scatter<(K, A)> = Scatter::new(1 << DIVIDE_BITS, share, Packing::No, &budget);
-        let spare = Spare::default();
+        let emptied = Spare::default();
         let table = std::mem::replace(&mut self.table, Table::new(0));
         for list in table.into_lists().into_iter().map(List::of).map(Ok).chain(lists) {
             for entry in list?.rows {
                 let place = high_bits(entry.0.key_hash() << self.used_bits, DIVIDE_BITS);
                 if scatter.is_full(place) {
-                    scatter.renew(place, &spare)?;
+                    scatter.renew(place, &emptied)?;
                 }
                 scatter.push(place, entry);
             }

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Result};
-use crate::exec::cogroup::{ByKey, Matching};
+use crate::exec::cogroup::{ByKey, Matching, moved_out};
 use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::record::{Key, Record};
@@ -36,10 +36,13 @@ impl<K: Key, V: Record> Dataset<(K, V)> {
     /// # Ok::<(), gristmill::Error>(())
     /// ```
     #[track_caller]
-    pub fn cogroup<W: Record>(&self, other: &Dataset<(K, W)>) -> Dataset<(K, (Vec<V>, Vec<W>))> {
+    pub fn cogroup<W: Record>(&self, other: &Dataset<(K, W)>) -> Dataset<(K, Groups<V, W>)> {
         self.wide_with(other, CallSite::here("cogroup"), ByKey::new(Both::<K, V, W>(PhantomData)))
     }
 }
+
+/// The values of a key on the left side, and those on the right one.
+pub type Groups<V, W> = (Vec<V>, Vec<W>);
 
 struct Both<K, V, W>(PhantomData<fn(K, V, W)>);
 
@@ -47,9 +50,9 @@ impl<K: Key, V: Record, W: Record> Matching for Both<K, V, W> {
     type Key = K;
     type Left = V;
     type Right = W;
-    type Out = (K, (Vec<V>, Vec<W>));
+    type Out = (K, Groups<V, W>);
 
     fn emit(&self, key: K, left: &mut Vec<V>, right: &mut Vec<W>, out: &mut Out<Self::Out>) -> Result<Flow> {
-        out.emit((key, (left.drain(..).collect(), right.drain(..).collect())))
+        out.emit((key, (moved_out(left), moved_out(right))))
     }
 }

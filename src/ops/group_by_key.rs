@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Result};
-use crate::exec::cogroup::{ByKey, Matching};
+use crate::exec::cogroup::{ByKey, Matching, moved_out};
 use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::record::{Key, Record};
@@ -50,7 +50,6 @@ impl<K: Key, V: Record> Matching for Group<K, V> {
     type Out = (K, Vec<V>);
 
     fn emit(&self, key: K, left: &mut Vec<V>, _: &mut Vec<()>, out: &mut Out<(K, Vec<V>)>) -> Result<Flow> {
-        // Not `take`: the list is used again, and what is emitted has no room to spare.
-        out.emit((key, left.drain(..).collect()))
+        out.emit((key, moved_out(left)))
     }
 }

@@ -105,7 +105,7 @@ impl<K: Key, V: Record> Dataset<(K, V)> {
     /// # Ok::<(), gristmill::Error>(())
     /// ```
     #[track_caller]
-    pub fn full_join<W: Record>(&self, other: &Dataset<(K, W)>) -> Dataset<(K, (Option<V>, Option<W>))> {
+    pub fn full_join<W: Record>(&self, other: &Dataset<(K, W)>) -> Dataset<(K, Outer<V, W>)> {
         self.joined::<W, FullOuter>(other, CallSite::here("full_join"))
     }
 
@@ -171,6 +171,9 @@ impl<K: Key, V: Record> Dataset<(K, V)> {
         self.wide_with(&once, call, ByKey::new(Existence::<K, V> { with_match, types: PhantomData }))
     }
 }
+
+/// A value of the left side and one of the right side, of which at least one is there.
+pub type Outer<V, W> = (Option<V>, Option<W>);
 
 /// Keeps one of each key.
 struct Once;

@@ -54,9 +54,11 @@ mod write_csv;
 mod write_parquet;
 mod zip_with_index;
 
+pub use cogroup::Groups;
 pub use columns::Columns;
 pub(crate) use counter::computations;
 pub use histogram::Histogram;
+pub use join::Outer;
 pub use parts::Written;
 pub use read_text::InputPaths;
 pub use run::Outputs;

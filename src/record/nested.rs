@@ -86,7 +86,9 @@ impl<T: Record> Record for Vec<T> {
     }
 
     fn each_text(&mut self, visit: &mut impl FnMut(&mut Text)) {
-        self.iter_mut().for_each(|item| item.each_text(visit));
+        for item in self {
+            item.each_text(visit);
+        }
     }
 
     fn heap_bytes(&self) -> usize {

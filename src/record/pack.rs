@@ -49,5 +49,7 @@ fn each_long<T: Record>(rows: &mut [T], mut visit: impl FnMut(&mut Text)) {
             visit(text);
         }
     };
-    rows.iter_mut().for_each(|row| row.each_text(&mut visit));
+    for row in rows {
+        row.each_text(&mut visit);
+    }
 }
