@@ -186,13 +186,20 @@ fn an_output_of_another_context_is_refused() {
 }
 
 #[test]
-fn the_memory_limit_is_an_error_with_bytes_and_hint() {
+fn a_row_beyond_the_memory_limit_is_an_error_with_bytes_and_hint() {
     let ctx = Context::builder().threads(2).memory_bytes(100_000).build().unwrap();
-    let error = ctx.range(0..1_000_000).distinct().count().unwrap_err();
+    let rows = ctx.range(0..3).map(|n| Text::from("long ".repeat(30_000 * n as usize)));
+    let error = rows.distinct().count().unwrap_err();
     assert_eq!((error.kind(), error.call().unwrap().operator), (ErrorKind::Memory, "distinct"));
+    assert!(error.to_string().contains("take 3000"), "{error}");
     assert!(error.to_string().contains("--memory"), "{error}");
     assert_eq!(ctx.budget().used_bytes(), 0);
-    assert_eq!(ctx.range(0..100).distinct().count().unwrap(), 100);
+    assert_eq!(
+        ctx.range(0..100_000).distinct().count().unwrap(),
+        100_000,
+        "more than the limit takes to the disk"
+    );
+    assert!(ctx.spilled_bytes() > 0);
 }
 
 #[test]
