@@ -115,6 +115,11 @@ impl Port {
         self.lane
     }
 
+    /// The place of the task in the order of the lane.
+    pub fn order(&self) -> Order {
+        self.order
+    }
+
     /// Delivers batches, each with its cell; several for one cell count in the order given.
     pub fn deliver(&self, batches: Vec<(usize, Batch)>) {
         // The driver outlives every task of its run, so that the channel is open.

@@ -41,6 +41,8 @@ mod repartition;
 mod run;
 mod sample;
 mod sides;
+mod sort_by;
+mod sort_by_key;
 mod stats;
 mod subtract;
 mod take;

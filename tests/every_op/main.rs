@@ -10,4 +10,5 @@ mod joins;
 mod narrow;
 mod sample;
 mod sets;
+mod sorting;
 mod statistics;
