@@ -95,6 +95,8 @@ struct Shared<T, O> {
     fan_in: usize,
     /// Locked for a moment only.
     arrived: Mutex<Arrived<T>>,
+    /// Emptied, to be filled by the next task: their memory need not grow again.
+    spare: Mutex<Vec<Unsorted<T>>>,
     /// There once all runs are.
     ranges: OnceLock<Ranges<T>>,
 }
@@ -129,6 +131,7 @@ impl<T: Record, O: Order<T>> Sorted<T, O> {
             list_bytes,
             fan_in: (share / list_bytes).max(2),
             arrived: Mutex::default(),
+            spare: Mutex::default(),
             ranges: OnceLock::new(),
         });
         let holder: Weak<Shared<T, O>> = Arc::downgrade(&shared);
@@ -144,6 +147,7 @@ impl<T: Record, O: Order<T>> Shared<T, O> {
 
     /// Divides the whole into ranges.
     fn divide(&self) -> Result<Ranges<T>> {
+        lock(&self.spare).clear();
         let take = |run: Arc<Mutex<Run<T>>>| {
             std::mem::replace(&mut *lock(&run), Run::new(self.budget.reservation()))
         };
@@ -209,7 +213,7 @@ impl<T: Record, O: Order<T>> Terminal for Sorted<T, O> {
             cx: cx.clone(),
             lottery: Lottery::new(port.order(), every),
             port,
-            unsorted: Unsorted::new(),
+            unsorted: lock(&self.0.spare).pop().unwrap_or_else(Unsorted::new),
             runs: Vec::new(),
             share_bytes,
             // While it is cut into lists, a run takes its memory twice.
@@ -350,6 +354,7 @@ impl<T: Record, O: Order<T>> Push<T> for Writer<T, O> {
         if !self.unsorted.is_empty() {
             self.end_run()?;
         }
+        lock(&self.shared.spare).push(std::mem::replace(&mut self.unsorted, Unsorted::new()));
         self.port.deliver(vec![(0, Box::new(std::mem::take(&mut self.runs)))]);
         Ok(())
     }

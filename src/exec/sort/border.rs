@@ -146,9 +146,9 @@ mod tests {
 
     fn runs(samples: &[&[(u64, usize)]]) -> Vec<Run<u64>> {
         let budget = Budget::new(u64::MAX, Disk::in_temp());
-        let sampled = |(row, at): &(u64, usize)| Sampled { row: *row, at: *at, lot: row.key_hash() };
+        let drawn = |(row, at): &(u64, usize)| Sampled { row: *row, at: *at, lot: row.key_hash() };
         let run = |sample: &&[(u64, usize)]| Run {
-            sample: sample.iter().map(sampled).collect(),
+            sample: sample.iter().map(drawn).collect(),
             ..Run::new(budget.reservation())
         };
         samples.iter().map(run).collect()
