@@ -12,7 +12,7 @@ fn sort_by_is_stable() {
         |data| data.sort_by(|a, b| a.1.rem_euclid(7).cmp(&b.1.rem_euclid(7))).collect().unwrap(),
         |input, result| {
             let mut model = input.to_vec();
-            model.sort_by(|a, b| a.1.rem_euclid(7).cmp(&b.1.rem_euclid(7)));
+            model.sort_by_key(|row| row.1.rem_euclid(7));
             assert_eq!(result, model);
         },
     );
@@ -62,13 +62,13 @@ fn what_follows_a_sort_sees_its_order_and_may_stop_early() {
             let sorted = data.map(|row| row.1).sort_by_key(|n| *n);
             (
                 sorted.take(3).unwrap(),
-                sorted.zip_with_index().filter(|(n, at)| *n as u64 > *at).count().unwrap(),
+                sorted.zip_with_index().filter(|(n, at)| n.cast_unsigned() > *at).count().unwrap(),
             )
         },
         |input, (least, count)| {
             let mut model: Vec<i64> = input.iter().map(|row| row.1).collect();
             model.sort_unstable();
-            assert_eq!(count, model.iter().zip(0..).filter(|(n, at)| **n as u64 > *at).count() as u64);
+            assert_eq!(count, model.iter().zip(0..).filter(|(n, at)| n.cast_unsigned() > *at).count() as u64);
             model.truncate(3);
             assert_eq!(least, model);
         },
