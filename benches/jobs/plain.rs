@@ -32,7 +32,9 @@ fn wordcount(words: u64) -> Outcome<String> {
     };
     let counts = lines.par_iter().fold(HashMap::new, count).reduce(HashMap::new, |a, b| {
         let (mut all, few) = if a.len() < b.len() { (b, a) } else { (a, b) };
-        few.into_iter().for_each(|(word, count)| *all.entry(word).or_default() += count);
+        for (word, count) in few {
+            *all.entry(word).or_default() += count;
+        }
         all
     });
     Ok(format!("{} words", counts.len()))
@@ -78,7 +80,9 @@ fn group(count: u64) -> String {
     };
     let groups = pairs.par_iter().fold(HashMap::new, add).reduce(HashMap::new, |a, b| {
         let (mut all, few) = if a.len() < b.len() { (b, a) } else { (a, b) };
-        few.into_iter().for_each(|(key, mut values)| all.entry(key).or_default().append(&mut values));
+        for (key, mut values) in few {
+            all.entry(key).or_default().append(&mut values);
+        }
         all
     });
     let of_group = |(key, values): (&u64, &Vec<u64>)| {

@@ -163,8 +163,8 @@ impl<K: Key, V: Record, W: Record> Pairing<K, V, W> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::disk::Disk;
     use super::super::sequence::List;
-    use super::super::spill::Disk;
     use super::*;
     use crate::Record;
 

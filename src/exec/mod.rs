@@ -13,6 +13,7 @@ pub mod cogroup;
 pub mod collect;
 pub mod combiner;
 pub mod counter;
+pub mod disk;
 pub mod divide;
 pub mod erased;
 pub mod exchange;

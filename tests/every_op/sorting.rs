@@ -79,7 +79,7 @@ fn what_follows_a_sort_sees_its_order_and_may_stop_early() {
 #[test]
 fn many_ranges_are_the_same_in_memory_and_on_disk() {
     const ROWS: u64 = 600_000;
-    let key = |n: u64| if n % 2 == 0 { 40_000 } else { n.wrapping_mul(0x9E37_79B9) % 90_000 };
+    let key = |n: u64| if n.is_multiple_of(2) { 40_000 } else { n.wrapping_mul(0x9E37_79B9) % 90_000 };
     let mut model: Vec<(u64, u64)> = (0..ROWS).map(|n| (key(n), n)).collect();
     model.sort_by_key(|row| row.0);
     let mut first: Option<Vec<usize>> = None;

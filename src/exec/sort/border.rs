@@ -141,8 +141,8 @@ impl Lottery {
 mod tests {
     use super::super::order::ByKey;
     use super::*;
+    use crate::exec::disk::Disk;
     use crate::exec::memory::Budget;
-    use crate::exec::spill::Disk;
 
     fn runs(samples: &[&[(u64, usize)]]) -> Vec<Run<u64>> {
         let budget = Budget::new(u64::MAX, Disk::in_temp());

@@ -4,10 +4,11 @@ use std::cmp::Ordering;
 
 use super::order::{Order, Prefixes};
 use crate::error::Result;
+use crate::exec::disk::Disk;
 use crate::exec::memory::Reservation;
 use crate::exec::permute::{goals, permute_to};
 use crate::exec::sequence::{List, row_bytes};
-use crate::exec::spill::{Block, Disk};
+use crate::exec::spill::Block;
 use crate::record::Record;
 
 /// Rows in order.
