@@ -6,6 +6,7 @@
 
 pub mod aggregate;
 pub mod between;
+pub mod broadcast;
 pub mod bucket;
 pub mod cancel;
 pub mod chunk;
@@ -13,12 +14,14 @@ pub mod cogroup;
 pub mod collect;
 pub mod combiner;
 pub mod counter;
+pub mod cross;
 pub mod divide;
 pub mod erased;
 pub mod exchange;
 pub mod hold;
 pub mod job;
 pub mod join;
+pub mod lookup;
 pub mod memory;
 pub mod metrics;
 pub mod narrow;
