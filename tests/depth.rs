@@ -60,3 +60,15 @@ fn take_stops_reading_behind_a_cut_chain() {
     let numbers = ctx.range(0..u64::MAX).map(|n| n + 1).filter(|n| n % 2 == 0);
     assert_eq!(numbers.take(2).unwrap(), [2, 4]);
 }
+
+#[test]
+fn a_chain_of_joins_with_small_sides() {
+    on_small_stack(|| {
+        let ctx = Context::builder().threads(2).build().unwrap();
+        let chain = (0..1000u64).fold(ctx.range(0..10).map(|n| (n % 2, n)), |data, n| {
+            data.join(&ctx.from_vec(vec![(0, n)])).map_values(|(sum, n)| sum + n)
+        });
+        let sum: u64 = (0..1000).sum();
+        assert_eq!(chain.values().collect().unwrap(), [0, 2, 4, 6, 8].map(|n| n + sum));
+    });
+}

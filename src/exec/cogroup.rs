@@ -11,6 +11,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::broadcast::{Broadcast, Side};
 use super::bucket::{Pairing, into_buckets};
 use super::exchange::{Exchange, ExchangeSettings};
 use super::hold::group;
@@ -43,6 +44,9 @@ pub trait Matching: Send + Sync + 'static {
     /// What comes out.
     type Out: Data;
 
+    /// Whether what comes out is never more than what goes in, in bytes.
+    const SELECTS: bool = false;
+
     /// Emits what a key and its values on both inputs give; both lists may be taken or drained.
     fn emit(
         &self,
@@ -60,6 +64,11 @@ pub trait Matching: Send + Sync + 'static {
         _right: &Sequence<(Self::Key, Self::Right)>,
         _out: &mut Out<Self::Out>,
     ) -> Option<Result<Flow>> {
+        None
+    }
+
+    /// The same with one side broadcast, if its meaning allows that: if nothing comes out for what has no match on the other side.
+    fn broadcast(&self, _side: Side) -> Option<Arc<dyn Broadcast>> {
         None
     }
 }
@@ -89,6 +98,14 @@ impl<M: Matching> Exchange for ByKey<M> {
         let (matching, budget) = (Arc::clone(&self.0), settings.budget.clone());
         let groups = Groups { matching, shuffle: shuffle.clone(), bits, budget, tasks: Mutex::default() };
         (Arc::new(shuffle), Arc::new(Erased::new(groups)))
+    }
+
+    fn broadcast(&self, side: Side) -> Option<Arc<dyn Broadcast>> {
+        self.0.broadcast(side)
+    }
+
+    fn selects(&self) -> bool {
+        M::SELECTS
     }
 }
 

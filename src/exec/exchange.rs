@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::broadcast::{Broadcast, Side};
 use super::job::Terminal;
 use super::memory::Budget;
 use super::source::AnySource;
@@ -21,6 +22,17 @@ pub struct ExchangeSettings {
 pub trait Exchange: Send + Sync {
     /// The terminal that takes the input, and the source that gives the output once the terminal is sealed.
     fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>);
+
+    /// What it is when it broadcasts one side instead of exchanging both, if its meaning allows that. What comes out is the same but for
+    /// the order.
+    fn broadcast(&self, _side: Side) -> Option<Arc<dyn Broadcast>> {
+        None
+    }
+
+    /// Whether what comes out is never more than what goes in, in bytes.
+    fn selects(&self) -> bool {
+        false
+    }
 
     /// For people: what it does with its input, where that is not partitioned by keys.
     fn note(&self) -> Option<&'static str> {

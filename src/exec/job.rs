@@ -29,8 +29,8 @@ pub struct Pipeline {
     pub call: CallSite,
     /// What the source's elements can do.
     pub elements: Arc<dyn Elements>,
-    /// The terminal whose sealing makes the source readable, where it is one that this run fills.
-    pub after: Option<usize>,
+    /// The terminals that must be sealed before: the one that is read, where this run fills it, and those that operators look at.
+    pub after: Vec<usize>,
     /// The fused operators; the children of a step stand after it.
     pub steps: Vec<Step>,
     /// The steps that receive the source's elements.

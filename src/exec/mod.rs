@@ -6,6 +6,7 @@
 
 pub mod aggregate;
 pub mod between;
+pub mod broadcast;
 pub mod bucket;
 pub mod cancel;
 pub mod chunk;
@@ -13,6 +14,7 @@ pub mod cogroup;
 pub mod collect;
 pub mod combiner;
 pub mod counter;
+pub mod cross;
 pub mod disk;
 pub mod divide;
 pub mod erased;
@@ -20,6 +22,7 @@ pub mod exchange;
 pub mod hold;
 pub mod job;
 pub mod join;
+pub mod lookup;
 pub mod memory;
 pub mod metrics;
 pub mod narrow;

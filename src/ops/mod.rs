@@ -3,6 +3,7 @@
 mod aggregate_by_key;
 mod approx_distinct;
 mod approx_quantile;
+mod broadcast_join;
 mod cache;
 mod cogroup;
 mod collect;
@@ -12,6 +13,7 @@ mod count;
 mod count_by_key;
 mod count_by_value;
 mod counter;
+mod cross_join;
 mod distinct;
 mod distinct_by;
 mod filter;

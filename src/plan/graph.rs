@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::CallSite;
+use crate::exec::broadcast::{Broadcast, Side};
 use crate::exec::erased::Elements;
 use crate::exec::exchange::Exchange;
 use crate::exec::job::Terminal;
@@ -30,6 +31,8 @@ pub struct Node {
     pub shape: Shape,
     /// What it reads.
     pub inputs: Vec<Arc<Node>>,
+    /// The most bytes that it emits, where its sources know theirs and no operator on the way may add to them.
+    pub max_bytes: Option<u64>,
 }
 
 /// The shapes of nodes, as far as the planner tells them apart.
@@ -42,6 +45,8 @@ pub enum Shape {
     Union,
     /// Needs an exchange.
     Wide(Arc<dyn Exchange>),
+    /// Holds its second input, and lets the first one pass.
+    Broadcast(Arc<dyn Broadcast>),
     /// Filled by the first run that needs it, a source for those after it.
     Cache(Arc<dyn CacheSlot>),
 }
@@ -67,8 +72,38 @@ impl Node {
     ) -> Arc<Node> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Node { id, call, detail, notes, elements, shape, inputs })
+        let max_bytes = max_bytes(&shape, &inputs);
+        Arc::new(Node { id, call, detail, notes, elements, shape, inputs, max_bytes })
     }
+
+    /// The node as an operator that broadcasts a side, if it can be one.
+    pub fn broadcast(&self, held: Side) -> Option<Arc<dyn Broadcast>> {
+        match &self.shape {
+            Shape::Broadcast(broadcast) => (held == Side::Right).then(|| Arc::clone(broadcast)),
+            Shape::Wide(exchange) => exchange.broadcast(held),
+            Shape::Source(_) | Shape::Narrow(_) | Shape::Union | Shape::Cache(_) => None,
+        }
+    }
+
+    /// The inputs of a join that may pass within a pipeline, where the planner broadcasts the other one.
+    pub fn passing_inputs(&self) -> Vec<&Arc<Node>> {
+        let sides = [Side::Left, Side::Right].into_iter();
+        let passing = sides.filter(|side| self.broadcast(side.other()).is_some());
+        passing.filter_map(|side| self.inputs.get(side.index())).collect()
+    }
+}
+
+/// See [`Node::max_bytes`]. Whether a cache is filled does not matter, so that plans do not depend on what has been run before.
+fn max_bytes(shape: &Shape, inputs: &[Arc<Node>]) -> Option<u64> {
+    let selects = match shape {
+        Shape::Source(source) => return source.size_bytes(),
+        Shape::Narrow(operator) => operator.selects(),
+        Shape::Wide(exchange) => exchange.selects(),
+        Shape::Union | Shape::Cache(_) => true,
+        Shape::Broadcast(_) => false,
+    };
+    let add = |sum: u64, input: &Arc<Node>| Some(sum.saturating_add(input.max_bytes?));
+    if selects { inputs.iter().try_fold(0, add) } else { None }
 }
 
 impl Drop for Node {
@@ -119,6 +154,6 @@ pub fn readable(node: &Node) -> Option<Arc<dyn AnySource>> {
     match &node.shape {
         Shape::Source(source) => Some(Arc::clone(source)),
         Shape::Cache(slot) => slot.filled(),
-        Shape::Narrow(_) | Shape::Union | Shape::Wide(_) => None,
+        Shape::Narrow(_) | Shape::Union | Shape::Wide(_) | Shape::Broadcast(_) => None,
     }
 }
