@@ -27,6 +27,7 @@ pub mod memory;
 pub mod metrics;
 pub mod narrow;
 pub mod out;
+pub mod pages;
 pub mod partition;
 pub mod permute;
 pub mod push;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use parquet::arrow::arrow_writer::{
-    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
+    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, InMemoryPageStoreFactory,
+    PageStoreFactory, compute_leaves,
 };
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::errors::ParquetError;
@@ -77,8 +78,22 @@ impl RowGroupEncoder {
     ///
     /// If an option is out of range, or Parquet has no type for a column.
     pub fn new(schema: &SchemaRef, options: &ParquetOptions) -> Result<RowGroupEncoder> {
+        RowGroupEncoder::keeping(schema, options, Arc::new(InMemoryPageStoreFactory))
+    }
+
+    /// An encoder of a row group without rows, which keeps encoded pages as `pages` says, until they are appended to a file.
+    ///
+    /// # Errors
+    ///
+    /// If an option is out of range, or Parquet has no type for a column.
+    pub fn keeping(
+        schema: &SchemaRef,
+        options: &ParquetOptions,
+        pages: Arc<dyn PageStoreFactory>,
+    ) -> Result<RowGroupEncoder> {
         let file = file_writer(std::io::sink(), schema, options)?;
         let leaves = ArrowRowGroupWriterFactory::new(&file, schema.clone())
+            .with_page_store_factory(pages)
             .create_column_writers(0) // the number of the row group matters to encrypted files only
             .map_err(|error| failed("store the schema", error))?;
         Ok(RowGroupEncoder { schema: schema.clone(), leaves, rows: 0, capacity: options.row_group_rows })

@@ -18,7 +18,7 @@ use crate::exec::chunk::Chunk;
 use crate::exec::collect::downcast;
 use crate::exec::erased::AnyPush;
 use crate::exec::job::{Batch, Port, Terminal};
-use crate::exec::memory::Reservation;
+use crate::exec::memory::{Budget, Reservation};
 use crate::exec::push::{Flow, Push};
 use crate::exec::task::TaskCx;
 use crate::io::commit::{Attempt, Existing, PartEntry, PartWriter, Parts, Shape, Target};
@@ -42,8 +42,8 @@ pub trait Format: Clone + Send + Sync + 'static {
     /// The extension of part files, without the dot.
     fn extension(&self) -> &'static str;
 
-    /// An encoder for the rows of one task.
-    fn encoder(&self, schema: &SchemaRef) -> Result<Self::Encoder>;
+    /// An encoder for the rows of one task; what it has encoded takes memory from `budget`.
+    fn encoder(&self, schema: &SchemaRef, budget: &Budget) -> Result<Self::Encoder>;
 
     /// Begins a file.
     fn begin(&self, schema: &SchemaRef, writer: PartWriter) -> Result<Self::File>;
@@ -60,7 +60,7 @@ pub trait Encoder<P> {
     /// Takes a batch.
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;
 
-    /// Bytes held at the moment.
+    /// Bytes of what is not encoded yet.
     fn memory_bytes(&self) -> usize;
 
     /// The pieces, in order.
@@ -99,13 +99,15 @@ pub fn output<T: Record, F: Format>(
     destination: Destination,
 ) -> Output<Written> {
     let detail = crate::error::printable(&destination.path);
-    let action = WriteAction::<T, F> { format, destination, opened: None, types: PhantomData };
+    let budget = dataset.context().budget().clone();
+    let action = WriteAction::<T, F> { format, destination, budget, opened: None, types: PhantomData };
     Output::new(dataset, call, detail, action)
 }
 
 struct WriteAction<T, F: Format> {
     format: F,
     destination: Destination,
+    budget: Budget,
     opened: Option<(Attempt, SchemaRef, Arc<Files<F>>)>,
     types: PhantomData<fn(T)>,
 }
@@ -118,7 +120,7 @@ impl<T: Record, F: Format> Action<Written> for WriteAction<T, F> {
             None => record::schema::<T>(),
         };
         // An encoder that cannot hold the schema is found now, not after an hour of work.
-        drop(self.format.encoder(&schema)?);
+        drop(self.format.encoder(&schema, &self.budget)?);
         let target = Target::new(&self.destination.path, shape, self.destination.existing);
         let attempt = target.check(inputs)?.begin()?;
         let files = Arc::new(Files {
@@ -280,7 +282,7 @@ impl<T: Record, F: Format> Writer<T, F> {
             .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
         let encoder = match &mut self.encoder {
             Some(encoder) => encoder,
-            none => none.insert(self.files.format.encoder(&self.files.schema)?),
+            none => none.insert(self.files.format.encoder(&self.files.schema, self.reservation.budget())?),
         };
         encoder.write(&columns)?;
         self.reservation.resize(encoder.memory_bytes() as u64)

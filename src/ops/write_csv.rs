@@ -10,6 +10,8 @@ use super::columns::Columns;
 use super::parts::{Destination, Encoder, Format, Written, output};
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Error, ErrorKind, Result};
+use crate::exec::memory::Budget;
+use crate::exec::pages::Pages;
 use crate::io::commit::PartWriter;
 use crate::io::csv::{CsvEncoder, CsvOptions};
 use crate::record::Record;
@@ -81,15 +83,20 @@ fn csv<T: Record>(
     output(dataset, call, options, destination)
 }
 
+/// Bytes of lines that are kept together.
+const PAGE_BYTES: usize = 1 << 20;
+
 /// Encoded lines and their number.
 pub struct Lines {
-    bytes: Vec<u8>,
+    pages: Pages,
     rows: u64,
 }
 
 /// Encodes the rows of a task as lines.
 pub struct LineEncoder {
     encoder: CsvEncoder,
+    /// The page that is being filled.
+    bytes: Vec<u8>,
     lines: Lines,
 }
 
@@ -108,11 +115,9 @@ impl Format for CsvOptions {
         "csv"
     }
 
-    fn encoder(&self, schema: &SchemaRef) -> Result<LineEncoder> {
-        Ok(LineEncoder {
-            encoder: CsvEncoder::new(schema, self)?,
-            lines: Lines { bytes: Vec::new(), rows: 0 },
-        })
+    fn encoder(&self, schema: &SchemaRef, budget: &Budget) -> Result<LineEncoder> {
+        let lines = Lines { pages: Pages::new(budget), rows: 0 };
+        Ok(LineEncoder { encoder: CsvEncoder::new(schema, self)?, bytes: Vec::new(), lines })
     }
 
     fn begin(&self, schema: &SchemaRef, writer: PartWriter) -> Result<CsvFile> {
@@ -123,7 +128,10 @@ impl Format for CsvOptions {
 
     fn append(file: &mut CsvFile, piece: Lines) -> Result<u64> {
         file.rows += piece.rows;
-        file.write(&piece.bytes)?;
+        let mut pages = piece.pages;
+        for page in 0..pages.len() {
+            file.write(&pages.take(page)?)?;
+        }
         Ok(file.writer.bytes())
     }
 
@@ -141,17 +149,26 @@ impl CsvFile {
     }
 }
 
+impl LineEncoder {
+    fn end_page(&mut self) -> Result<()> {
+        self.bytes.shrink_to_fit();
+        self.lines.pages.put(std::mem::take(&mut self.bytes).into()).map(drop)
+    }
+}
+
 impl Encoder<Lines> for LineEncoder {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.lines.rows += batch.num_rows() as u64;
-        self.encoder.encode(batch, &mut self.lines.bytes)
+        self.encoder.encode(batch, &mut self.bytes)?;
+        if self.bytes.len() >= PAGE_BYTES { self.end_page() } else { Ok(()) }
     }
 
     fn memory_bytes(&self) -> usize {
-        self.lines.bytes.capacity()
+        self.bytes.capacity()
     }
 
-    fn finish(self) -> Result<Vec<Lines>> {
+    fn finish(mut self) -> Result<Vec<Lines>> {
+        self.end_page()?;
         Ok(vec![self.lines])
     }
 }

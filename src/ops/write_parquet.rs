@@ -1,6 +1,7 @@
 //! `write_parquet`: a committed directory of Parquet files, or a single one.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -9,6 +10,8 @@ use super::columns::Columns;
 use super::parts::{Destination, Encoder, Format, Written, output};
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Result};
+use crate::exec::memory::Budget;
+use crate::exec::pages::ColumnPages;
 use crate::io::commit::PartWriter;
 use crate::io::parquet::{EncodedRowGroup, ParquetFileWriter, ParquetOptions, RowGroupEncoder};
 use crate::record::Record;
@@ -90,9 +93,10 @@ impl Format for ParquetOptions {
         "parquet"
     }
 
-    fn encoder(&self, schema: &SchemaRef) -> Result<RowGroups> {
-        let open = RowGroupEncoder::new(schema, self)?;
-        Ok(RowGroups { schema: schema.clone(), options: self.clone(), done: Vec::new(), open })
+    fn encoder(&self, schema: &SchemaRef, budget: &Budget) -> Result<RowGroups> {
+        let pages = Arc::new(ColumnPages::new(budget));
+        let open = RowGroupEncoder::keeping(schema, self, pages.clone())?;
+        Ok(RowGroups { schema: schema.clone(), options: self.clone(), pages, done: Vec::new(), open })
     }
 
     fn begin(&self, schema: &SchemaRef, writer: PartWriter) -> Result<Self::File> {
@@ -114,6 +118,7 @@ impl Format for ParquetOptions {
 pub struct RowGroups {
     schema: SchemaRef,
     options: ParquetOptions,
+    pages: Arc<ColumnPages>,
     done: Vec<EncodedRowGroup>,
     open: RowGroupEncoder,
 }
@@ -126,7 +131,7 @@ impl Encoder<EncodedRowGroup> for RowGroups {
             self.open.write(&batch.slice(start, rows))?;
             start += rows;
             if self.open.room() == 0 {
-                let next = RowGroupEncoder::new(&self.schema, &self.options)?;
+                let next = RowGroupEncoder::keeping(&self.schema, &self.options, self.pages.clone())?;
                 self.done.push(std::mem::replace(&mut self.open, next).finish()?);
             }
         }
@@ -134,8 +139,7 @@ impl Encoder<EncodedRowGroup> for RowGroups {
     }
 
     fn memory_bytes(&self) -> usize {
-        let done: u64 = self.done.iter().map(EncodedRowGroup::bytes).sum();
-        self.open.memory_bytes() + done as usize
+        self.open.memory_bytes()
     }
 
     fn finish(mut self) -> Result<Vec<EncodedRowGroup>> {

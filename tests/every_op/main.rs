@@ -10,6 +10,7 @@ mod cross;
 mod harness;
 mod joins;
 mod narrow;
+mod outputs;
 mod sample;
 mod sets;
 mod sorting;
