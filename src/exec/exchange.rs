@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::erased::Elements;
 use super::job::Terminal;
 use super::memory::Budget;
 use super::source::AnySource;
@@ -21,6 +22,12 @@ pub struct ExchangeSettings {
 pub trait Exchange: Send + Sync {
     /// The terminal that takes the input, and the source that gives the output once the terminal is sealed.
     fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>);
+
+    /// What the elements of the input of this lane can do, where it knows more than the operator that makes them: a join knows that
+    /// they are records, which can go to disk.
+    fn input_elements(&self, _lane: usize) -> Option<Arc<dyn Elements>> {
+        None
+    }
 
     /// For people: what it does with its input, where that is not partitioned by keys.
     fn note(&self) -> Option<&'static str> {

@@ -54,6 +54,7 @@ fn open(end: &EndPlan, plan: &Plan, sinks: &[OpenSink], budget: &Budget) -> Resu
         }),
         Shape::Cache(slot) => slot.open(),
         Shape::Union => node.elements.hold(Keep::Once, budget),
+        Shape::Loop(_) => return Err(broken("a loop was planned that has not run")),
         Shape::Source(_) | Shape::Narrow(_) => {
             return Err(broken("a node that holds nothing was planned as an end"));
         }
@@ -77,7 +78,7 @@ fn lower_pipeline(
     let origin = &planned.origin;
     let source = match planned.after {
         Some(end) => opened[end].1.clone(),
-        None => readable(origin),
+        None => readable(origin, &plan.held),
     };
     let mut steps: Vec<Step> = Vec::with_capacity(planned.steps.len());
     let mut received: Vec<Option<Arc<dyn Elements>>> = vec![None; planned.steps.len()];

@@ -1,14 +1,15 @@
 //! Cuts the graph into pipelines: the description that `explain` prints and that [`super::lower`] makes runnable.
 //!
-//! An *origin* is a node that a pipeline starts from: a source, a wide node's output, a cache. Every *end* (a wide node, a
-//! cache to fill, a sink) is reached from origins over paths of narrow operators; a union is where paths meet. Each path is
+//! An *origin* is a node that a pipeline starts from: a source, a wide node's output, a cache, what the run holds already. Every *end*
+//! (a wide node, a cache to fill, a loop that has not run yet, a sink) is reached from origins over paths of narrow operators; a union is where paths meet. Each path is
 //! followed backwards from its end, in the order in which its elements count, and entered into the tree of its
 //! origin, where common beginnings are shared.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::graph::{Node, NodeId, Shape, in_order, needed_inputs, readable};
+use super::graph::{Held, Node, NodeId, Shape, in_order, needed_inputs, readable};
+use super::loops::is_worth_holding;
 use crate::config::Rules;
 use crate::error::CallSite;
 
@@ -46,6 +47,8 @@ pub struct Plan {
     pub ends: Vec<EndPlan>,
     /// The rules that were applied.
     pub rules: Rules,
+    /// What the run holds already.
+    pub held: Held,
 }
 
 /// A tree of fused operators between an origin and ends.
@@ -80,23 +83,26 @@ pub struct EndPlan {
 
 /// What an end is.
 pub enum EndKind {
-    /// A wide node, a cache to fill, or a union that is cut.
+    /// A wide node, a cache to fill, a loop that has not run yet, or a union that is cut.
     Node(Arc<Node>),
     /// The sink of this index.
     Sink(usize),
 }
 
-/// Plans a run.
-pub fn plan(sinks: &[Sink], rules: Rules) -> Plan {
+/// Plans a run that holds something already.
+pub fn plan(sinks: &[Sink], rules: Rules, held: &Held) -> Plan {
     let roots: Vec<Arc<Node>> = sinks.iter().map(|sink| Arc::clone(&sink.input)).collect();
-    let nodes = in_order(&roots);
-    let mut planner = Planner::new(&nodes, rules);
+    let nodes = in_order(&roots, held);
+    let mut planner = Planner::new(&nodes, rules, held);
     for node in &nodes {
         if let Some(end) = planner.ends_of_nodes.get(&node.id).copied() {
             for (index, input) in node.inputs.iter().enumerate() {
                 // The datasets that a wide node reads may be of different types; those of a union follow each other.
-                let lane = if matches!(node.shape, Shape::Wide(_)) { index } else { 0 };
-                planner.trace_back(end, lane, input);
+                let lane = if matches!(node.shape, Shape::Wide(_) | Shape::Loop(_)) { index } else { 0 };
+                let is_held = !matches!(node.shape, Shape::Loop(_)) || index == 0 || is_worth_holding(input);
+                if is_held {
+                    planner.trace_back(end, lane, input);
+                }
             }
         }
     }
@@ -104,11 +110,12 @@ pub fn plan(sinks: &[Sink], rules: Rules) -> Plan {
         let end = planner.add_end(EndKind::Sink(index), 0);
         planner.trace_back(end, 0, &sink.input);
     }
-    Plan { nodes, pipelines: planner.pipelines, ends: planner.ends, rules }
+    Plan { nodes, pipelines: planner.pipelines, ends: planner.ends, rules, held: held.clone() }
 }
 
-struct Planner {
+struct Planner<'a> {
     rules: Rules,
+    held: &'a Held,
     pipelines: Vec<PipelinePlan>,
     ends: Vec<EndPlan>,
     /// The end of each node that is one.
@@ -125,30 +132,31 @@ struct Way {
     passed: Option<usize>,
 }
 
-impl Planner {
-    fn new(nodes: &[Arc<Node>], rules: Rules) -> Planner {
+impl<'a> Planner<'a> {
+    fn new(nodes: &[Arc<Node>], rules: Rules, held: &'a Held) -> Planner<'a> {
         let mut planner = Planner {
             rules,
+            held,
             pipelines: Vec::new(),
             ends: Vec::new(),
             ends_of_nodes: HashMap::new(),
             pipelines_of_origins: HashMap::new(),
             steps: HashMap::new(),
         };
-        let sizes = estimate_bytes(nodes);
+        let sizes = estimate_bytes(nodes, held);
         let visited: HashSet<NodeId> = nodes.iter().map(|node| node.id).collect();
         for (node, bytes) in nodes.iter().zip(sizes) {
             let is_end = match &node.shape {
-                Shape::Wide(_) => true,
+                Shape::Wide(_) | Shape::Loop(_) => true,
                 // Another run may be filling it at this moment: what counts is what it was when the nodes were collected.
                 Shape::Cache(_) => node.inputs.iter().all(|input| visited.contains(&input.id)),
                 Shape::Source(_) | Shape::Narrow(_) | Shape::Union => false,
             };
-            if is_end {
+            if is_end && !held.contains_key(&node.id) {
                 planner.add_node_end(node, partition_bits(bytes));
             }
         }
-        for union in crowded_unions(nodes) {
+        for union in crowded_unions(nodes, held) {
             planner.add_node_end(&union, 0);
         }
         planner
@@ -172,6 +180,7 @@ impl Planner {
         let mut ways = vec![Way { at: Arc::clone(start), passed: None }];
         while let Some(way) = ways.pop() {
             match &way.at.shape {
+                _ if self.held.contains_key(&way.at.id) => self.enter(end, lane, &way, &passed),
                 Shape::Narrow(_) => {
                     passed.push((Arc::clone(&way.at), way.passed));
                     let passed = Some(passed.len() - 1);
@@ -245,11 +254,11 @@ impl Planner {
 }
 
 /// The bytes that each node may emit, as far as its sources know: what narrow operators drop or add is not known.
-fn estimate_bytes(nodes: &[Arc<Node>]) -> Vec<u64> {
+fn estimate_bytes(nodes: &[Arc<Node>], held: &Held) -> Vec<u64> {
     let mut of_node: HashMap<NodeId, u64> = HashMap::new();
     let mut sizes = Vec::with_capacity(nodes.len());
     for node in nodes {
-        let bytes = match readable(node) {
+        let bytes = match readable(node, held) {
             Some(source) => source.size_bytes().unwrap_or(UNKNOWN_BYTES),
             None => node.inputs.iter().fold(0u64, |sum, input| sum.saturating_add(of_node[&input.id])),
         };
@@ -266,14 +275,16 @@ fn partition_bits(bytes: u64) -> u32 {
 }
 
 /// The unions that too many paths lead to.
-fn crowded_unions(nodes: &[Arc<Node>]) -> Vec<Arc<Node>> {
-    let is_origin = |node: &Node| !matches!(node.shape, Shape::Narrow(_) | Shape::Union);
+fn crowded_unions(nodes: &[Arc<Node>], held: &Held) -> Vec<Arc<Node>> {
+    let is_origin =
+        |node: &Node| held.contains_key(&node.id) || !matches!(node.shape, Shape::Narrow(_) | Shape::Union);
     let origins = nodes.iter().filter(|node| is_origin(node)).count() as u64;
     let limit = MAX_PATHS.max(2 * origins);
     let mut paths: HashMap<NodeId, u64> = HashMap::new();
     let mut crowded = Vec::new();
     for node in nodes {
-        let sum = needed_inputs(node).iter().fold(0u64, |sum, input| sum.saturating_add(paths[&input.id]));
+        let inputs = needed_inputs(node, held).iter();
+        let sum = inputs.fold(0u64, |sum, input| sum.saturating_add(paths[&input.id]));
         let cut = matches!(node.shape, Shape::Union) && sum > limit;
         if cut {
             crowded.push(Arc::clone(node));

@@ -7,6 +7,7 @@ mod by_key;
 mod counters;
 mod harness;
 mod joins;
+mod loops;
 mod narrow;
 mod sample;
 mod sets;
