@@ -43,6 +43,7 @@ impl<'a> Jobs<'a> {
     /// recur here.
     pub(super) fn run(&mut self, sinks: &[OpenSink], mut held: Held) -> Result<()> {
         let roots: Vec<_> = sinks.iter().map(|open| Arc::clone(&open.sink.input)).collect();
+        // Asked for anew each time: another run may have filled a cache meanwhile, and made loops before it needless.
         while let Some(node) = next_loop(&roots, &held) {
             if let Shape::Loop(each) = &node.shape {
                 self.iterate(&node, each, &roots, &mut held)?;

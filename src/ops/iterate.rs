@@ -55,6 +55,7 @@ impl<T: Record> Dataset<T> {
     ///
     /// The state is held between the rounds: in memory, and on disk beyond the memory limit. What `body` and `until` read that does
     /// not depend on the state, such as the links of a graph, is computed once, before the first round, and held until the last one.
+    /// So is what both the loop and those who read its result need.
     /// It can go to disk where it is known to be records: where it is joined, comes from an operator that groups, or is
     /// [cached](Dataset::cache). Sources that lie in memory are read in every round. What depends on the state and is cached is kept
     /// for a round.

@@ -44,7 +44,8 @@ impl Loop {
 
 /// What of a body is the same in every round, as far as the rest of the body reads it.
 fn shared_by_rounds(state: &Arc<Node>, results: &[Arc<Node>]) -> Vec<Holding> {
-    let nodes = in_order(results, &Held::default());
+    // What is older than the state does not know it.
+    let nodes = in_order_from(results, |node| node.id < state.id);
     let mut differ = HashSet::from([state.id]);
     for node in &nodes {
         if node.inputs.iter().any(|input| differ.contains(&input.id)) {

@@ -330,16 +330,6 @@ fn a_state_is_there_in_its_rounds_only() {
 }
 
 #[test]
-fn many_loops_neither_overflow_nor_take_long() {
-    let ctx = Context::builder().threads(1).build().unwrap();
-    let chain = (0..300).fold(ctx.range(0..2), |data, _| {
-        let before = data.clone();
-        data.iterate(2, move |state| state.map(|n| n + 1).union(&before.filter(|_| false)))
-    });
-    assert_eq!(chain.collect().unwrap(), [600, 601]);
-}
-
-#[test]
 fn two_runs_of_one_loop_at_the_same_time() {
     let ctx = context();
     let result = ctx.range(0..100).iterate(20, |state| {
@@ -352,4 +342,19 @@ fn two_runs_of_one_loop_at_the_same_time() {
             assert_eq!(run.join().unwrap(), (20..120).collect::<Vec<_>>());
         }
     });
+}
+
+#[test]
+fn runs_that_fill_a_cache_of_a_loop_at_the_same_time() {
+    let ctx = context();
+    for _ in 0..50 {
+        let first = ctx.range(0..10).iterate(2, |state| state.map(|n| n + 1));
+        let cached = first.iterate(2, |state| state.map(|n| n + 1).union(&first.filter(|_| false))).cache();
+        std::thread::scope(|scope| {
+            let runs: Vec<_> = (0..3).map(|_| scope.spawn(|| cached.map(|n| n).collect().unwrap())).collect();
+            for run in runs {
+                assert_eq!(run.join().unwrap(), (4..14).collect::<Vec<_>>());
+            }
+        });
+    }
 }
