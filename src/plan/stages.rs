@@ -115,7 +115,8 @@ pub fn plan(sinks: &[Sink], rules: Rules, held: &Held) -> Plan {
 
 struct Planner<'a> {
     rules: Rules,
-    held: &'a Held,
+    /// What the run holds already.
+    ready: &'a Held,
     pipelines: Vec<PipelinePlan>,
     ends: Vec<EndPlan>,
     /// The end of each node that is one.
@@ -136,7 +137,7 @@ impl<'a> Planner<'a> {
     fn new(nodes: &[Arc<Node>], rules: Rules, held: &'a Held) -> Planner<'a> {
         let mut planner = Planner {
             rules,
-            held,
+            ready: held,
             pipelines: Vec::new(),
             ends: Vec::new(),
             ends_of_nodes: HashMap::new(),
@@ -180,7 +181,7 @@ impl<'a> Planner<'a> {
         let mut ways = vec![Way { at: Arc::clone(start), passed: None }];
         while let Some(way) = ways.pop() {
             match &way.at.shape {
-                _ if self.held.contains_key(&way.at.id) => self.enter(end, lane, &way, &passed),
+                _ if self.ready.contains_key(&way.at.id) => self.enter(end, lane, &way, &passed),
                 Shape::Narrow(_) => {
                     passed.push((Arc::clone(&way.at), way.passed));
                     let passed = Some(passed.len() - 1);
