@@ -16,6 +16,7 @@ mod wordcount {
     pub mod contestant;
     pub mod corpus;
     pub mod hand;
+    #[path = "../jobs/measure.rs"]
     pub mod measure;
     pub mod options;
     pub mod report;
@@ -25,6 +26,7 @@ mod wordcount {
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use wordcount::contestant::Contestant;
 use wordcount::options::{Comparison, Task};
@@ -78,14 +80,17 @@ fn compare_on(input: &Path, comparison: &Comparison, contestants: &[Contestant],
                 let contestant = contestants[(round + turn) % contestants.len()];
                 let output = output_dir(data, contestant, threads);
                 empty(&output)?;
-                let usage = measure::run(&mut contestant.command(input, &output, threads)?)?;
+                let usage =
+                    measure::run(contestant.command(input, &output, threads)?.stdout(Stdio::null()), |_| {
+                        Ok(())
+                    })?;
                 report.add(contestant, threads, round, usage);
             }
         }
     }
     for &threads in &comparison.threads {
         for &contestant in contestants {
-            let answer = measure::answer(options::check_args(&output_dir(data, contestant, threads)))?;
+            let answer = contestant::answer(options::check_args(&output_dir(data, contestant, threads)))?;
             report.check(contestant, threads, answer.trim().parse()?)?;
         }
     }
@@ -117,7 +122,7 @@ fn inputs(comparison: &Comparison, data: &Path) -> Outcome<Vec<PathBuf>> {
         if !path.exists() {
             eprintln!("writing {} (once)", path.display());
             // In a process of its own: what a process once held counts as the peak of those that it starts.
-            measure::answer(options::generate_args(kind, comparison.bytes, &path))?;
+            contestant::answer(options::generate_args(kind, comparison.bytes, &path))?;
         }
         inputs.push(path);
     }

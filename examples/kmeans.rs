@@ -31,11 +31,11 @@ fn sum(a: &Point, b: &Point) -> Point {
 
 /// Every point goes to the nearest centre, and every centre to the middle of its points.
 fn step(points: &Dataset<Point>, centres: &Dataset<(u64, Point)>) -> Dataset<(u64, Point)> {
-    let all_centres = centres.map(|centre| ((), vec![centre])).reduce_by_key(|a, b| [a, b].concat());
+    let list_of_centres =
+        centres.map(|centre| ((), vec![centre])).reduce_by_key(|a, b| [a, b].concat()).values();
     points
-        .key_by(|_| ())
-        .join(&all_centres)
-        .map(|((), (point, centres))| (nearest(&point, &centres), (point, 1.0)))
+        .cross_join(&list_of_centres)
+        .map(|(point, centres)| (nearest(&point, &centres), (point, 1.0)))
         .reduce_by_key(|(a, m), (b, n)| (sum(&a, &b), m + n))
         .map_values(|(sum, n): (Point, f64)| sum.iter().map(|x| x / n).collect())
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The settings of a `Context`. None of them but [`Config::split_bytes`] changes a byte of any result.
+/// The settings of a `Context`. None of them but [`Config::split_bytes`] and the rule [`Rules::broadcast`] changes a
+/// byte of any result.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Worker threads, at most [`MAX_THREADS`]. Default: `GRISTMILL_THREADS`, else all cores that the process may use.
@@ -30,7 +31,9 @@ pub struct Config {
     pub rules: Rules,
 }
 
-/// What the planner may do; each rule can be switched off, so that tests can show that it changes no result.
+/// What the planner may do; each rule can be switched off, so that tests can show that it changes no result, but for the order of
+/// what a join gives.
+#[allow(clippy::struct_excessive_bools, reason = "each rule is on or off by itself")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
     /// Run chains of narrow operators as one pipeline.
@@ -39,14 +42,16 @@ pub struct Rules {
     pub combine: bool,
     /// Compute once what several consumers need.
     pub share: bool,
+    /// Hold the small side of a join in memory instead of exchanging both sides. It changes the order in which a join's rows come.
+    pub broadcast: bool,
 }
 
 impl Rules {
     /// Every rule, which is the default.
-    pub const ALL: Rules = Rules { fuse: true, combine: true, share: true };
+    pub const ALL: Rules = Rules { fuse: true, combine: true, share: true, broadcast: true };
 
     /// No rule: every operator for itself.
-    pub const NONE: Rules = Rules { fuse: false, combine: false, share: false };
+    pub const NONE: Rules = Rules { fuse: false, combine: false, share: false, broadcast: false };
 }
 
 /// The most worker threads of a context. More are a mistake: the machine would spend its time and memory on starting them.

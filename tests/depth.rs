@@ -74,3 +74,15 @@ fn a_chain_of_loops() {
         assert_eq!((0..2000).fold(ctx.range(0..2), add).explain().matches("Each round of").count(), 2000);
     });
 }
+
+#[test]
+fn a_chain_of_joins_with_small_sides() {
+    on_small_stack(|| {
+        let ctx = Context::builder().threads(2).build().unwrap();
+        let chain = (0..1000u64).fold(ctx.range(0..10).map(|n| (n % 2, n)), |data, n| {
+            data.join(&ctx.from_vec(vec![(0, n)])).map_values(|(sum, n)| sum + n)
+        });
+        let sum: u64 = (0..1000).sum();
+        assert_eq!(chain.values().collect().unwrap(), [0, 2, 4, 6, 8].map(|n| n + sum));
+    });
+}

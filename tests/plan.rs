@@ -209,3 +209,120 @@ fn loops_within_loops_are_described_one_after_the_other() {
     assert!(outer.contains("filter #6 -> iterate #7 (for all rounds)\n"), "{text}");
     assert!(inner.contains("stage 2: reads filter #6\n    next state #"), "{text}");
 }
+
+/// The plan from the stages on.
+fn stages<T>(data: &Dataset<T>) -> String {
+    let text = plan(data);
+    text[text.find("Stages").unwrap()..].to_string()
+}
+
+#[test]
+fn a_small_side_of_a_join_is_broadcast() {
+    let ctx = context(Rules::ALL);
+    let small = ctx.from_vec((0..100_000u32).map(|n| (n, 1u64)).collect()).filter(|(_, n)| *n > 0);
+    let rows = ctx.range(0..10).map(|n| (n as u32, n));
+    let joined = rows.left_join(&small).map_values(|(a, _)| a);
+    let expected = "\
+Logical graph
+  #1 range 0..10
+  #2 map of #1
+  #3 from_vec 100000 elements
+  #4 filter of #3
+  #5 left_join of #2, #4
+  #6 map_values of #5
+  #7 result of #6
+Stages
+  stage 1: reads from_vec #3
+    filter #4 -> left_join #5 (right)
+    broadcast: the right side of left_join #5, at most 1.6 MB
+  stage 2: reads range #1, after left_join #5 (right)
+    map #2 -> left_join #5 -> map_values #6 -> result #7
+    fuse: 3 operators run as one pipeline";
+    assert_eq!(plan(&joined), expected);
+    let right = "broadcast: the right side of join #5, at most 1.6 MB";
+    assert!(plan(&rows.join(&small)).contains(right));
+    assert!(plan(&small.join(&rows)).contains("broadcast: the left side of join #5, at most 1.6 MB"));
+    assert!(plan(&small.right_join(&rows)).contains("broadcast: the left side of right_join #5"));
+    assert!(plan(&rows.semi_join(&small)).contains("broadcast: the right side of semi_join #"));
+    assert!(plan(&rows.anti_join(&small)).contains("broadcast: the right side of anti_join #"));
+}
+
+#[test]
+fn what_is_not_known_to_be_small_and_smaller_is_exchanged() {
+    let ctx = context(Rules::ALL);
+    let pairs = |count: u32| ctx.from_vec((0..count).map(|n| (n, n)).collect::<Vec<_>>());
+    let (small, large, unknown) = (pairs(100), pairs(2_000_000), pairs(10).map(|pair| pair));
+    for exchanged in [
+        plan(&unknown.full_join(&small)),
+        plan(&small.left_join(&large)),
+        plan(&unknown.right_join(&small)),
+        plan(&small.join(&pairs(100))),
+        plan(&large.join(&unknown)),
+        plan(&unknown.join(&large)),
+        plan(&unknown.join(&small.union(&large))),
+        // Both sides are made of the same rows, which would be read twice.
+        plan(&small.join(&small.filter(|_| true))),
+        plan(&unknown.union(&small).join(&small)),
+    ] {
+        assert!(!exchanged.contains("broadcast"), "{exchanged}");
+    }
+    let ctx = context(Rules { broadcast: false, ..Rules::ALL });
+    let (small, unknown) = (ctx.from_vec(vec![(1, 1)]), ctx.range(0..10).key_by(|_| 1));
+    assert!(!plan(&unknown.join(&small)).contains("broadcast"));
+    assert!(plan(&unknown.broadcast_join(&small)).contains("broadcast: the right side of broadcast_join #"));
+}
+
+#[test]
+fn whether_a_cache_is_filled_does_not_change_the_choice() {
+    let ctx = context(Rules::ALL);
+    let rows = ctx.range(0..10).key_by(|n| n % 2);
+    let small = ctx.from_vec(vec![(1, 1)]).cache();
+    let unknown = small.map(|pair| pair).cache();
+    for _ in 0..2 {
+        assert!(plan(&rows.join(&small)).contains("broadcast: the right side of join"));
+        assert!(!plan(&rows.join(&unknown)).contains("broadcast"));
+        unknown.count().unwrap();
+    }
+}
+
+#[test]
+fn a_dataset_that_is_joined_with_a_part_of_itself_is_read_twice() {
+    let ctx = context(Rules::ALL);
+    let pairs = ctx.range(0..10).map(|n| (n, n));
+    let expected = "\
+Stages
+  stage 1: reads range #1
+    map #2 -> filter #3 -> broadcast_join #4 (right)
+    fuse: 2 operators run as one pipeline
+    broadcast: the right side of broadcast_join #4
+  stage 2: reads range #1, after broadcast_join #4 (right)
+    map #2 -> broadcast_join #4 -> result #5
+    fuse: 2 operators run as one pipeline";
+    assert_eq!(stages(&pairs.broadcast_join(&pairs.filter(|_| true))), expected);
+    let once = pairs.reduce_by_key(|a, b| a + b);
+    let expected = "\
+Stages
+  stage 1: reads range #1
+    map #2 -> reduce_by_key #3
+    combine: on the map side of reduce_by_key #3
+    partitions: 1 for reduce_by_key #3, by the bytes of its input
+  stage 2: reads reduce_by_key #3, after reduce_by_key #3
+    filter #4 -> cross_join #5 (right)
+    reduce_by_key #3 (held)
+    share: read and computed once for several consumers
+    broadcast: the right side of cross_join #5
+    hold: what reduce_by_key #3 gives, to be read once more
+  stage 3: reads reduce_by_key #3, after cross_join #5 (right) and reduce_by_key #3 (held)
+    cross_join #5 -> result #6";
+    assert_eq!(stages(&once.cross_join(&once.filter(|_| true))), expected);
+}
+
+#[test]
+fn what_several_need_is_read_once_if_it_may_wait_for_the_side_that_is_held() {
+    let ctx = context(Rules::ALL);
+    let (lines, table) = (ctx.range(0..10).map(|n| (n, n)), ctx.range(0..3).map(|n| (n, n)));
+    let both = lines.values().union(&lines.broadcast_join(&table).keys());
+    let text = stages(&both);
+    assert_eq!(text.matches("reads range").count(), 2, "{text}");
+    assert!(text.contains("stage 2: reads range #1, after broadcast_join #6 (right)"), "{text}");
+}

@@ -1,6 +1,6 @@
 //! Who takes part.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{measure, options};
@@ -63,6 +63,12 @@ impl Contestant {
             Err(error) => Some(format!("{command} does not run: {error}")),
         }
     }
+}
+
+/// What this program prints, given these arguments.
+pub fn answer(args: Vec<PathBuf>) -> Outcome<String> {
+    let output = measure::this_program(args)?.stderr(Stdio::inherit()).output()?;
+    if output.status.success() { Ok(String::from_utf8(output.stdout)?) } else { Err("see above".into()) }
 }
 
 /// Those of `only` (of all, if it is empty) that can take part; says which cannot, and why.

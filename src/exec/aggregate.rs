@@ -47,6 +47,9 @@ pub trait Combine<T>: Send + Sync + 'static {
     /// worker then keeps its states from one split to the next, so that they must refer to no block of the input.
     const COMMUTES: bool = false;
 
+    /// Whether a key with its state is never more than the elements that it was made of, in bytes.
+    const SELECTS: bool = false;
+
     /// The key of an element.
     fn key<'a>(&self, item: &'a T) -> &'a Self::Key;
 
@@ -78,6 +81,10 @@ impl<T: Data, C: Combine<T>> Exchange for ByKey<T, C> {
         let ExchangeSettings { partition_bits, combine, budget } = settings;
         let aggregate = Aggregate::<T, C>::new(Arc::clone(&self.combine), *partition_bits, *combine, budget);
         (Arc::new(aggregate.clone()), Arc::new(Erased::new(aggregate)))
+    }
+
+    fn selects(&self) -> bool {
+        C::SELECTS
     }
 }
 

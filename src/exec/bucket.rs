@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::vec::IntoIter;
 
+use super::permute::permute;
 use super::sequence::Sequence;
 use super::table::high_bits;
 use crate::error::Result;
@@ -68,7 +69,7 @@ impl<K: Key, T> Side<K, T> {
         let mut order: Vec<(u64, u32)> =
             rows.iter().zip(0..).map(|((key, _), number)| (key.key_hash(), number)).collect();
         order.sort_unstable();
-        permute(&mut rows, &order);
+        permute(&mut rows, order.iter().map(|(_, number)| *number));
         let hashes = order.iter().rev().map(|(hash, _)| *hash).collect();
         Side { rows: rows.into_iter(), hashes }
     }
@@ -160,25 +161,10 @@ impl<K: Key, V: Record, W: Record> Pairing<K, V, W> {
     }
 }
 
-/// Moves `rows[order[i].1]` to place `i`, for every `i`, along the cycles of the permutation.
-fn permute<T>(rows: &mut [T], order: &[(u64, u32)]) {
-    let mut goal = vec![0u32; order.len()];
-    for (place, &(_, from)) in order.iter().enumerate() {
-        goal[from as usize] = place as u32;
-    }
-    for place in 0..goal.len() {
-        while goal[place] as usize != place {
-            let to = goal[place] as usize;
-            rows.swap(place, to);
-            goal.swap(place, to);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::disk::Disk;
     use super::super::sequence::List;
-    use super::super::spill::Disk;
     use super::*;
     use crate::Record;
 

@@ -11,6 +11,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::broadcast::{Broadcast, Side};
 use super::bucket::{Pairing, into_buckets};
 use super::erased::{Elements, Of};
 use super::exchange::{Exchange, ExchangeSettings};
@@ -44,6 +45,9 @@ pub trait Matching: Send + Sync + 'static {
     /// What comes out.
     type Out: Data;
 
+    /// Whether what comes out is never more than what goes in, in bytes.
+    const SELECTS: bool = false;
+
     /// Emits what a key and its values on both inputs give; both lists may be taken or drained.
     fn emit(
         &self,
@@ -61,6 +65,11 @@ pub trait Matching: Send + Sync + 'static {
         _right: &Sequence<(Self::Key, Self::Right)>,
         _out: &mut Out<Self::Out>,
     ) -> Option<Result<Flow>> {
+        None
+    }
+
+    /// The same with one side broadcast, if its meaning allows that: if nothing comes out for what has no match on the other side.
+    fn broadcast(&self, _side: Side) -> Option<Arc<dyn Broadcast>> {
         None
     }
 }
@@ -94,6 +103,14 @@ impl<M: Matching> Exchange for ByKey<M> {
 
     fn input_elements(&self, lane: usize) -> Option<Arc<dyn Elements>> {
         Some(if lane == 0 { Of::<Left<M>>::records() } else { Of::<Right<M>>::records() })
+    }
+
+    fn broadcast(&self, side: Side) -> Option<Arc<dyn Broadcast>> {
+        self.0.broadcast(side)
+    }
+
+    fn selects(&self) -> bool {
+        M::SELECTS
     }
 }
 

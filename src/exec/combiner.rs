@@ -234,7 +234,7 @@ impl<K: Key, A: Record> Combiner<K, A> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::spill::Disk;
+    use super::super::disk::Disk;
     use super::super::table::high_bits;
     use super::*;
 

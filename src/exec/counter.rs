@@ -161,6 +161,9 @@ impl Drop for Before {
     }
 }
 
+/// The number of a computation that does not count, because another pipeline counts it.
+pub const COUNTED_ELSEWHERE: usize = usize::MAX;
+
 /// Which computation each step of a pipeline is. Steps of one run that compute the same elements from the same split have
 /// one number.
 pub struct Computations {
@@ -203,6 +206,9 @@ impl Tally {
             let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             for Note { step, counter, n } in notes {
                 let computation = pipeline.steps.get(step).copied().unwrap_or(pipeline.source);
+                if computation == COUNTED_ELSEWHERE {
+                    continue;
+                }
                 // What is computed twice counts once. One of both may have been stopped early: the other knows more.
                 let amount = amount(tasks.entry((computation, cx.split())).or_default(), counter);
                 *amount = n.max(*amount);

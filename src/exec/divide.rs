@@ -30,6 +30,10 @@ impl<T: Record> Exchange for Divide<T> {
         (Arc::new(hold.clone()), Arc::new(Erased::new(hold)))
     }
 
+    fn selects(&self) -> bool {
+        true
+    }
+
     fn note(&self) -> Option<&'static str> {
         Some("hold: all rows, which are then divided anew,")
     }

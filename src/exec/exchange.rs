@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::broadcast::{Broadcast, Side};
 use super::erased::Elements;
 use super::job::Terminal;
 use super::memory::Budget;
@@ -27,6 +28,17 @@ pub trait Exchange: Send + Sync {
     /// they are records, which can go to disk.
     fn input_elements(&self, _lane: usize) -> Option<Arc<dyn Elements>> {
         None
+    }
+
+    /// What it is when it broadcasts one side instead of exchanging both, if its meaning allows that. What comes out is the same but for
+    /// the order.
+    fn broadcast(&self, _side: Side) -> Option<Arc<dyn Broadcast>> {
+        None
+    }
+
+    /// Whether what comes out is never more than what goes in, in bytes.
+    fn selects(&self) -> bool {
+        false
     }
 
     /// For people: what it does with its input, where that is not partitioned by keys.

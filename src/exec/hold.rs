@@ -94,6 +94,11 @@ impl<T: Record> Hold<T> {
         Hold(shared)
     }
 
+    /// The number of all rows, once all are there.
+    pub fn rows(&self) -> usize {
+        self.0.layout().ends.last().copied().unwrap_or(0)
+    }
+
     /// Hands the rows of a split to `emit`, each with its number among all rows, until it has enough.
     ///
     /// # Errors

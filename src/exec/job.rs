@@ -29,8 +29,8 @@ pub struct Pipeline {
     pub call: CallSite,
     /// What the source's elements can do.
     pub elements: Arc<dyn Elements>,
-    /// The terminal whose sealing makes the source readable, where it is one that this run fills.
-    pub after: Option<usize>,
+    /// The terminals that must be sealed before: the one that is read, where this run fills it, and those that operators look at.
+    pub after: Vec<usize>,
     /// The fused operators; the children of a step stand after it.
     pub steps: Vec<Step>,
     /// The steps that receive the source's elements.
@@ -113,6 +113,11 @@ impl Port {
     /// Which of the datasets that the terminal takes this is.
     pub fn lane(&self) -> usize {
         self.lane
+    }
+
+    /// The place of the task in the order of the lane.
+    pub fn order(&self) -> Order {
+        self.order
     }
 
     /// Delivers batches, each with its cell; several for one cell count in the order given.

@@ -1,8 +1,11 @@
 //! How the rows of a key on two sides are joined, in memory and, where a key has too many, from the disk.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
+use super::broadcast::{Broadcast, Side};
 use super::cogroup::Matching;
+use super::lookup::{ByLookup, Lookup, Room};
 use super::out::Out;
 use super::push::Flow;
 use super::sequence::Sequence;
@@ -13,6 +16,12 @@ use crate::record::{Data, Key, Record};
 pub trait Join<V, W>: Send + Sync + 'static {
     /// What comes out for a key.
     type Out: Data;
+
+    /// Whether a value of the left side comes out that has no match.
+    const KEEPS_LEFT: bool = false;
+
+    /// Whether a value of the right side comes out that has no match.
+    const KEEPS_RIGHT: bool = false;
 
     /// A pair.
     fn both(left: V, right: W) -> Self::Out;
@@ -51,6 +60,8 @@ impl<V: Data, W: Data> Join<V, W> for Inner {
 impl<V: Data, W: Data> Join<V, W> for LeftOuter {
     type Out = (V, Option<W>);
 
+    const KEEPS_LEFT: bool = true;
+
     fn both(left: V, right: W) -> Self::Out {
         (left, Some(right))
     }
@@ -63,6 +74,8 @@ impl<V: Data, W: Data> Join<V, W> for LeftOuter {
 impl<V: Data, W: Data> Join<V, W> for RightOuter {
     type Out = (Option<V>, W);
 
+    const KEEPS_RIGHT: bool = true;
+
     fn both(left: V, right: W) -> Self::Out {
         (Some(left), right)
     }
@@ -74,6 +87,9 @@ impl<V: Data, W: Data> Join<V, W> for RightOuter {
 
 impl<V: Data, W: Data> Join<V, W> for FullOuter {
     type Out = (Option<V>, Option<W>);
+
+    const KEEPS_LEFT: bool = true;
+    const KEEPS_RIGHT: bool = true;
 
     fn both(left: V, right: W) -> Self::Out {
         (Some(left), Some(right))
@@ -139,9 +155,82 @@ impl<K: Key, V: Record, W: Record, J: Join<V, W>> Matching for Joining<K, V, W, 
     ) -> Option<Result<Flow>> {
         Some(nested_loops::<K, V, W, J>(left, right, out))
     }
+
+    fn broadcast(&self, side: Side) -> Option<Arc<dyn Broadcast>> {
+        match side {
+            Side::Right if !J::KEEPS_RIGHT => Some(Arc::new(hold_right::<K, V, W, J>(Room::Known))),
+            Side::Left if !J::KEEPS_LEFT => {
+                Some(Arc::new(ByLookup::new(PastLeft::<K, V, W, J>(PhantomData), Room::Known)))
+            }
+            Side::Right | Side::Left => None,
+        }
+    }
 }
 
-fn emit_all<K: Clone, T>(key: &K, values: impl Iterator<Item = T>, out: &mut Out<(K, T)>) -> Result<Flow> {
+/// The join `J`, which must keep nothing of the right side that has no match, with that side held.
+pub fn hold_right<K: Key, V: Data, W: Record, J: Join<V, W>>(
+    room: Room,
+) -> ByLookup<impl Lookup<Key = K, Passing = V, Held = W, Out = (K, J::Out)>> {
+    ByLookup::new(PastRight::<K, V, W, J>(PhantomData), room)
+}
+
+/// A join whose left side streams past the right one.
+struct PastRight<K, V, W, J>(PhantomData<fn(K, V, W) -> J>);
+
+impl<K: Key, V: Data, W: Record, J: Join<V, W>> Lookup for PastRight<K, V, W, J> {
+    type Key = K;
+    type Passing = V;
+    type Held = W;
+    type Out = (K, J::Out);
+
+    fn emit(&self, key: K, value: V, held: &[W], out: &mut Out<Self::Out>) -> Result<Flow> {
+        if held.is_empty() {
+            emit_all(&key, J::left(value), out)
+        } else {
+            pair(key, value, held, J::both, out)
+        }
+    }
+}
+
+/// A join whose right side streams past the left one.
+struct PastLeft<K, V, W, J>(PhantomData<fn(K, V, W) -> J>);
+
+impl<K: Key, V: Record, W: Data, J: Join<V, W>> Lookup for PastLeft<K, V, W, J> {
+    type Key = K;
+    type Passing = W;
+    type Held = V;
+    type Out = (K, J::Out);
+
+    fn emit(&self, key: K, value: W, held: &[V], out: &mut Out<Self::Out>) -> Result<Flow> {
+        if held.is_empty() {
+            return emit_all(&key, J::right(value), out);
+        }
+        pair(key, value, held, |right, left| J::both(left, right), out)
+    }
+}
+
+/// Emits a value with each of those that are held; its last use is no clone.
+fn pair<K: Clone, P: Clone, H: Clone, O>(
+    key: K,
+    value: P,
+    held: &[H],
+    both: impl Fn(P, H) -> O,
+    out: &mut Out<(K, O)>,
+) -> Result<Flow> {
+    let Some((last, others)) = held.split_last() else { return Ok(Flow::More) };
+    for other in others {
+        if out.emit((key.clone(), both(value.clone(), other.clone())))? == Flow::Enough {
+            return Ok(Flow::Enough);
+        }
+    }
+    out.emit((key, both(value, last.clone())))
+}
+
+fn emit_all<K: Clone, T>(
+    key: &K,
+    values: impl IntoIterator<Item = T>,
+    out: &mut Out<(K, T)>,
+) -> Result<Flow> {
     for value in values {
         if out.emit((key.clone(), value))? == Flow::Enough {
             return Ok(Flow::Enough);
@@ -169,7 +258,7 @@ fn nested_loops<K: Key, V: Record, W: Record, J: Join<V, W>>(
                 }
             }
             let unmatched = if matched { None } else { J::left(value) };
-            if emit_all(&key, unmatched.into_iter(), out)? == Flow::Enough {
+            if emit_all(&key, unmatched, out)? == Flow::Enough {
                 return Ok(Flow::Enough);
             }
         }
@@ -210,6 +299,8 @@ impl<K: Key, V: Record> Matching for Existence<K, V> {
     type Right = ();
     type Out = (K, V);
 
+    const SELECTS: bool = true;
+
     fn emit(&self, key: K, left: &mut Vec<V>, right: &mut Vec<()>, out: &mut Out<(K, V)>) -> Result<Flow> {
         let wanted = right.is_empty() != self.with_match;
         if wanted { emit_all(&key, left.drain(..), out) } else { Ok(Flow::More) }
@@ -222,6 +313,22 @@ impl<K: Key, V: Record> Matching for Existence<K, V> {
         out: &mut Out<(K, V)>,
     ) -> Option<Result<Flow>> {
         Some(self.filter(left, right, out))
+    }
+
+    fn broadcast(&self, side: Side) -> Option<Arc<dyn Broadcast>> {
+        let past = Existence { with_match: self.with_match, types: self.types };
+        (side == Side::Right).then(|| Arc::new(ByLookup::new(past, Room::Known)) as Arc<dyn Broadcast>)
+    }
+}
+
+impl<K: Key, V: Record> Lookup for Existence<K, V> {
+    type Key = K;
+    type Passing = V;
+    type Held = ();
+    type Out = (K, V);
+
+    fn emit(&self, key: K, value: V, held: &[()], out: &mut Out<(K, V)>) -> Result<Flow> {
+        if held.is_empty() == self.with_match { Ok(Flow::More) } else { out.emit((key, value)) }
     }
 }
 

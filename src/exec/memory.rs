@@ -9,7 +9,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::spill::Disk;
+use super::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 
 /// State that can be written to disk when the memory is needed elsewhere.

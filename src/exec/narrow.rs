@@ -19,31 +19,48 @@ pub trait Operator: Send + Sync {
     ///
     /// If the types do not fit, which `Dataset` rules out.
     fn build(&self, cx: &TaskCx, next: AnyPush) -> Result<AnyPush>;
+
+    /// Whether what comes out is never more than what goes in, in bytes.
+    fn selects(&self) -> bool {
+        false
+    }
 }
 
 /// One element for each.
 pub struct Map<T, U, F> {
     f: Arc<F>,
+    selects: bool,
     types: PhantomData<fn(T) -> U>,
 }
 
 /// Any number of elements for each; the closure may fail.
 pub struct FlatMap<T, I, F> {
     f: Arc<F>,
+    selects: bool,
     types: PhantomData<fn(T) -> I>,
 }
 
 impl<T, U, F: Fn(T) -> U> Map<T, U, F> {
     /// The operator that applies `f`.
     pub fn new(f: F) -> Map<T, U, F> {
-        Map { f: Arc::new(f), types: PhantomData }
+        Map { f: Arc::new(f), selects: false, types: PhantomData }
+    }
+
+    /// As [`Map::new`]; `f` gives its argument or a part of it.
+    pub fn selecting(f: F) -> Map<T, U, F> {
+        Map { selects: true, ..Map::new(f) }
     }
 }
 
 impl<T, I, F: Fn(T) -> Result<I>> FlatMap<T, I, F> {
     /// The operator that applies `f` and emits what its result holds.
     pub fn new(f: F) -> FlatMap<T, I, F> {
-        FlatMap { f: Arc::new(f), types: PhantomData }
+        FlatMap { f: Arc::new(f), selects: false, types: PhantomData }
+    }
+
+    /// As [`FlatMap::new`]; `f` gives its argument or nothing.
+    pub fn selecting(f: F) -> FlatMap<T, I, F> {
+        FlatMap { selects: true, ..FlatMap::new(f) }
     }
 }
 
@@ -63,6 +80,10 @@ where
             types: PhantomData,
         }))
     }
+
+    fn selects(&self) -> bool {
+        self.selects
+    }
 }
 
 impl<T, I, F> Operator for FlatMap<T, I, F>
@@ -75,6 +96,10 @@ where
     fn build(&self, cx: &TaskCx, next: AnyPush) -> Result<AnyPush> {
         let out = Out::new(cx.chunk_rows(), next.typed::<I::Item>()?);
         Ok(AnyPush::new(FlatMapPush { f: Arc::clone(&self.f), cx: cx.clone(), out, types: PhantomData }))
+    }
+
+    fn selects(&self) -> bool {
+        self.selects
     }
 }
 

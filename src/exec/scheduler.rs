@@ -11,8 +11,8 @@
 //! either: the oldest one is not ahead, and a cell that is behind is at work. What no rule bounds is the later input of a
 //! union, if it is ready before the earlier one: it waits in memory.
 //!
-//! No barrier stands anywhere: a cell absorbs while later splits are still read, and a pipeline starts as soon as the one
-//! terminal that it reads is sealed.
+//! No barrier stands anywhere: a cell absorbs while later splits are still read, and a pipeline starts as soon as the
+//! terminals are sealed that it reads and that its operators look at: as a rule one, or none.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -312,10 +312,10 @@ impl<'a> Driver<'a> {
         });
     }
 
-    /// Asks for the number of splits once the source is readable; true if there are none.
+    /// Asks for the number of splits once the pipeline may start; true if there are none.
     fn open(&mut self, pipeline: usize) -> bool {
         let spec = &self.run.job.pipelines[pipeline];
-        let ready = spec.after.is_none_or(|terminal| self.terminals[terminal].unsealed == 0);
+        let ready = spec.after.iter().all(|&terminal| self.terminals[terminal].unsealed == 0);
         if !ready || self.pipelines[pipeline].splits.is_some() {
             return false;
         }

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::spill::{BLOCK_BYTES, Block, Disk};
+use super::disk::Disk;
+use super::spill::{BLOCK_BYTES, Block};
 use crate::error::Result;
 use crate::record::{Record, pack};
 

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use crate::context::Context;
-use crate::exec::counter::{Computations, Counter};
+use crate::exec::counter::{COUNTED_ELSEWHERE, Computations, Counter};
 use crate::plan::graph::NodeId;
-use crate::plan::stages::{PipelinePlan, Plan, StepPlan};
+use crate::plan::stages::{EndKind, PipelinePlan, Plan, StepPlan};
 
 impl Context {
     /// The counter of this name: the same one whenever it is asked for; see [`Counter`].
@@ -54,22 +54,28 @@ impl Numbers {
 /// what sharing would compute once. Each end takes what reaches it for itself.
 pub(crate) fn computations(plan: &Plan) -> Vec<Computations> {
     let mut numbers = Numbers::default();
-    plan.pipelines.iter().map(|pipeline| of_pipeline(pipeline, &mut numbers)).collect()
+    let of_pipeline = |pipeline: &PipelinePlan| {
+        let reads = pipeline.reads.map(|end| &plan.ends[end].kind);
+        of_pipeline(pipeline, matches!(reads, Some(EndKind::Held(_))), &mut numbers)
+    };
+    plan.pipelines.iter().map(of_pipeline).collect()
 }
 
-fn of_pipeline(pipeline: &PipelinePlan, numbers: &mut Numbers) -> Computations {
+/// What is held is read in other splits, so that what has been computed before cannot be told from them: it does not count again.
+fn of_pipeline(pipeline: &PipelinePlan, is_held: bool, numbers: &mut Numbers) -> Computations {
+    let before_it = numbers.next;
     let source = numbers.of(None, pipeline.origin.id);
     let mut before = vec![source; pipeline.steps.len()];
     let mut steps = Vec::with_capacity(pipeline.steps.len());
     for (index, step) in pipeline.steps.iter().enumerate() {
         // Parents stand before their children, so that the way to this step is known by now.
         steps.push(match step {
-            StepPlan::Operator { node, to } => {
+            StepPlan::Operator { node, to, .. } => {
                 let number = numbers.of(Some(before[index]), node.id);
                 for &child in to {
                     before[child] = number;
                 }
-                number
+                if is_held && number < before_it { COUNTED_ELSEWHERE } else { number }
             }
             StepPlan::End { .. } => numbers.fresh(),
         });

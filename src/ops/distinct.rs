@@ -27,7 +27,7 @@ impl<T: Key> Dataset<T> {
     pub fn distinct(&self) -> Dataset<T> {
         let call = CallSite::here("distinct");
         let firsts: Dataset<(T, ())> = self.wide(call, ByKey::<T, _>::new(First));
-        firsts.narrow(call, Map::new(|(item, ()): (T, ())| item))
+        firsts.narrow(call, Map::selecting(|(item, ()): (T, ())| item))
     }
 }
 
@@ -38,6 +38,7 @@ impl<T: Key> Combine<T> for First {
     type State = ();
 
     const COMMUTES: bool = true;
+    const SELECTS: bool = true;
 
     #[inline]
     fn key<'a>(&self, item: &'a T) -> &'a T {

@@ -29,7 +29,7 @@ impl<T: Data> Dataset<T> {
         let call = CallSite::here("inspect");
         self.narrow(
             call,
-            Map::new(move |item| {
+            Map::selecting(move |item| {
                 f(&item);
                 item
             }),

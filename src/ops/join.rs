@@ -1,6 +1,7 @@
 //! `join`, `left_join`, `right_join`, `full_join`, `semi_join`, `anti_join`: two sides by key.
 //!
 //! They are one operator: both sides are shuffled by the hash of the key, and what is made of the values of a key is all that differs.
+//! Where one side is small, the planner may hold it instead, and let the other one stream past.
 
 use std::marker::PhantomData;
 
@@ -22,6 +23,11 @@ impl<K: Key, V: Record> Dataset<(K, V)> {
     ///
     /// By the stable hash of the key: arbitrary to look at, the same in every run. The rows of a key are in the order of the left side, and
     /// for each of its values in that of the right side.
+    ///
+    /// Where the planner broadcasts a side, in the order of the other side instead, and for each of its values in that of the side that
+    /// is broadcast. It does so, if the rule [`broadcast`](crate::config::Rules::broadcast) allows it, where it knows that one side
+    /// takes at most 8 MiB and less than the other one: a vector or a file, or a selection of its rows. [`Dataset::explain`] shows it, and it
+    /// depends on the sizes of the inputs alone, so that the order is the same in every run.
     ///
     /// # Examples
     ///
@@ -46,6 +52,11 @@ impl<K: Key, V: Record> Dataset<(K, V)> {
     /// By the stable hash of the key: arbitrary to look at, the same in every run. The rows of a key are in the order of the left side, and
     /// for each of its values in that of the right side.
     ///
+    /// Where the planner broadcasts a side, in the order of the other side instead, and for each of its values in that of the side that
+    /// is broadcast. It does so, if the rule [`broadcast`](crate::config::Rules::broadcast) allows it, where it knows that the right side
+    /// takes at most 8 MiB and less than the other one: a vector or a file, or a selection of its rows. [`Dataset::explain`] shows it, and it
+    /// depends on the sizes of the inputs alone, so that the order is the same in every run.
+    ///
     /// # Examples
     ///
     /// ```
@@ -69,6 +80,11 @@ impl<K: Key, V: Record> Dataset<(K, V)> {
     ///
     /// By the stable hash of the key: arbitrary to look at, the same in every run. The rows of a key are in the order of the left side, and
     /// for each of its values in that of the right side.
+    ///
+    /// Where the planner broadcasts a side, in the order of the other side instead, and for each of its values in that of the side that
+    /// is broadcast. It does so, if the rule [`broadcast`](crate::config::Rules::broadcast) allows it, where it knows that the left side
+    /// takes at most 8 MiB and less than the other one: a vector or a file, or a selection of its rows. [`Dataset::explain`] shows it, and it
+    /// depends on the sizes of the inputs alone, so that the order is the same in every run.
     ///
     /// # Examples
     ///
@@ -113,7 +129,8 @@ impl<K: Key, V: Record> Dataset<(K, V)> {
     ///
     /// # Ordering
     ///
-    /// By the stable hash of the key: arbitrary to look at, the same in every run. The values of a key are in the order of the input.
+    /// By the stable hash of the key: arbitrary to look at, the same in every run. The values of a key are in the order of the input. Where
+    /// the planner broadcasts the right side, as for a [`left_join`](Dataset::left_join), in the order of the left side.
     ///
     /// # Examples
     ///
@@ -166,7 +183,7 @@ impl<K: Key, V: Record> Dataset<(K, V)> {
         with_match: bool,
     ) -> Dataset<(K, V)> {
         // Of the other side only the keys are needed, and each but once.
-        let keys: Dataset<(K, ())> = other.narrow(call, Map::new(|(key, _): (K, W)| (key, ())));
+        let keys: Dataset<(K, ())> = other.narrow(call, Map::selecting(|(key, _): (K, W)| (key, ())));
         let once: Dataset<(K, ())> = keys.wide(call, crate::exec::aggregate::ByKey::<(K, ()), _>::new(Once));
         self.wide_with(&once, call, ByKey::new(Existence::<K, V> { with_match, types: PhantomData }))
     }
@@ -183,6 +200,7 @@ impl<K: Key> Combine<(K, ())> for Once {
     type State = ();
 
     const COMMUTES: bool = true;
+    const SELECTS: bool = true;
 
     #[inline]
     fn key<'a>(&self, item: &'a (K, ())) -> &'a K {

@@ -22,6 +22,6 @@ impl<K: Data, V: Data> Dataset<(K, V)> {
     /// ```
     #[track_caller]
     pub fn keys(&self) -> Dataset<K> {
-        self.narrow(CallSite::here("keys"), Map::new(|(key, _): (K, V)| key))
+        self.narrow(CallSite::here("keys"), Map::selecting(|(key, _): (K, V)| key))
     }
 }

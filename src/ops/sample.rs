@@ -87,7 +87,12 @@ impl Draw {
                     origins.insert(node.id, origins.len() as u64);
                     stack.extend(node.inputs.iter().rev());
                 }
-                Shape::Source(_) | Shape::Wide(_) | Shape::Cache(_) | Shape::Loop(_) => {
+                // The planner may broadcast a side, so that the other one is read without it.
+                Shape::Wide(_) | Shape::Broadcast(_) => {
+                    origins.insert(node.id, origins.len() as u64);
+                    stack.extend(node.passing_inputs().iter().rev());
+                }
+                Shape::Source(_) | Shape::Cache(_) | Shape::Loop(_) => {
                     origins.insert(node.id, origins.len() as u64);
                 }
             }
@@ -126,6 +131,10 @@ impl<T: 'static> Operator for Drawn<T> {
             cx: cx.clone(),
             out: Out::new(cx.chunk_rows(), next.typed::<T>()?),
         }))
+    }
+
+    fn selects(&self) -> bool {
+        true
     }
 }
 

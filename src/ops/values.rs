@@ -22,6 +22,6 @@ impl<K: Data, V: Data> Dataset<(K, V)> {
     /// ```
     #[track_caller]
     pub fn values(&self) -> Dataset<V> {
-        self.narrow(CallSite::here("values"), Map::new(|(_, value): (K, V)| value))
+        self.narrow(CallSite::here("values"), Map::selecting(|(_, value): (K, V)| value))
     }
 }

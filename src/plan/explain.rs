@@ -125,10 +125,9 @@ impl Explainer<'_> {
         writeln!(text, "Stages")?;
         for (index, pipeline) in self.plan.pipelines.iter().enumerate() {
             let origin = format!("{} #{}", pipeline.origin.call.operator, self.number(&pipeline.origin));
-            let after = match pipeline.after {
-                Some(end) => format!(", after {}", self.end_name(end)),
-                None => String::new(),
-            };
+            let after: Vec<String> = pipeline.after.iter().map(|end| self.end_name(*end)).collect();
+            let after =
+                if after.is_empty() { String::new() } else { format!(", after {}", after.join(" and ")) };
             writeln!(text, "  stage {}: reads {origin}{after}", index + 1)?;
             self.paths(text, pipeline)?;
             self.notes(text, pipeline)?;
@@ -213,6 +212,21 @@ impl Explainer<'_> {
                     self.end_name(end)
                 )
             }
+            EndKind::Side(node, broadcasting) => {
+                let at_most = broadcasting.max_bytes.map(|bytes| format!(", at most {}", size(bytes)));
+                writeln!(
+                    text,
+                    "    broadcast: the {} side of {} #{}{}",
+                    broadcasting.held.name(),
+                    node.call.operator,
+                    self.number(node),
+                    at_most.unwrap_or_default()
+                )
+            }
+            EndKind::Held(node) => {
+                let (operator, number) = (node.call.operator, self.number(node));
+                writeln!(text, "    hold: what {operator} #{number} gives, to be read once more")
+            }
             EndKind::Node(_) | EndKind::Sink(_) => Ok(()),
         }
     }
@@ -243,6 +257,11 @@ impl Explainer<'_> {
     fn end_name(&self, end: usize) -> String {
         match &self.plan.ends[end].kind {
             EndKind::Node(node) => format!("{} #{}", node.call.operator, self.number(node)),
+            EndKind::Side(node, broadcasting) => {
+                let (operator, number) = (node.call.operator, self.number(node));
+                format!("{operator} #{number} ({})", broadcasting.held.name())
+            }
+            EndKind::Held(node) => format!("{} #{} (held)", node.call.operator, self.number(node)),
             EndKind::Sink(index) => {
                 format!("{} #{}", self.sinks[*index].call.operator, self.first_sink + index)
             }
@@ -257,6 +276,15 @@ impl Explainer<'_> {
 /// What an exchange that partitions by no key says of itself.
 fn note_of(node: &Node) -> Option<&'static str> {
     if let Shape::Wide(exchange) = &node.shape { exchange.note() } else { None }
+}
+
+/// Bytes, for people.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1000 => format!("{bytes} bytes"),
+        1000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
 }
 
 fn node_line<'n>(

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::loops::Loop;
 use crate::error::CallSite;
+use crate::exec::broadcast::{Broadcast, Side};
 use crate::exec::erased::Elements;
 use crate::exec::exchange::Exchange;
 use crate::exec::job::Terminal;
@@ -33,6 +34,8 @@ pub struct Node {
     pub inputs: Vec<Arc<Node>>,
     /// Whether it needs the state of a loop, and so is another one in each of its rounds.
     pub in_loop: bool,
+    /// The most bytes that it emits, where its sources know theirs and no operator on the way may add to them.
+    pub max_bytes: Option<u64>,
 }
 
 /// The shapes of nodes, as far as the planner tells them apart.
@@ -45,6 +48,8 @@ pub enum Shape {
     Union,
     /// Needs an exchange.
     Wide(Arc<dyn Exchange>),
+    /// Holds its second input, and lets the first one pass.
+    Broadcast(Arc<dyn Broadcast>),
     /// Filled by the first run that needs it, a source for those after it.
     Cache(Arc<dyn CacheSlot>),
     /// Rounds over a state: its first input is the state of the first round, the others are what all rounds share.
@@ -75,8 +80,9 @@ impl Node {
     ) -> Arc<Node> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let max_bytes = max_bytes(&shape, &inputs);
         let in_loop = inputs.iter().any(|input| input.in_loop);
-        Arc::new(Node { id, call, detail, notes, elements, shape, inputs, in_loop })
+        Arc::new(Node { id, call, detail, notes, elements, shape, inputs, in_loop, max_bytes })
     }
 
     /// The node that stands for the state within the body of a loop; nothing of it is known but what its elements can do.
@@ -97,6 +103,35 @@ impl Node {
         }
         nodes
     }
+
+    /// The node as an operator that broadcasts a side, if it can be one.
+    pub fn broadcast(&self, held: Side) -> Option<Arc<dyn Broadcast>> {
+        match &self.shape {
+            Shape::Broadcast(broadcast) => (held == Side::Right).then(|| Arc::clone(broadcast)),
+            Shape::Wide(exchange) => exchange.broadcast(held),
+            Shape::Source(_) | Shape::Narrow(_) | Shape::Union | Shape::Cache(_) | Shape::Loop(_) => None,
+        }
+    }
+
+    /// The inputs of a join that may pass within a pipeline, where the planner broadcasts the other one.
+    pub fn passing_inputs(&self) -> Vec<&Arc<Node>> {
+        let sides = [Side::Left, Side::Right].into_iter();
+        let passing = sides.filter(|side| self.broadcast(side.other()).is_some());
+        passing.filter_map(|side| self.inputs.get(side.index())).collect()
+    }
+}
+
+/// See [`Node::max_bytes`]. Whether a cache is filled does not matter, so that plans do not depend on what has been run before.
+fn max_bytes(shape: &Shape, inputs: &[Arc<Node>]) -> Option<u64> {
+    let selects = match shape {
+        Shape::Source(source) => return source.size_bytes(),
+        Shape::Narrow(operator) => operator.selects(),
+        Shape::Wide(exchange) => exchange.selects(),
+        Shape::Union | Shape::Cache(_) => true,
+        Shape::Broadcast(_) | Shape::Loop(_) => false,
+    };
+    let add = |sum: u64, input: &Arc<Node>| Some(sum.saturating_add(input.max_bytes?));
+    if selects { inputs.iter().try_fold(0, add) } else { None }
 }
 
 impl Drop for Node {
@@ -157,6 +192,8 @@ pub fn readable(node: &Node, held: &Held) -> Option<Arc<dyn AnySource>> {
     match (held.get(&node.id), &node.shape) {
         (Some(source), _) | (None, Shape::Source(source)) => Some(Arc::clone(source)),
         (None, Shape::Cache(slot)) => slot.filled(),
-        (None, Shape::Narrow(_) | Shape::Union | Shape::Wide(_) | Shape::Loop(_)) => None,
+        (None, Shape::Narrow(_) | Shape::Union | Shape::Wide(_) | Shape::Broadcast(_) | Shape::Loop(_)) => {
+            None
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::graph::{Held, Node, NodeId, Shape, in_order, in_order_from, needed_inputs, readable};
 use super::stages::Sink;
 use crate::error::CallSite;
+use crate::exec::broadcast::Side;
 use crate::exec::erased::Elements;
 
 /// What the rounds of a loop have in common.
@@ -92,6 +93,7 @@ fn known_by_reader(reader: &Node, index: usize) -> Option<Arc<dyn Elements>> {
         Shape::Wide(exchange) => exchange.input_elements(index),
         Shape::Loop(each) => each.inputs.get(index).cloned(),
         Shape::Cache(_) => Some(Arc::clone(&reader.elements)),
+        Shape::Broadcast(broadcast) => broadcast.input_elements(Side::of_index(index)),
         Shape::Source(_) | Shape::Narrow(_) | Shape::Union => None,
     }
 }
@@ -102,7 +104,7 @@ pub fn is_worth_holding(node: &Node) -> bool {
         Shape::Source(source) => !source.is_in_memory(),
         // In a loop, a cache is one for the round.
         Shape::Cache(_) => node.in_loop,
-        Shape::Narrow(_) | Shape::Union | Shape::Wide(_) | Shape::Loop(_) => true,
+        Shape::Narrow(_) | Shape::Union | Shape::Wide(_) | Shape::Broadcast(_) | Shape::Loop(_) => true,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::exec::exchange::ExchangeSettings;
 use crate::exec::hold::Keep;
 use crate::exec::job::{Feed, Job, Pipeline, Step, StepKind, Terminal};
 use crate::exec::memory::Budget;
+use crate::exec::narrow::Operator;
 use crate::exec::source::AnySource;
 
 /// A sink as the planner knows it, and its terminal.
@@ -20,7 +21,21 @@ pub struct OpenSink {
     pub terminal: Arc<dyn Terminal>,
 }
 
-type Opened = (Arc<dyn Terminal>, Option<Arc<dyn AnySource>>);
+/// An end that is open.
+struct Opened {
+    terminal: Arc<dyn Terminal>,
+    behind: Behind,
+}
+
+/// What there is behind an end once it is complete.
+enum Behind {
+    /// A source to be read.
+    Source(Arc<dyn AnySource>),
+    /// An operator that looks at it.
+    Operator(Arc<dyn Operator>),
+    /// What the action knows.
+    Result,
+}
 
 /// Opens every end of the plan and joins all into a job; `sinks` are those that were planned, in the same order.
 ///
@@ -32,8 +47,8 @@ pub fn lower(plan: &Plan, sinks: &[OpenSink], budget: &Budget) -> Result<Job> {
         plan.ends.iter().map(|end| open(end, plan, sinks, budget)).collect::<Result<Vec<Opened>>>()?;
     let pipeline = |pipeline| lower_pipeline(pipeline, plan, sinks, &opened);
     let pipelines = plan.pipelines.iter().map(pipeline).collect::<Result<Vec<_>>>()?;
-    let feed = |(end, (terminal, _)): (&EndPlan, &Opened)| Feed {
-        terminal: Arc::clone(terminal),
+    let feed = |(end, opened): (&EndPlan, &Opened)| Feed {
+        terminal: Arc::clone(&opened.terminal),
         call: call_of(end, sinks),
         lanes: end.lanes.clone(),
     };
@@ -43,7 +58,17 @@ pub fn lower(plan: &Plan, sinks: &[OpenSink], budget: &Budget) -> Result<Job> {
 
 fn open(end: &EndPlan, plan: &Plan, sinks: &[OpenSink], budget: &Budget) -> Result<Opened> {
     let node = match &end.kind {
-        EndKind::Sink(sink) => return Ok((Arc::clone(&sinks[*sink].terminal), None)),
+        EndKind::Sink(sink) => {
+            return Ok(Opened { terminal: Arc::clone(&sinks[*sink].terminal), behind: Behind::Result });
+        }
+        EndKind::Side(_, broadcasting) => {
+            let (terminal, operator) = broadcasting.broadcast.open(budget);
+            return Ok(Opened { terminal, behind: Behind::Operator(operator) });
+        }
+        EndKind::Held(node) => {
+            let (terminal, source) = node.elements.hold(Keep::Always, budget);
+            return Ok(Opened { terminal, behind: Behind::Source(source) });
+        }
         EndKind::Node(node) => node,
     };
     let (terminal, source) = match &node.shape {
@@ -55,17 +80,17 @@ fn open(end: &EndPlan, plan: &Plan, sinks: &[OpenSink], budget: &Budget) -> Resu
         Shape::Cache(slot) => slot.open(),
         Shape::Union => node.elements.hold(Keep::Once, budget),
         Shape::Loop(_) => return Err(broken("a loop was planned that has not run")),
-        Shape::Source(_) | Shape::Narrow(_) => {
+        Shape::Source(_) | Shape::Narrow(_) | Shape::Broadcast(_) => {
             return Err(broken("a node that holds nothing was planned as an end"));
         }
     };
-    Ok((terminal, Some(source)))
+    Ok(Opened { terminal, behind: Behind::Source(source) })
 }
 
 fn call_of(end: &EndPlan, sinks: &[OpenSink]) -> CallSite {
     match &end.kind {
         EndKind::Sink(sink) => sinks[*sink].sink.call,
-        EndKind::Node(node) => node.call,
+        EndKind::Node(node) | EndKind::Side(node, _) | EndKind::Held(node) => node.call,
     }
 }
 
@@ -76,8 +101,9 @@ fn lower_pipeline(
     opened: &[Opened],
 ) -> Result<Pipeline> {
     let origin = &planned.origin;
-    let source = match planned.after {
-        Some(end) => opened[end].1.clone(),
+    let source = match planned.reads.map(|end| &opened[end].behind) {
+        Some(Behind::Source(source)) => Some(Arc::clone(source)),
+        Some(Behind::Operator(_) | Behind::Result) => None,
         None => readable(origin, &plan.held),
     };
     let mut steps: Vec<Step> = Vec::with_capacity(planned.steps.len());
@@ -88,28 +114,35 @@ fn lower_pipeline(
     for (index, step) in planned.steps.iter().enumerate() {
         // Parents stand before their children, so that what this step receives is known by now.
         let elements = received[index].take().ok_or_else(|| broken("a step without a parent"))?;
-        if let StepPlan::Operator { node, to } = step {
+        if let StepPlan::Operator { node, to, .. } = step {
             for &child in to {
                 received[child] = Some(Arc::clone(&node.elements));
             }
         }
-        steps.push(lower_step(step, plan, sinks, elements)?);
+        steps.push(lower_step(step, plan, sinks, opened, elements)?);
     }
     Ok(Pipeline {
         source: source.ok_or_else(|| broken("a pipeline without a source"))?,
         call: origin.call,
         elements: Arc::clone(&origin.elements),
-        after: planned.after,
+        after: planned.after.iter().copied().collect(),
         steps,
         heads: planned.heads.clone(),
     })
 }
 
-fn lower_step(step: &StepPlan, plan: &Plan, sinks: &[OpenSink], elements: Arc<dyn Elements>) -> Result<Step> {
+fn lower_step(
+    step: &StepPlan,
+    plan: &Plan,
+    sinks: &[OpenSink],
+    opened: &[Opened],
+    elements: Arc<dyn Elements>,
+) -> Result<Step> {
     match step {
-        StepPlan::Operator { node, to } => {
+        StepPlan::Operator { node, looks_at, to } => {
+            let operator = operator(node, looks_at.map(|end| &opened[end].behind))?;
             let output = Arc::clone(&node.elements);
-            let kind = StepKind::Operator { operator: narrow(node)?, output, to: to.clone() };
+            let kind = StepKind::Operator { operator, output, to: to.clone() };
             Ok(Step { call: node.call, elements, kind })
         }
         StepPlan::End { end, lane, rank } => {
@@ -119,9 +152,9 @@ fn lower_step(step: &StepPlan, plan: &Plan, sinks: &[OpenSink], elements: Arc<dy
     }
 }
 
-fn narrow(node: &Node) -> Result<Arc<dyn crate::exec::narrow::Operator>> {
-    match &node.shape {
-        Shape::Narrow(operator) => Ok(Arc::clone(operator)),
+fn operator(node: &Node, looks_at: Option<&Behind>) -> Result<Arc<dyn Operator>> {
+    match (&node.shape, looks_at) {
+        (Shape::Narrow(operator), None) | (_, Some(Behind::Operator(operator))) => Ok(Arc::clone(operator)),
         _ => Err(broken("a node that is not narrow was fused")),
     }
 }

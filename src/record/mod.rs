@@ -53,7 +53,7 @@ impl<'a, T: 'a, I: Iterator<Item = Option<&'a T>> + Clone> Rows<'a, T> for I {}
 /// | `i8` to `i64`, `u8` to `u64`, `f32`, `f64`, `bool` | the same |
 /// | `isize`, `usize` | `Int64`, `UInt64` |
 /// | `i128` | `Decimal128(38, 0)` |
-/// | [`Text`](crate::Text), `String` | `Utf8` |
+/// | [`Text`], `String` | `Utf8` |
 /// | `Option<T>` | the column of `T`, nullable |
 /// | `Vec<T>` | `List` |
 /// | `Box<T>` | the column of `T` |

@@ -73,15 +73,25 @@ pub fn inputs() -> Vec<(&'static str, Vec<(Text, i64)>)> {
 /// one division into splits with each other, to the order.
 pub fn check<R, F, M>(job: F, model: M)
 where
-    R: PartialEq + std::fmt::Debug,
+    R: Clone + PartialEq + std::fmt::Debug,
     F: Fn(&Dataset<(Text, i64)>) -> R,
     M: Fn(&[(Text, i64)], R),
-    R: Clone,
+{
+    check_across_rules(job, |result| result, model);
+}
+
+/// As [`check`], for what comes in another order where the planner broadcasts: settings with and without this rule are compared with
+/// each other by what `orderless` makes of their results.
+pub fn check_across_rules<R, F, M>(job: F, orderless: fn(R) -> R, model: M)
+where
+    R: Clone + PartialEq + std::fmt::Debug,
+    F: Fn(&Dataset<(Text, i64)>) -> R,
+    M: Fn(&[(Text, i64)], R),
 {
     for (name, input) in inputs() {
         for splits in [1, 7, 64] {
             let split_bytes = (input.len().div_ceil(splits).max(1) * size_of::<(Text, i64)>()) as u64;
-            let mut first: Option<R> = None;
+            let mut firsts: [Option<R>; 2] = [None, None];
             for setting in settings() {
                 let ctx = Context::builder()
                     .threads(setting.threads)
@@ -93,12 +103,16 @@ where
                     .build()
                     .unwrap();
                 let result = job(&ctx.from_vec(input.clone()));
-                match &first {
-                    None => model(&input, result.clone()),
+                match &mut firsts[usize::from(setting.rules.broadcast)] {
                     Some(first) => assert_eq!(&result, first, "{name}, {splits} splits, {setting:?}"),
+                    first => {
+                        model(&input, result.clone());
+                        *first = Some(result);
+                    }
                 }
-                first.get_or_insert(result);
             }
+            let [without, with] = firsts.map(|first| first.map(orderless));
+            assert_eq!(without, with, "{name}, {splits} splits, with and without broadcasts");
         }
     }
 }
@@ -107,6 +121,12 @@ where
 pub fn sorted<T: Ord>(mut items: Vec<T>) -> Vec<T> {
     items.sort();
     items
+}
+
+/// Orders the keys, and leaves the pairs of a key as they are.
+pub fn by_key<T>(mut pairs: Vec<(Text, T)>) -> Vec<(Text, T)> {
+    pairs.sort_by(|a, b| a.0.cmp(&b.0));
+    pairs
 }
 
 /// The model of a sum by key.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use gristmill::config::Rules;
 use gristmill::prelude::*;
 
-use crate::harness::{check, inputs, sorted};
+use crate::harness::{by_key, check, inputs, sorted};
 
 fn groups(input: &[(Text, i64)]) -> BTreeMap<Text, Vec<i64>> {
     let mut groups: BTreeMap<Text, Vec<i64>> = BTreeMap::new();
@@ -75,12 +76,6 @@ fn full(input: &[(Text, i64)]) -> Pairs {
         pairs.extend(others.iter().map(|other| (key.clone(), (None, Some(other.clone())))));
     }
     pairs.sort_by(|a, b| a.0.cmp(&b.0)); // the order of a key's pairs stays
-    pairs
-}
-
-/// Orders the keys, and leaves the pairs of a key as they are.
-fn by_key<T>(mut pairs: Vec<(Text, T)>) -> Vec<(Text, T)> {
-    pairs.sort_by(|a, b| a.0.cmp(&b.0));
     pairs
 }
 
@@ -158,7 +153,9 @@ fn a_join_with_itself_and_one_after_another() {
 #[test]
 fn one_key_that_exceeds_the_memory_is_streamed_by_a_join_and_refused_by_a_group() {
     let rows = |count: usize| (0..count).map(|n| (Text::from("the only key"), n as u64)).collect::<Vec<_>>();
-    let ctx = Context::builder().threads(2).memory_bytes(20_000).split_bytes(2_000).build().unwrap();
+    let rules = Rules { broadcast: false, ..Rules::ALL }; // one side is small
+    let builder = Context::builder().threads(2).memory_bytes(20_000).split_bytes(2_000).rules(rules);
+    let ctx = builder.build().unwrap();
     let (left, right) = (ctx.from_vec(rows(300)), ctx.from_vec(rows(1000)));
     let joined = left.join(&right);
     let expected: Vec<_> = (0..300).flat_map(|a| (0..1000).map(move |b| (a, b))).collect();

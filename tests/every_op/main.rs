@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used)] // in a test, a panic is the report
 
 mod actions;
+mod broadcasts;
 mod by_key;
 mod counters;
+mod cross;
 mod harness;
 mod joins;
 mod loops;
 mod narrow;
 mod sample;
 mod sets;
+mod sorting;
 mod statistics;

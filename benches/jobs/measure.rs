@@ -1,7 +1,7 @@
 //! Processes and what they cost.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use wait4::Wait4;
@@ -26,20 +26,19 @@ pub fn this_program(args: Vec<PathBuf>) -> Outcome<Command> {
     Ok(command)
 }
 
-/// Runs a process to its end.
-pub fn run(command: &mut Command) -> Outcome<Usage> {
+/// Runs a process to its end; `read` takes what it prints, if that is piped.
+pub fn run<R>(
+    command: &mut Command,
+    read: impl FnOnce(Option<ChildStdout>) -> std::io::Result<R>,
+) -> Outcome<Usage> {
     let begin = Instant::now();
-    let done = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?.wait4()?;
+    let mut process = command.stdin(Stdio::null()).spawn()?;
+    read(process.stdout.take())?;
+    let done = process.wait4()?;
     let wall = begin.elapsed();
     if !done.status.success() {
         return Err(format!("{command:?} failed: {}", done.status).into());
     }
     let cpu = done.rusage.utime + done.rusage.stime;
     Ok(Usage { wall, cpu, peak_bytes: done.rusage.maxrss })
-}
-
-/// What this program prints, given these arguments.
-pub fn answer(args: Vec<PathBuf>) -> Outcome<String> {
-    let output = this_program(args)?.stderr(Stdio::inherit()).output()?;
-    if output.status.success() { Ok(String::from_utf8(output.stdout)?) } else { Err("see above".into()) }
 }

@@ -1,0 +1,128 @@
+//! Every row of one side with every row of another one, which is held and read again for each of them.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::broadcast::{Broadcast, Side};
+use super::chunk::Chunk;
+use super::erased::{AnyPush, Elements, Of};
+use super::hold::{Division, Hold, Keep};
+use super::job::Terminal;
+use super::memory::Budget;
+use super::narrow::Operator;
+use super::out::Out;
+use super::push::{Flow, Push};
+use super::source::Source;
+use super::task::TaskCx;
+use super::trace::Cursor;
+use crate::error::{Error, ErrorKind, Result};
+use crate::record::Record;
+
+/// Pairs rows, as long as there are no more than so many pairs.
+pub struct Cross<T, U> {
+    max_rows: u64,
+    types: PhantomData<fn(T, U)>,
+}
+
+impl<T, U> Cross<T, U> {
+    /// At most `max_rows` pairs.
+    pub fn new(max_rows: u64) -> Cross<T, U> {
+        Cross { max_rows, types: PhantomData }
+    }
+}
+
+impl<T: Record, U: Record> Broadcast for Cross<T, U> {
+    fn input_elements(&self, side: Side) -> Option<Arc<dyn Elements>> {
+        Some(match side {
+            Side::Left => Of::<T>::records(),
+            Side::Right => Of::<U>::records(),
+        })
+    }
+
+    fn open(&self, budget: &Budget) -> (Arc<dyn Terminal>, Arc<dyn Operator>) {
+        let right = Hold::<U>::new(Keep::Always, Division::Grouped, budget);
+        let crossing = Crossing {
+            right: right.clone(),
+            max_rows: self.max_rows,
+            passed: Arc::default(),
+            types: PhantomData::<fn(T)>,
+        };
+        (Arc::new(right), Arc::new(crossing))
+    }
+}
+
+/// What the left side passes.
+struct Crossing<T, U> {
+    right: Hold<U>,
+    max_rows: u64,
+    /// Rows of the left side that have come by so far, in all tasks.
+    passed: Arc<AtomicU64>,
+    types: PhantomData<fn(T)>,
+}
+
+impl<T: Record, U: Record> Operator for Crossing<T, U> {
+    fn build(&self, cx: &TaskCx, next: AnyPush) -> Result<AnyPush> {
+        Ok(AnyPush::new(CrossingPush {
+            right: self.right.clone(),
+            splits: self.right.splits(),
+            max_rows: self.max_rows,
+            passed: Arc::clone(&self.passed),
+            cx: cx.clone(),
+            out: Out::new(cx.chunk_rows(), next.typed::<(T, U)>()?),
+        }))
+    }
+}
+
+struct CrossingPush<T, U> {
+    right: Hold<U>,
+    splits: usize,
+    max_rows: u64,
+    passed: Arc<AtomicU64>,
+    cx: TaskCx,
+    out: Out<(T, U)>,
+}
+
+impl<T: Record, U: Record> CrossingPush<T, U> {
+    /// Counts rows of the left side before they are paired, and refuses those that lead to too many pairs.
+    fn check(&self, rows: usize, right: usize) -> Result<()> {
+        let left = self.passed.fetch_add(rows as u64, Ordering::Relaxed) + rows as u64;
+        if u128::from(left) * right as u128 <= u128::from(self.max_rows) {
+            return Ok(());
+        }
+        let message = format!(
+            "{left} rows or more on the left and {right} on the right give more than {} pairs",
+            self.max_rows
+        );
+        Err(Error::new(ErrorKind::Config, message)
+            .hint("if that is what you want, say how many there may be with cross_join_up_to"))
+    }
+}
+
+impl<T: Record, U: Record> Push<T> for CrossingPush<T, U> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+        let right = self.right.rows();
+        if right == 0 {
+            return Ok(Flow::Enough);
+        }
+        self.check(chunk.items.len(), right)?;
+        let mut at = Cursor::new(self.cx.trace(), &chunk.rows);
+        for item in chunk.items.drain(..) {
+            if self.out.at_row(at.row())? == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
+            for split in 0..self.splits {
+                let mut emit = |other, _| self.out.emit((item.clone(), other));
+                if self.right.read_rows(split, &mut emit)? == Flow::Enough {
+                    return Ok(Flow::Enough);
+                }
+            }
+            at.advance();
+        }
+        Ok(Flow::More)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.out.finish()
+    }
+}

@@ -1,0 +1,299 @@
+//! One side held in memory in a hash table, in which the rows of the other side are looked up as they stream past.
+//!
+//! The rows of a key stand side by side, in the order in which they came. They are looked up by reference: nothing of the table is
+//! copied but what comes out.
+
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::broadcast::Broadcast;
+use super::chunk::Chunk;
+use super::collect::downcast;
+use super::erased::AnyPush;
+use super::job::{Batch, Port, Terminal};
+use super::memory::{Budget, Reservation};
+use super::narrow::Operator;
+use super::out::Out;
+use super::push::{Flow, Push};
+use super::scatter::Scattered;
+use super::sequence::{List, Sequence};
+use super::table::{AHEAD, Table};
+use super::task::TaskCx;
+use super::trace::Cursor;
+use crate::error::{Error, ErrorKind, Result};
+use crate::record::{Data, Key, Record};
+
+/// Bytes of rows that are packed together.
+const LIST_BYTES: usize = 64 << 10;
+
+/// What a row that passes makes of the held rows that have its key.
+pub trait Lookup: Send + Sync + 'static {
+    /// What rows are looked up by.
+    type Key: Key;
+    /// The values that pass.
+    type Passing: Data;
+    /// The values that are held.
+    type Held: Record;
+    /// What comes out.
+    type Out: Data;
+
+    /// Emits what a row gives with the held values of its key, of which there may be none.
+    fn emit(
+        &self,
+        key: Self::Key,
+        value: Self::Passing,
+        held: &[Self::Held],
+        out: &mut Out<Self::Out>,
+    ) -> Result<Flow>;
+}
+
+/// How much of the memory the side that is held may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// Whatever it takes: it is known to be small.
+    Known,
+    /// As much as the limit allows; more is an error.
+    Limited,
+}
+
+/// A broadcast in whose table rows are looked up.
+pub struct ByLookup<L> {
+    lookup: Arc<L>,
+    room: Room,
+}
+
+impl<L: Lookup> ByLookup<L> {
+    /// The broadcast that `lookup` describes.
+    pub fn new(lookup: L, room: Room) -> ByLookup<L> {
+        ByLookup { lookup: Arc::new(lookup), room }
+    }
+}
+
+impl<L: Lookup> Broadcast for ByLookup<L> {
+    fn open(&self, budget: &Budget) -> (Arc<dyn Terminal>, Arc<dyn Operator>) {
+        let shared = Arc::new(Shared {
+            room: self.room,
+            bytes: AtomicU64::new(0),
+            rows: Mutex::new((Sequence::default(), budget.reservation())),
+            held: OnceLock::new(),
+        });
+        let passing = Passing { lookup: Arc::clone(&self.lookup), shared: Arc::clone(&shared) };
+        (Arc::new(Holding(shared)), Arc::new(passing))
+    }
+}
+
+struct Shared<K, H> {
+    room: Room,
+    /// Of all rows that tasks have come across so far.
+    bytes: AtomicU64,
+    rows: Mutex<Scattered<(K, H)>>,
+    /// What is made of the rows when all are there.
+    held: OnceLock<Held<K, H>>,
+}
+
+impl<K, H> Shared<K, H> {
+    /// Refuses to hold so many bytes if they exceed the limit. What else is held does not count, so that it depends on the rows alone
+    /// whether it is an error.
+    fn check(&self, bytes: u64, budget: &Budget) -> Result<()> {
+        if self.room == Room::Known || bytes <= budget.limit_bytes() {
+            return Ok(());
+        }
+        let message = format!(
+            "the side to be held in memory takes {bytes} bytes or more, and the memory limit is {}",
+            budget.limit_bytes()
+        );
+        Err(Error::new(ErrorKind::Memory, message).hint(
+            "use join or left_join, which go to disk, or raise the limit with --memory or GRISTMILL_MEMORY",
+        ))
+    }
+}
+
+/// The terminal of the side that is held.
+struct Holding<K, H>(Arc<Shared<K, H>>);
+
+impl<K: Key, H: Record> Terminal for Holding<K, H> {
+    fn writer(&self, cx: &TaskCx, port: Port) -> Result<AnyPush> {
+        let shared = Arc::clone(&self.0);
+        let (full, reservation) = (Sequence::default(), cx.budget().reservation());
+        Ok(AnyPush::new(Writer { shared, list: List::default(), full, reservation, port }))
+    }
+
+    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
+        let (later, reserved) = downcast::<Scattered<(K, H)>>(batch)?;
+        let mut rows = self.0.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.0.append(later);
+        rows.1.merge(reserved);
+        Ok(Flow::More)
+    }
+
+    fn seal(&self, _cell: usize) -> Result<()> {
+        let mut rows = self.0.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let empty = rows.1.split_off();
+        let (rows, reserved) = std::mem::replace(&mut *rows, (Sequence::default(), empty));
+        let held = Held::new(rows, reserved)?;
+        self.0.check(held.reserved.bytes(), held.reserved.budget())?;
+        self.0.held.get_or_init(|| held);
+        Ok(())
+    }
+}
+
+/// What one task leaves for the table.
+struct Writer<K, H> {
+    shared: Arc<Shared<K, H>>,
+    list: List<(K, H)>,
+    full: Sequence<(K, H)>,
+    reservation: Reservation,
+    port: Port,
+}
+
+impl<K: Key, H: Record> Writer<K, H> {
+    #[cold]
+    fn put_aside(&mut self) -> Result<()> {
+        let mut list = std::mem::take(&mut self.list);
+        let bytes = list.bytes as u64;
+        let all = self.shared.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.shared.check(all, self.reservation.budget())?;
+        self.reservation.resize(self.reservation.bytes() + bytes)?;
+        list.rows.shrink_to_fit();
+        list.pack();
+        self.full.push(list);
+        Ok(())
+    }
+}
+
+impl<K: Key, H: Record> Push<(K, H)> for Writer<K, H> {
+    fn push(&mut self, chunk: &mut Chunk<(K, H)>) -> Result<Flow> {
+        for row in chunk.items.drain(..) {
+            self.list.push(row);
+            if self.list.bytes >= LIST_BYTES {
+                self.put_aside()?;
+            }
+        }
+        Ok(Flow::More)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.put_aside()?;
+        let empty = self.reservation.split_off();
+        let reserved = std::mem::replace(&mut self.reservation, empty);
+        let left: Scattered<(K, H)> = (std::mem::take(&mut self.full), reserved);
+        self.port.deliver(vec![(0, Box::new(left))]);
+        Ok(())
+    }
+}
+
+/// The rows of the side that is held, by key.
+struct Held<K, H> {
+    keys: Table<K, ()>,
+    /// Where the values of each entry of the table start, and where the last ones end.
+    starts: Vec<usize>,
+    values: Vec<H>,
+    reserved: Reservation,
+}
+
+impl<K: Key, H: Record> Held<K, H> {
+    fn new(rows: Sequence<(K, H)>, mut reserved: Reservation) -> Result<Held<K, H>> {
+        let bytes = rows.bytes();
+        let mut keys = Table::new(0);
+        let mut numbered: Vec<(usize, H)> = Vec::with_capacity(rows.rows());
+        for list in rows.into_lists() {
+            for (key, value) in list?.rows {
+                numbered.push((entry_of(&mut keys, key), value));
+            }
+        }
+        // The order of a key's values stays. Where each key has one value, there is nothing to sort.
+        numbered.sort_by_key(|(entry, _)| *entry);
+        let starts = starts_of(keys.len(), numbered.iter().map(|(entry, _)| *entry));
+        let values = numbered.into_iter().map(|(_, value)| value).collect();
+        reserved.resize((bytes + keys.bytes() + starts.len() * size_of::<usize>()) as u64)?;
+        Ok(Held { keys, starts, values, reserved })
+    }
+
+    #[inline]
+    fn values_of(&self, hash: u64, key: &K) -> &[H] {
+        match self.keys.find(hash, key) {
+            Ok(entry) => &self.values[self.starts[entry]..self.starts[entry + 1]],
+            Err(_) => &[],
+        }
+    }
+}
+
+/// The number of a key in a table, which takes it in if it is new.
+fn entry_of<K: Key>(keys: &mut Table<K, ()>, key: K) -> usize {
+    let hash = key.key_hash();
+    keys.find(hash, &key).unwrap_or_else(|slot| {
+        keys.insert(slot, hash, key, ());
+        keys.len() - 1
+    })
+}
+
+/// Where each of `entries` groups starts, and where the last one ends, of rows that are ordered by group.
+fn starts_of(entries: usize, rows: impl Iterator<Item = usize>) -> Vec<usize> {
+    let mut starts = vec![0; entries + 1];
+    rows.for_each(|entry| starts[entry + 1] += 1);
+    for entry in 0..entries {
+        starts[entry + 1] += starts[entry];
+    }
+    starts
+}
+
+/// What the other side passes.
+struct Passing<L: Lookup> {
+    lookup: Arc<L>,
+    shared: Arc<Shared<L::Key, L::Held>>,
+}
+
+impl<L: Lookup> Operator for Passing<L> {
+    fn build(&self, cx: &TaskCx, next: AnyPush) -> Result<AnyPush> {
+        Ok(AnyPush::new(PassingPush::<L> {
+            lookup: Arc::clone(&self.lookup),
+            shared: Arc::clone(&self.shared),
+            cx: cx.clone(),
+            hashes: Vec::new(),
+            out: Out::new(cx.chunk_rows(), next.typed::<L::Out>()?),
+            types: PhantomData,
+        }))
+    }
+}
+
+struct PassingPush<L: Lookup> {
+    lookup: Arc<L>,
+    shared: Arc<Shared<L::Key, L::Held>>,
+    cx: TaskCx,
+    hashes: Vec<u64>,
+    out: Out<L::Out>,
+    types: PhantomData<fn(L::Passing)>,
+}
+
+impl<L: Lookup> Push<(L::Key, L::Passing)> for PassingPush<L> {
+    fn push(&mut self, chunk: &mut Chunk<(L::Key, L::Passing)>) -> Result<Flow> {
+        let Some(held) = self.shared.held.get() else {
+            return Err(Error::new(ErrorKind::Internal, "a side was looked at before it was complete"));
+        };
+        self.hashes.clear();
+        self.hashes.extend(chunk.items.iter().map(|(key, _)| key.key_hash()));
+        self.hashes.iter().take(AHEAD).for_each(|&hash| held.keys.prefetch_slot(hash));
+        let mut at = Cursor::new(self.cx.trace(), &chunk.rows);
+        for (index, (key, value)) in chunk.items.drain(..).enumerate() {
+            if let Some(&hash) = self.hashes.get(index + AHEAD) {
+                held.keys.prefetch_slot(hash);
+            }
+            if let Some(&hash) = self.hashes.get(index + AHEAD / 2) {
+                held.keys.prefetch_entry(hash);
+            }
+            let values = held.values_of(self.hashes[index], &key);
+            if self.out.at_row(at.row())? == Flow::Enough
+                || self.lookup.emit(key, value, values, &mut self.out)? == Flow::Enough
+            {
+                return Ok(Flow::Enough);
+            }
+            at.advance();
+        }
+        Ok(Flow::More)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.out.finish()
+    }
+}

@@ -1,0 +1,365 @@
+//! Sorting: each task leaves its rows in sorted runs, and ranges of the whole are merged from all of them.
+//!
+//! A task collects rows up to its share of the memory, orders them, and cuts them into lists; where memory is short, these go to disk.
+//! When all runs are there, borders drawn from a sample divide the whole into ranges, each of which is a split of what
+//! follows: it is merged while it is read. So every row is compared twice, once in its run and once in the merge, and written and
+//! read once at most, unless the blocks of so many runs do not fit the memory side by side; then neighbouring runs
+//! are merged first. The order is total: rows that compare equal stay in the order of the input, so that the result is the
+//! same however the runs were cut.
+
+mod border;
+mod disk;
+mod held;
+mod merge;
+pub mod order;
+mod run;
+
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use self::border::{Lottery, borders, prune};
+use self::disk::{OnDisk, merge_runs};
+use self::held::{Held, divide};
+use self::order::Order;
+use self::run::{Piece, Run, Unsorted};
+use super::chunk::Chunk;
+use super::collect::downcast;
+use super::erased::AnyPush;
+use super::exchange::{Exchange, ExchangeSettings};
+use super::job::{Batch, Port, Terminal};
+use super::memory::{Budget, Holder, Reservation};
+use super::out::Out;
+use super::push::{Flow, Push};
+use super::sequence::List;
+use super::source::{AnySource, Erased, Source};
+use super::task::TaskCx;
+use super::trace::Cursor;
+use crate::error::{Error, ErrorKind, Result};
+use crate::record::Record;
+
+/// Rows of a range, about: enough for a good row group.
+const RANGE_ROWS: usize = 1 << 17;
+
+/// Rows drawn of each range, about.
+const DRAWN_PER_RANGE: usize = 32;
+
+/// Drawn rows that are kept while runs arrive, at most.
+const MAX_DRAWN: usize = 1 << 17;
+
+/// Bytes of a run before it is ordered, at most, however much memory there is.
+const MAX_RUN_BYTES: usize = 64 << 20;
+
+/// Bytes of a list of sorted rows. A merge holds one of every run, and ranges meet in them.
+const LIST_BYTES: usize = 64 << 10;
+
+/// The wide operator of a sort.
+pub struct Sort<T, O> {
+    order: Arc<O>,
+    range_rows: usize,
+    types: PhantomData<fn(T)>,
+}
+
+impl<T: Record, O: Order<T>> Sort<T, O> {
+    /// A sort in this order.
+    pub fn new(order: O) -> Sort<T, O> {
+        Sort { order: Arc::new(order), range_rows: RANGE_ROWS, types: PhantomData }
+    }
+}
+
+impl<T: Record, O: Order<T>> Exchange for Sort<T, O> {
+    fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
+        let sorted = Sorted::<T, O>::new(Arc::clone(&self.order), self.range_rows, &settings.budget);
+        (Arc::new(sorted.clone()), Arc::new(Erased::new(sorted)))
+    }
+
+    fn note(&self) -> Option<&'static str> {
+        Some("sort: runs of each task, merged by ranges of the order,")
+    }
+}
+
+/// The terminal that takes runs, and the source of the sorted whole.
+struct Sorted<T, O>(Arc<Shared<T, O>>);
+
+impl<T, O> Clone for Sorted<T, O> {
+    fn clone(&self) -> Sorted<T, O> {
+        Sorted(Arc::clone(&self.0))
+    }
+}
+
+struct Shared<T, O> {
+    order: Arc<O>,
+    budget: Budget,
+    range_rows: usize,
+    list_bytes: usize,
+    /// Runs that are merged at once, at most.
+    fan_in: usize,
+    /// Locked for a moment only.
+    arrived: Mutex<Arrived<T>>,
+    /// Emptied, to be filled by the next task: their memory need not grow again.
+    spare: Mutex<Vec<Unsorted<T>>>,
+    /// There once all runs are.
+    ranges: OnceLock<Ranges<T>>,
+}
+
+struct Arrived<T> {
+    /// In the order of the input.
+    runs: Vec<Arc<Mutex<Run<T>>>>,
+    /// The rows drawn of them.
+    drawn: usize,
+}
+
+impl<T> Default for Arrived<T> {
+    fn default() -> Arrived<T> {
+        Arrived { runs: Vec::new(), drawn: 0 }
+    }
+}
+
+enum Ranges<T> {
+    Memory(Vec<Held<T>>),
+    Disk(OnDisk<T>),
+}
+
+impl<T: Record, O: Order<T>> Sorted<T, O> {
+    fn new(order: Arc<O>, range_rows: usize, budget: &Budget) -> Sorted<T, O> {
+        // What a merge decodes at a time takes an eighth of the memory, and at least sixteen runs fit in.
+        let share = budget.share(8);
+        let list_bytes = LIST_BYTES.min(share / 16).max(1);
+        let shared = Arc::new(Shared {
+            order,
+            budget: budget.clone(),
+            range_rows,
+            list_bytes,
+            fan_in: (share / list_bytes).max(2),
+            arrived: Mutex::default(),
+            spare: Mutex::default(),
+            ranges: OnceLock::new(),
+        });
+        let holder: Weak<Shared<T, O>> = Arc::downgrade(&shared);
+        budget.register(holder);
+        Sorted(shared)
+    }
+}
+
+impl<T: Record, O: Order<T>> Shared<T, O> {
+    fn all_runs(&self) -> Vec<Arc<Mutex<Run<T>>>> {
+        lock(&self.arrived).runs.clone()
+    }
+
+    /// Divides the whole into ranges.
+    fn divide(&self) -> Result<Ranges<T>> {
+        lock(&self.spare).clear();
+        let take = |run: Arc<Mutex<Run<T>>>| {
+            std::mem::replace(&mut *lock(&run), Run::new(self.budget.reservation()))
+        };
+        let mut runs: Vec<Run<T>> =
+            std::mem::take(&mut lock(&self.arrived).runs).into_iter().map(take).collect();
+        let on_disk = runs.iter().any(Run::is_on_disk);
+        if on_disk {
+            runs = merge_runs(self.order.as_ref(), runs, self.fan_in, self.list_bytes)?;
+        }
+        let rows: usize = runs.iter().map(Run::rows).sum();
+        let borders = borders(self.order.as_ref(), &mut runs, rows.div_ceil(self.range_rows).max(1));
+        if on_disk {
+            OnDisk::new(self.order.as_ref(), runs, borders, self.list_bytes, &self.budget).map(Ranges::Disk)
+        } else {
+            divide(self.order.as_ref(), runs, &borders, &self.budget).map(Ranges::Memory)
+        }
+    }
+}
+
+impl<T: Record, O: Order<T>> Holder for Shared<T, O> {
+    fn spillable_bytes(&self) -> u64 {
+        match self.ranges.get() {
+            Some(Ranges::Memory(ranges)) => ranges.iter().map(Held::memory_bytes).sum(),
+            Some(Ranges::Disk(_)) => 0,
+            None => {
+                let bytes = |run: &Arc<Mutex<Run<T>>>| run.try_lock().map_or(0, |run| run.memory_bytes());
+                self.all_runs().iter().map(bytes).sum::<usize>() as u64
+            }
+        }
+    }
+
+    fn spill(&self, wanted: u64) -> Result<()> {
+        let mut given = 0;
+        if let Some(Ranges::Memory(ranges)) = self.ranges.get() {
+            // The last ones are read last.
+            for range in ranges.iter().rev() {
+                if given >= wanted {
+                    break;
+                }
+                given += range.spill(self.order.as_ref(), self.list_bytes)?;
+            }
+            return Ok(());
+        }
+        for run in self.all_runs() {
+            if given >= wanted {
+                break;
+            }
+            if let Ok(mut run) = run.try_lock() {
+                given += run.memory_bytes() as u64;
+                run.spill()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T: Record, O: Order<T>> Terminal for Sorted<T, O> {
+    fn writer(&self, cx: &TaskCx, port: Port) -> Result<AnyPush> {
+        let every = (self.0.range_rows / DRAWN_PER_RANGE).max(1);
+        let share_bytes = cx.memory_share();
+        Ok(AnyPush::new(Writer {
+            shared: Arc::clone(&self.0),
+            cx: cx.clone(),
+            lottery: Lottery::new(port.order(), every),
+            port,
+            unsorted: lock(&self.0.spare).pop().unwrap_or_else(Unsorted::new),
+            runs: Vec::new(),
+            share_bytes,
+            // While it is cut into lists, a run takes its memory twice.
+            run_bytes: (share_bytes / 2).min(MAX_RUN_BYTES),
+            kept_bytes: 0,
+            reservation: cx.budget().reservation(),
+        }))
+    }
+
+    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
+        let left = downcast::<Vec<Run<T>>>(batch)?;
+        let mut arrived = lock(&self.0.arrived);
+        arrived.drawn += left.iter().map(|run| run.sample.len()).sum::<usize>();
+        arrived.runs.extend(left.into_iter().map(|run| Arc::new(Mutex::new(run))));
+        if arrived.drawn > MAX_DRAWN {
+            let mut runs: Vec<_> = arrived.runs.iter().map(|run| lock(run)).collect();
+            prune(runs.iter_mut().map(|run| &mut run.sample), MAX_DRAWN / 2);
+            drop(runs);
+            arrived.drawn = MAX_DRAWN / 2;
+        }
+        Ok(Flow::More)
+    }
+
+    fn seal(&self, _cell: usize) -> Result<()> {
+        let ranges = self.0.divide()?;
+        self.0.ranges.set(ranges).map_err(|_| Error::new(ErrorKind::Internal, "a sort was sealed twice"))
+    }
+}
+
+impl<T: Record, O: Order<T>> Source<T> for Sorted<T, O> {
+    fn splits(&self) -> usize {
+        match self.0.ranges.get() {
+            Some(Ranges::Memory(ranges)) => ranges.len(),
+            Some(Ranges::Disk(ranges)) => ranges.ranges(),
+            None => 0,
+        }
+    }
+
+    fn read(&self, split: usize, out: &mut Out<T>) -> Result<()> {
+        let order = self.0.order.as_ref();
+        let mut emit = |row| out.emit(row);
+        match self.0.ranges.get() {
+            Some(Ranges::Memory(ranges)) => ranges[split].read(order, &mut emit).map(drop),
+            Some(Ranges::Disk(ranges)) => ranges.read(order, split, &mut emit).map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Collects the rows of one task, and leaves them in sorted runs.
+struct Writer<T, O> {
+    shared: Arc<Shared<T, O>>,
+    cx: TaskCx,
+    lottery: Lottery,
+    port: Port,
+    unsorted: Unsorted<T>,
+    runs: Vec<Run<T>>,
+    /// Bytes that its runs may hold before they go to disk, whatever else is free.
+    share_bytes: usize,
+    /// Bytes of rows that are ordered at once.
+    run_bytes: usize,
+    /// Bytes of its runs in memory.
+    kept_bytes: usize,
+    /// For the rows that are not ordered yet.
+    reservation: Reservation,
+}
+
+impl<T: Record, O: Order<T>> Writer<T, O> {
+    /// Reserves what the rows take; if there is no room, or enough of them, they become a run.
+    fn reserve(&mut self) -> Result<()> {
+        let bytes = self.unsorted.bytes();
+        if bytes <= self.run_bytes && self.reservation.try_resize_free(2 * bytes as u64) {
+            return Ok(());
+        }
+        self.end_run()
+    }
+
+    #[cold]
+    fn end_run(&mut self) -> Result<()> {
+        let budget = &self.shared.budget;
+        if self.unsorted.bytes() as u64 > budget.limit_bytes() {
+            budget.check_row(self.unsorted.largest_row())?;
+        }
+        // It is working memory from here on.
+        self.reservation.resize(2 * self.unsorted.bytes() as u64)?;
+        let mut run = Run::new(budget.reservation());
+        let mut room = Room { share_bytes: self.share_bytes, kept_bytes: self.kept_bytes, spills: false };
+        let put = |list| room.put(&mut run, list);
+        let sample = self.unsorted.sort(self.shared.order.as_ref(), self.shared.list_bytes, put)?;
+        self.kept_bytes += run.memory_bytes();
+        run.sample = sample;
+        self.runs.push(run);
+        self.reservation.resize(0)
+    }
+}
+
+/// Where the lists of a run go.
+struct Room {
+    share_bytes: usize,
+    kept_bytes: usize,
+    /// Whether they go to disk, as all later ones do then.
+    spills: bool,
+}
+
+impl Room {
+    fn put<T: Record>(&mut self, run: &mut Run<T>, list: List<T>) -> Result<()> {
+        let bytes = run.memory_bytes() + list.bytes;
+        if !self.spills
+            && (self.kept_bytes + bytes > self.share_bytes || !run.reservation.try_resize_free(bytes as u64))
+        {
+            self.spills = true;
+            run.spill()?;
+        }
+        let piece = if self.spills {
+            Piece::write(&list, run.reservation.budget().disk())?.map(Piece::Disk)
+        } else {
+            Some(Piece::Memory(list))
+        };
+        run.pieces.extend(piece);
+        Ok(())
+    }
+}
+
+impl<T: Record, O: Order<T>> Push<T> for Writer<T, O> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+        let order = self.shared.order.as_ref();
+        let mut at = Cursor::new(self.cx.trace(), &chunk.rows);
+        for row in chunk.items.drain(..) {
+            self.unsorted.push(row, self.lottery.draw(), order);
+            at.advance();
+        }
+        drop(at);
+        self.reserve()?;
+        Ok(Flow::More)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        if !self.unsorted.is_empty() {
+            self.end_run()?;
+        }
+        lock(&self.shared.spare).push(std::mem::replace(&mut self.unsorted, Unsorted::new()));
+        self.port.deliver(vec![(0, Box::new(std::mem::take(&mut self.runs)))]);
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

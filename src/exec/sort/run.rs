@@ -1,0 +1,210 @@
+//! A sorted run: what one task leaves of its rows, in lists in memory or in blocks on disk, with a sample of where it has which rows.
+
+use std::cmp::Ordering;
+
+use super::order::{Order, Prefixes};
+use crate::error::Result;
+use crate::exec::disk::Disk;
+use crate::exec::memory::Reservation;
+use crate::exec::permute::{goals, permute_to};
+use crate::exec::sequence::{List, row_bytes};
+use crate::exec::spill::Block;
+use crate::record::Record;
+
+/// Rows in order.
+pub struct Run<T> {
+    pub pieces: Vec<Piece<T>>,
+    /// Rows drawn from it, the first ones first.
+    pub sample: Vec<Sampled<T>>,
+    pub reservation: Reservation,
+}
+
+/// Neighbouring rows of a run.
+pub enum Piece<T> {
+    Memory(List<T>),
+    Disk(DiskPiece<T>),
+}
+
+/// Rows on disk, and the first of them.
+pub struct DiskPiece<T> {
+    pub first: T,
+    pub block: Block<T>,
+}
+
+/// A row that was drawn from a run.
+pub struct Sampled<T> {
+    pub row: T,
+    /// How many rows of the run come before it.
+    pub at: usize,
+    /// What it was drawn by: the smaller, the sooner.
+    pub lot: u64,
+}
+
+impl<T: Record> Piece<T> {
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        match self {
+            Piece::Memory(list) => list.rows.len(),
+            Piece::Disk(piece) => piece.block.rows(),
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        match self {
+            Piece::Memory(list) => list.bytes,
+            Piece::Disk(_) => 0,
+        }
+    }
+
+    /// A list written to disk.
+    ///
+    /// # Errors
+    ///
+    /// If the disk cannot be written.
+    pub fn write(list: &List<T>, disk: &Disk) -> Result<Option<DiskPiece<T>>> {
+        let Some(first) = list.rows.first() else { return Ok(None) };
+        let mut first = first.clone();
+        first.detach();
+        Ok(Some(DiskPiece { first, block: Block::write(&list.rows, list.bytes, disk)? }))
+    }
+}
+
+impl<T: Record> Run<T> {
+    /// A run without rows.
+    pub fn new(reservation: Reservation) -> Run<T> {
+        Run { pieces: Vec::new(), sample: Vec::new(), reservation }
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.pieces.iter().map(Piece::rows).sum()
+    }
+
+    /// The bytes of the rows that lie in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.pieces.iter().map(Piece::memory_bytes).sum()
+    }
+
+    /// Whether some of it lies on disk.
+    pub fn is_on_disk(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Disk(_)))
+    }
+
+    /// Moves all rows to disk.
+    ///
+    /// # Errors
+    ///
+    /// If the disk cannot be written.
+    pub fn spill(&mut self) -> Result<()> {
+        let disk = self.reservation.budget().disk().clone();
+        for piece in &mut self.pieces {
+            if let Piece::Memory(list) = piece
+                && let Some(written) = Piece::write(list, &disk)?
+            {
+                *piece = Piece::Disk(written);
+            }
+        }
+        self.reservation.resize(0)
+    }
+}
+
+/// Rows that will be a run.
+pub struct Unsorted<T> {
+    rows: Vec<T>,
+    prefixes: Vec<u64>,
+    /// The number and the lot of each row that was drawn.
+    drawn: Vec<(usize, u64)>,
+    bytes: usize,
+}
+
+/// Bytes for each row, beside the row itself, that it takes to order it: a prefix twice, and two numbers.
+const ORDERING_BYTES: usize = 24;
+
+impl<T: Record> Unsorted<T> {
+    /// No rows.
+    pub fn new() -> Unsorted<T> {
+        Unsorted { rows: Vec::new(), prefixes: Vec::new(), drawn: Vec::new(), bytes: 0 }
+    }
+
+    /// Adds a row, and its lot if it was drawn.
+    #[inline]
+    pub fn push<O: Order<T>>(&mut self, row: T, lot: Option<u64>, order: &O) {
+        if order.prefixes() != Prefixes::None {
+            self.prefixes.push(order.prefix(&row));
+        }
+        if let Some(lot) = lot {
+            self.drawn.push((self.rows.len(), lot));
+        }
+        self.bytes += row_bytes(&row) + ORDERING_BYTES;
+        self.rows.push(row);
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The bytes of the rows, with what it takes to order them.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The largest row, in bytes.
+    pub fn largest_row(&self) -> usize {
+        self.rows.iter().map(row_bytes).max().unwrap_or(0)
+    }
+
+    /// Orders the rows and hands them over in lists of at least `list_bytes`; returns what was drawn of them.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `put` fails with.
+    pub fn sort<O: Order<T>>(
+        &mut self,
+        order: &O,
+        list_bytes: usize,
+        mut put: impl FnMut(List<T>) -> Result<()>,
+    ) -> Result<Vec<Sampled<T>>> {
+        let goal = self.goals(order);
+        let mut places: Vec<_> = self.drawn.drain(..).map(|(row, lot)| (goal[row] as usize, lot)).collect();
+        permute_to(&mut self.rows, goal);
+        places.sort_unstable();
+        let sampled = |(at, lot): (usize, u64)| {
+            let mut row = self.rows[at].clone();
+            row.detach();
+            Sampled { row, at, lot }
+        };
+        let sample = places.into_iter().map(sampled).collect();
+        let rows_per_list = (self.rows.len() * list_bytes).div_ceil(self.bytes.max(1)).max(1);
+        let mut rows = self.rows.drain(..);
+        while rows.len() > 0 {
+            let mut list = List::of(rows.by_ref().take(rows_per_list).collect());
+            list.pack();
+            put(list)?;
+        }
+        self.bytes = 0;
+        Ok(sample)
+    }
+
+    /// The place of each row in the order; equal rows stay in theirs.
+    fn goals<O: Order<T>>(&mut self, order: &O) -> Vec<u32> {
+        let rows = &self.rows;
+        if order.prefixes() == Prefixes::None {
+            let mut numbers: Vec<u32> = (0..rows.len() as u32).collect();
+            numbers.sort_by(|&a, &b| order.compare(&rows[a as usize], &rows[b as usize]));
+            return goals(numbers.into_iter());
+        }
+        let mut entries: Vec<(u64, u32)> = self.prefixes.drain(..).zip(0..).collect();
+        if order.prefixes() == Prefixes::Exact {
+            entries.sort_unstable();
+        } else {
+            entries.sort_unstable_by(|a, b| match a.0.cmp(&b.0) {
+                Ordering::Equal => {
+                    order.compare(&rows[a.1 as usize], &rows[b.1 as usize]).then(a.1.cmp(&b.1))
+                }
+                unequal => unequal,
+            });
+        }
+        goals(entries.into_iter().map(|(_, number)| number))
+    }
+}

@@ -1,0 +1,98 @@
+//! Sorts against those of the standard library.
+
+use std::cmp::Reverse;
+
+use gristmill::prelude::*;
+
+use crate::harness::{check, sorted};
+
+#[test]
+fn sort_by_is_stable() {
+    check(
+        |data| data.sort_by(|a, b| a.1.rem_euclid(7).cmp(&b.1.rem_euclid(7))).collect().unwrap(),
+        |input, result| {
+            let mut model = input.to_vec();
+            model.sort_by_key(|row| row.1.rem_euclid(7));
+            assert_eq!(result, model);
+        },
+    );
+}
+
+#[test]
+fn sort_by_key_is_stable_for_keys_of_every_kind() {
+    check(
+        |data| {
+            data.context()
+                .run((
+                    data.sort_by_key(|row| row.1 / 100).to_vec(),
+                    data.sort_by_key(|row| row.0.clone()).to_vec(),
+                    data.sort_by_key(|row| (Reverse(row.0.len()), row.1 / 100)).to_vec(),
+                ))
+                .unwrap()
+        },
+        |input, (by_number, by_text, by_pair)| {
+            let mut model = input.to_vec();
+            model.sort_by_key(|row| row.1 / 100);
+            assert_eq!(by_number, model);
+            model = input.to_vec();
+            model.sort_by(|a, b| a.0.cmp(&b.0));
+            assert_eq!(by_text, model);
+            model = input.to_vec();
+            model.sort_by_key(|row| (Reverse(row.0.len()), row.1 / 100));
+            assert_eq!(by_pair, model);
+        },
+    );
+}
+
+#[test]
+fn sort_unstable_by_key_orders_the_keys() {
+    check(
+        |data| data.sort_unstable_by_key(|row| Reverse(row.1)).collect().unwrap(),
+        |input, result| {
+            assert!(result.is_sorted_by_key(|row| Reverse(row.1)));
+            assert_eq!(sorted(result), sorted(input.to_vec()));
+        },
+    );
+}
+
+#[test]
+fn what_follows_a_sort_sees_its_order_and_may_stop_early() {
+    check(
+        |data| {
+            let sorted = data.map(|row| row.1).sort_by_key(|n| *n);
+            (
+                sorted.take(3).unwrap(),
+                sorted.zip_with_index().filter(|(n, at)| n.cast_unsigned() > *at).count().unwrap(),
+            )
+        },
+        |input, (least, count)| {
+            let mut model: Vec<i64> = input.iter().map(|row| row.1).collect();
+            model.sort_unstable();
+            assert_eq!(count, model.iter().zip(0..).filter(|(n, at)| n.cast_unsigned() > *at).count() as u64);
+            model.truncate(3);
+            assert_eq!(least, model);
+        },
+    );
+}
+
+/// More rows than one range has, so that there are several, and the keys of half of the rows are equal.
+#[test]
+fn many_ranges_are_the_same_in_memory_and_on_disk() {
+    const ROWS: u64 = 600_000;
+    let key = |n: u64| if n.is_multiple_of(2) { 40_000 } else { n.wrapping_mul(0x9E37_79B9) % 90_000 };
+    let mut model: Vec<(u64, u64)> = (0..ROWS).map(|n| (key(n), n)).collect();
+    model.sort_by_key(|row| row.0);
+    let mut first: Option<Vec<usize>> = None;
+    for (threads, memory_bytes) in [(1, u64::MAX), (2, u64::MAX), (2, 8 << 20), (3, 2 << 20)] {
+        let ctx = Context::builder().threads(threads).memory_bytes(memory_bytes).build().unwrap();
+        let sorted = ctx.range(0..ROWS).map(move |n| (key(n), n)).sort_by_key(|row| row.0);
+        let sizes = sorted.map_partitions(|part| [part.len()]);
+        let (rows, sizes) = ctx.run((sorted.to_vec(), sizes.to_vec())).unwrap();
+        assert!(rows == model, "{threads} threads, {memory_bytes} bytes");
+        assert_eq!(ctx.spilled_bytes() > 0, memory_bytes < u64::MAX);
+        assert_eq!(ctx.budget().used_bytes(), 0);
+        assert_eq!(sizes.len(), 5);
+        assert!(sizes.iter().all(|rows| (60_000..200_000).contains(rows)), "{sizes:?}");
+        assert_eq!(first.get_or_insert_with(|| sizes.clone()), &sizes, "the ranges are the same, too");
+    }
+}
