@@ -1,5 +1,7 @@
 //! The context: settings, workers, memory budget; where datasets start and runs happen.
 
+mod jobs;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,16 +10,16 @@ use crate::config::{Config, Rules};
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::cancel::CancelToken;
-use crate::exec::counter::{Counter, Tally};
+use crate::exec::counter::{Counted, Counter};
 use crate::exec::disk::Disk;
 use crate::exec::job::Job;
 use crate::exec::memory::Budget;
 use crate::exec::metrics::RunMetrics;
-use crate::exec::scheduler::{self, Limits};
 use crate::exec::task::Run;
-use crate::ops::computations;
-use crate::plan::lower::{OpenSink, lower};
-use crate::plan::stages::{Plan, plan};
+use crate::plan::graph::Held;
+use crate::plan::lower::OpenSink;
+use crate::plan::stages::Plan;
+use jobs::Jobs;
 
 /// Settings, worker threads and one memory budget. Cheap to clone; clones are the same context.
 ///
@@ -42,10 +44,10 @@ struct Inner {
     counters: Mutex<BTreeMap<String, Counter>>,
 }
 
-/// Is told of every run when it starts.
+/// Is told of every job when it starts: of one for a run without loops, and of one more for each round of a loop.
 pub type Observer = Arc<dyn Fn(&Arc<Started>) + Send + Sync>;
 
-/// A run that was started: its plan, and its counters while it goes on.
+/// A job that was started: its plan, and its counters while it goes on.
 pub struct Started {
     /// What is run.
     pub plan: Plan,
@@ -101,7 +103,7 @@ impl Context {
         self.0.cancel.clone()
     }
 
-    /// Sets who is told of every run when it starts.
+    /// Sets who is told of every job when it starts.
     pub fn observe(&self, observer: Observer) {
         *self.0.observer.lock().unwrap_or_else(PoisonError::into_inner) = Some(observer);
     }
@@ -123,7 +125,7 @@ impl Context {
     }
 
     /// Plans and runs `sinks`, and waits for the end. What closures counted is to be committed after the outputs.
-    pub(crate) fn execute(&self, sinks: &[OpenSink]) -> Result<Arc<Tally>> {
+    pub(crate) fn execute(&self, sinks: &[OpenSink]) -> Result<Counted> {
         if self.0.pool.current_thread_index().is_some() {
             return Err(Error::new(
                 ErrorKind::Config,
@@ -131,33 +133,16 @@ impl Context {
             )
             .hint("call actions outside of closures, or use a context of its own"));
         }
-        let described: Vec<_> = sinks.iter().map(|open| open.sink.clone()).collect();
-        let plan = plan(&described, self.0.config.rules);
-        let mut job = lower(&plan, sinks, &self.0.budget)?;
-        let tally = Arc::new(Tally::new(computations(&plan)));
-        for feed in &mut job.terminals {
-            feed.terminal = tally.watch(Arc::clone(&feed.terminal));
+        if let Some(open) = sinks.iter().find(|open| open.sink.input.in_loop) {
+            let error = Error::new(
+                ErrorKind::Config,
+                "it needs the state of a loop, which is there in its rounds only",
+            );
+            return Err(error.in_call(open.sink.call).hint("call actions on what the loop results in"));
         }
-        let metrics =
-            RunMetrics::new(job.pipelines.iter().map(|pipeline| pipeline.steps.len()), job.terminals.len());
-        let run = Arc::new(Run {
-            job,
-            chunk_rows: self.0.config.chunk_rows,
-            fuse: self.0.config.rules.fuse,
-            budget: self.0.budget.clone(),
-            in_flight: self.0.config.in_flight_splits,
-            cancel: self.0.cancel.clone(),
-            failed: CancelToken::new(),
-            metrics,
-            tally: Arc::clone(&tally),
-        });
-        let observer = self.0.observer.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(observer) = observer {
-            observer(&Arc::new(Started { plan, sinks: described, run: Arc::clone(&run) }));
-        }
-        let limits = Limits { threads: self.0.config.threads, in_flight: self.0.config.in_flight_splits };
-        scheduler::run(run, &self.0.pool, limits)?;
-        Ok(tally)
+        let mut jobs = Jobs::new(&self.0);
+        jobs.run(sinks, Held::default())?;
+        Ok(jobs.counted)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::exec::exchange::Exchange;
 use crate::exec::narrow::Operator;
 use crate::exec::source::{Erased, Source};
 use crate::plan::explain::explain;
-use crate::plan::graph::{Node, Shape, in_order};
+use crate::plan::graph::{Held, Node, Shape, in_order};
 use crate::plan::stages::{Sink, plan};
 use crate::record::{Data, Record};
 
@@ -103,13 +103,14 @@ impl<T> Dataset<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn notes(&self) -> Vec<String> {
-        in_order(std::slice::from_ref(&self.node)).iter().flat_map(|node| node.notes.clone()).collect()
+        let nodes = in_order(std::slice::from_ref(&self.node), &Held::default());
+        nodes.iter().flat_map(|node| node.notes.clone()).collect()
     }
 }
 
 fn explain_on(ctx: &Context, sink: Sink) -> String {
     let sinks = [sink];
-    explain(&plan(&sinks, ctx.config().rules), &sinks)
+    explain(&plan(&sinks, ctx.config().rules, &Held::default()), &sinks)
 }
 
 impl<T: Data> Dataset<T> {
@@ -133,6 +134,11 @@ impl<T: Data> Dataset<T> {
     ) -> Dataset<T> {
         let shape = Shape::Source(Arc::new(Erased::new(source)));
         let node = Node::new(call, detail, notes, Of::<T>::elements(), shape, Vec::new());
+        Dataset { ctx: ctx.clone(), node, types: PhantomData }
+    }
+
+    /// A dataset over a node that is there.
+    pub(crate) fn of_node(ctx: &Context, node: Arc<Node>) -> Dataset<T> {
         Dataset { ctx: ctx.clone(), node, types: PhantomData }
     }
 

@@ -62,6 +62,20 @@ fn take_stops_reading_behind_a_cut_chain() {
 }
 
 #[test]
+fn a_chain_of_loops() {
+    on_small_stack(|| {
+        let ctx = Context::builder().threads(2).build().unwrap();
+        let add = |data: Dataset<u64>, _| {
+            let before = data.clone();
+            data.iterate(2, move |state| state.map(|n| n + 1).union(&before.filter(|_| false)))
+        };
+        let chain = (0..100).fold(ctx.range(0..2), add);
+        assert_eq!(chain.collect().unwrap(), [200, 201]);
+        assert_eq!((0..2000).fold(ctx.range(0..2), add).explain().matches("Each round of").count(), 2000);
+    });
+}
+
+#[test]
 fn a_chain_of_joins_with_small_sides() {
     on_small_stack(|| {
         let ctx = Context::builder().threads(2).build().unwrap();

@@ -144,6 +144,72 @@ fn the_plan_of_an_output_ends_in_its_action() {
     }
 }
 
+#[test]
+fn a_loop_shows_its_limit_its_body_and_what_all_rounds_share() {
+    let ctx = context(Rules::ALL);
+    let squares = ctx.range(0..10).map(|n| n * n);
+    let loops = ctx.range(0..5).iterate_until(
+        9,
+        |state| state.map(|n| n + 1).union(&squares).union(&ctx.range(0..1)).repartition(2),
+        |_, after| after.map(|n| n > 5),
+    );
+    let expected = "\
+Logical graph
+  #1 range 0..5
+  #2 range 0..10
+  #3 map of #2
+  #4 range 0..1
+  #5 iterate_until of #1, #3, #4 at most 9 rounds
+  #6 result of #5
+Stages
+  stage 1: reads range #1
+    iterate_until #5 (first state)
+    hold: the state of iterate_until #5 from round to round, and what all rounds read
+  stage 2: reads range #2
+    map #3 -> iterate_until #5 (for all rounds)
+  stage 3: reads iterate_until #5, after iterate_until #5
+    result #6
+Each round of iterate_until #5, at most 9 rounds
+Logical graph
+  #7 state
+  #8 map of #7
+  #9 union of #8, #3
+  #10 union of #9, #4
+  #11 repartition of #10
+  #12 map of #11
+  #13 next state of #11
+  #14 until of #12
+Stages
+  stage 1: reads state #7
+    map #8 -> repartition #11 (input 1 of 3)
+    hold: all rows, which are then divided anew, for repartition #11
+  stage 2: reads map #3
+    repartition #11 (input 2 of 3)
+  stage 3: reads range #4
+    repartition #11 (input 3 of 3)
+  stage 4: reads repartition #11, after repartition #11
+    next state #13
+    map #12 -> until #14
+    share: read and computed once for several consumers";
+    assert_eq!(plan(&loops), expected);
+}
+
+#[test]
+fn loops_within_loops_are_described_one_after_the_other() {
+    let ctx = context(Rules::ALL);
+    let loops = ctx.range(0..5).iterate(3, |state| {
+        let next = state.map(|n| n + 1);
+        next.iterate(2, |inner| inner.union(&state.filter(|n| n % 2 == 0)))
+    });
+    let text = plan(&loops);
+    let (around, rounds) = text.split_once("Each round of iterate #2, for 3 rounds\n").unwrap();
+    assert!(around.contains("  #2 iterate of #1 for 3 rounds\n"), "{text}");
+    let (outer, inner) = rounds.split_once("Each round of iterate #7, for 2 rounds\n").unwrap();
+    assert!(outer.contains("  #7 iterate of #5, #6 for 2 rounds\n"), "{text}");
+    assert!(outer.contains("filter #6 -> iterate #7 (for all rounds)\n"), "{text}");
+    assert!(inner.contains("stage 2: reads filter #6\n    next state #"), "{text}");
+}
+
 /// The plan from the stages on.
 fn stages<T>(data: &Dataset<T>) -> String {
     let text = plan(data);

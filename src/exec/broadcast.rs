@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::erased::Elements;
 use super::job::Terminal;
 use super::memory::Budget;
 use super::narrow::Operator;
@@ -19,6 +20,11 @@ pub enum Side {
 }
 
 impl Side {
+    /// The side whose dataset has this place.
+    pub fn of_index(index: usize) -> Side {
+        if index == 0 { Side::Left } else { Side::Right }
+    }
+
     /// The place of its dataset among those that the operator reads.
     pub fn index(self) -> usize {
         match self {
@@ -48,4 +54,9 @@ impl Side {
 pub trait Broadcast: Send + Sync {
     /// The terminal that takes the side that is broadcast, and what the other side passes once the terminal is sealed.
     fn open(&self, budget: &Budget) -> (Arc<dyn Terminal>, Arc<dyn Operator>);
+
+    /// See [`Exchange::input_elements`](super::exchange::Exchange::input_elements).
+    fn input_elements(&self, _side: Side) -> Option<Arc<dyn Elements>> {
+        None
+    }
 }

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::broadcast::{Broadcast, Side};
 use super::bucket::{Pairing, into_buckets};
+use super::erased::{Elements, Of};
 use super::exchange::{Exchange, ExchangeSettings};
 use super::hold::group;
 use super::job::Terminal;
@@ -98,6 +99,10 @@ impl<M: Matching> Exchange for ByKey<M> {
         let (matching, budget) = (Arc::clone(&self.0), settings.budget.clone());
         let groups = Groups { matching, shuffle: shuffle.clone(), bits, budget, tasks: Mutex::default() };
         (Arc::new(shuffle), Arc::new(Erased::new(groups)))
+    }
+
+    fn input_elements(&self, lane: usize) -> Option<Arc<dyn Elements>> {
+        Some(if lane == 0 { Of::<Left<M>>::records() } else { Of::<Right<M>>::records() })
     }
 
     fn broadcast(&self, side: Side) -> Option<Arc<dyn Broadcast>> {

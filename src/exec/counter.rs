@@ -178,7 +178,7 @@ pub struct Computations {
 /// Counters, each with what is to be added to it.
 type Amounts = Vec<(Counter, u64)>;
 
-/// What one run has counted so far.
+/// What one job of a run has counted so far.
 pub struct Tally {
     pipelines: Vec<Computations>,
     /// By computation and split.
@@ -233,13 +233,28 @@ impl Tally {
         Arc::new(Watched { terminal, tally: Arc::clone(self) })
     }
 
-    /// Adds everything to the counters: the run has succeeded.
-    pub fn commit(&self) {
+    fn take(&self) -> impl Iterator<Item = (Counter, u64)> {
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         let terminals = std::mem::take(&mut *self.terminals.lock().unwrap_or_else(PoisonError::into_inner));
-        for (counter, n) in tasks.into_values().flatten().chain(terminals) {
-            counter.commit(n);
+        tasks.into_values().flatten().chain(terminals)
+    }
+}
+
+/// What all jobs of a run have counted: each round of a loop is one.
+#[derive(Default)]
+pub struct Counted(Amounts);
+
+impl Counted {
+    /// Takes what a job that has ended well has counted.
+    pub fn take_in(&mut self, tally: &Tally) {
+        for (counter, n) in tally.take() {
+            *amount(&mut self.0, counter) += n;
         }
+    }
+
+    /// Adds everything to the counters: the run has succeeded.
+    pub fn commit(self) {
+        self.0.into_iter().for_each(|(counter, n)| counter.commit(n));
     }
 }
 

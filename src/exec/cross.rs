@@ -4,9 +4,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::broadcast::Broadcast;
+use super::broadcast::{Broadcast, Side};
 use super::chunk::Chunk;
-use super::erased::AnyPush;
+use super::erased::{AnyPush, Elements, Of};
 use super::hold::{Division, Hold, Keep};
 use super::job::Terminal;
 use super::memory::Budget;
@@ -33,6 +33,13 @@ impl<T, U> Cross<T, U> {
 }
 
 impl<T: Record, U: Record> Broadcast for Cross<T, U> {
+    fn input_elements(&self, side: Side) -> Option<Arc<dyn Elements>> {
+        Some(match side {
+            Side::Left => Of::<T>::records(),
+            Side::Right => Of::<U>::records(),
+        })
+    }
+
     fn open(&self, budget: &Budget) -> (Arc<dyn Terminal>, Arc<dyn Operator>) {
         let right = Hold::<U>::new(Keep::Always, Division::Grouped, budget);
         let crossing = Crossing {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::broadcast::{Broadcast, Side};
+use super::erased::Elements;
 use super::job::Terminal;
 use super::memory::Budget;
 use super::source::AnySource;
@@ -22,6 +23,12 @@ pub struct ExchangeSettings {
 pub trait Exchange: Send + Sync {
     /// The terminal that takes the input, and the source that gives the output once the terminal is sealed.
     fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>);
+
+    /// What the elements of the input of this lane can do, where it knows more than the operator that makes them: a join knows that
+    /// they are records, which can go to disk.
+    fn input_elements(&self, _lane: usize) -> Option<Arc<dyn Elements>> {
+        None
+    }
 
     /// What it is when it broadcasts one side instead of exchanging both, if its meaning allows that. What comes out is the same but for
     /// the order.

@@ -409,6 +409,10 @@ impl<T: Clone + Send + Sync + 'static> Source<T> for InMemory<T> {
         Some((self.items.len() * size_of::<T>()) as u64)
     }
 
+    fn is_in_memory(&self) -> bool {
+        true
+    }
+
     fn place(&self, split: usize, row: u64) -> Place {
         Place::row((split * self.per_split) as u64 + row)
     }

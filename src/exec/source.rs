@@ -37,6 +37,12 @@ pub trait Source<T>: Send + Sync + 'static {
         0
     }
 
+    /// Whether reading it again costs next to nothing, because its elements lie in memory or are made as they are read. A loop reads
+    /// such a source in every round, and holds what it reads of others.
+    fn is_in_memory(&self) -> bool {
+        false
+    }
+
     /// The files that are read, where they are files, and the directories and patterns that they were found by, so that no
     /// output overwrites its own input or becomes a part of the next one.
     fn paths(&self) -> Vec<PathBuf> {
@@ -59,6 +65,8 @@ pub trait AnySource: Send + Sync {
     fn size_bytes(&self) -> Option<u64>;
     /// See [`Source::split_bytes`].
     fn split_bytes(&self, split: usize) -> u64;
+    /// See [`Source::is_in_memory`].
+    fn is_in_memory(&self) -> bool;
     /// See [`Source::paths`].
     fn paths(&self) -> Vec<PathBuf>;
     /// See [`Source::place`].
@@ -95,6 +103,10 @@ impl<T: 'static, S: Source<T>> AnySource for Erased<S, T> {
 
     fn split_bytes(&self, split: usize) -> u64 {
         self.source.split_bytes(split)
+    }
+
+    fn is_in_memory(&self) -> bool {
+        self.source.is_in_memory()
     }
 
     fn paths(&self) -> Vec<PathBuf> {

@@ -15,7 +15,8 @@ impl<T: Record> Dataset<T> {
     /// Keeps the elements when the first run has computed them; later runs read them from there.
     ///
     /// They are kept in memory as long as nothing else needs it, and on disk beyond that, which is why they must be records. They
-    /// are kept until the last handle on this dataset, and on what is derived from it, is dropped.
+    /// are kept until the last handle on this dataset, and on what is derived from it, is dropped. Within the body of a loop, what
+    /// depends on its state is kept for the round.
     ///
     /// # Ordering
     ///
@@ -41,7 +42,8 @@ impl<T: Record> Dataset<T> {
     /// ```
     #[track_caller]
     pub fn cache(&self) -> Dataset<T> {
-        let slot = Slot::<T> { state: Arc::default(), budget: self.context().budget().clone() };
+        let kept = (!self.node().in_loop).then(Arc::default);
+        let slot = Slot::<T> { kept, budget: self.context().budget().clone() };
         let inputs = vec![Arc::clone(self.node())];
         let shape = Shape::Cache(Arc::new(slot));
         Dataset::of_records(self.context(), CallSite::here("cache"), String::new(), shape, inputs)
@@ -49,28 +51,34 @@ impl<T: Record> Dataset<T> {
 }
 
 /// The cached elements, once a run has sealed them.
+type Kept<T> = Arc<Mutex<Option<Hold<T>>>>;
+
 struct Slot<T> {
-    state: Arc<Mutex<Option<Hold<T>>>>,
+    /// None for what depends on the state of a loop: the next round is to compute it anew.
+    kept: Option<Kept<T>>,
     budget: Budget,
 }
 
 impl<T: Record> CacheSlot for Slot<T> {
     fn filled(&self) -> Option<Arc<dyn AnySource>> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.as_ref().map(|hold| Arc::new(Erased::new(hold.clone())) as Arc<dyn AnySource>)
+        let kept = self.kept.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref().map(|hold| Arc::new(Erased::new(hold.clone())) as Arc<dyn AnySource>)
     }
 
     fn open(&self) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
         let hold = Hold::new(Keep::Always, Division::Grouped, &self.budget);
-        let filling = Filling { hold: hold.clone(), state: Arc::clone(&self.state) };
-        (Arc::new(filling), Arc::new(Erased::new(hold)))
+        let terminal: Arc<dyn Terminal> = match &self.kept {
+            Some(kept) => Arc::new(Filling { hold: hold.clone(), kept: Arc::clone(kept) }),
+            None => Arc::new(hold.clone()),
+        };
+        (terminal, Arc::new(Erased::new(hold)))
     }
 }
 
 /// Fills a holder and, when all is there, makes it what the cache holds.
 struct Filling<T> {
     hold: Hold<T>,
-    state: Arc<Mutex<Option<Hold<T>>>>,
+    kept: Kept<T>,
 }
 
 impl<T: Record> Terminal for Filling<T> {
@@ -92,8 +100,8 @@ impl<T: Record> Terminal for Filling<T> {
     }
 
     fn seal(&self, _cell: usize) -> crate::Result<()> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.get_or_insert_with(|| self.hold.clone());
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get_or_insert_with(|| self.hold.clone());
         Ok(())
     }
 }

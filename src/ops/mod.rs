@@ -28,6 +28,7 @@ mod group_by_key;
 mod histogram;
 mod inspect;
 mod intersection;
+mod iterate;
 mod join;
 mod key_by;
 mod keys;

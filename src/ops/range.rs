@@ -65,6 +65,10 @@ impl Source<u64> for Numbers {
         Some(self.len.saturating_mul(8))
     }
 
+    fn is_in_memory(&self) -> bool {
+        true
+    }
+
     fn place(&self, split: usize, row: u64) -> Place {
         Place::row(split as u64 * self.per_split + row)
     }

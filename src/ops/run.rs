@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::context::Context;
 use crate::dataset::Output;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::graph::{Shape, in_order};
+use crate::plan::graph::{Held, Shape, in_order};
 use crate::plan::lower::OpenSink;
 use crate::plan::stages::Sink;
 
@@ -102,7 +102,7 @@ fn check_context<R>(ctx: &Context, output: &Output<R>) -> Result<()> {
 /// The files that the sinks read, and the directories and patterns that these were found by, so that no output overwrites its own input.
 fn input_paths(sinks: &[&Sink]) -> Vec<PathBuf> {
     let roots: Vec<_> = sinks.iter().map(|sink| sink.input.clone()).collect();
-    let nodes = in_order(&roots);
+    let nodes = in_order(&roots, &Held::default());
     let sources = nodes.iter().filter_map(|node| match &node.shape {
         Shape::Source(source) => Some(source.paths()),
         _ => None,

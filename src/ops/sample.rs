@@ -71,14 +71,17 @@ pub(super) struct Draw {
 impl Draw {
     /// The numbers for what an operator reads.
     pub(super) fn new(input: &Arc<Node>, seed: u64) -> Draw {
-        let (mut origins, mut visited) = (HashMap::new(), HashSet::new());
+        let (mut origins, mut visited, mut narrow) = (HashMap::new(), HashSet::new(), Vec::new());
         let mut stack = vec![input];
         while let Some(node) = stack.pop() {
             if !visited.insert(node.id) {
                 continue;
             }
             match node.shape {
-                Shape::Narrow(_) => stack.extend(&node.inputs),
+                Shape::Narrow(_) => {
+                    narrow.push(node.id);
+                    stack.extend(&node.inputs);
+                }
                 // The planner may hold a union, which is read then itself.
                 Shape::Union => {
                     origins.insert(node.id, origins.len() as u64);
@@ -89,10 +92,14 @@ impl Draw {
                     origins.insert(node.id, origins.len() as u64);
                     stack.extend(node.passing_inputs().iter().rev());
                 }
-                Shape::Source(_) | Shape::Cache(_) => {
+                Shape::Source(_) | Shape::Cache(_) | Shape::Loop(_) => {
                     origins.insert(node.id, origins.len() as u64);
                 }
             }
+        }
+        // What the rounds of a loop share may be held behind any operator.
+        for node in narrow {
+            origins.insert(node, origins.len() as u64);
         }
         Draw { seed, origins }
     }

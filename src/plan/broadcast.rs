@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::graph::{Node, NodeId, Shape};
+use super::graph::{Held, Node, NodeId, Shape};
 use crate::config::Rules;
 use crate::exec::broadcast::{Broadcast, Side};
 
@@ -34,12 +34,14 @@ pub type Broadcasts = HashMap<NodeId, Broadcasting>;
 /// Where pipelines begin that lead to a node: none if there are too many.
 type Origins = Option<Rc<[NodeId]>>;
 
-/// Chooses the operators that broadcast a side; `nodes` stand after their inputs.
-pub fn choose(nodes: &[Arc<Node>], rules: Rules) -> Broadcasts {
+/// Chooses the operators that broadcast a side; `nodes` stand after their inputs, and what is held already is read as it is.
+pub fn choose(nodes: &[Arc<Node>], rules: Rules, held: &Held) -> Broadcasts {
     let mut chosen = Broadcasts::new();
     let mut origins: HashMap<NodeId, Origins> = HashMap::new();
     for node in nodes {
+        let is_held = held.contains_key(&node.id);
         let of_node = match &node.shape {
+            _ if is_held => None,
             Shape::Broadcast(_) => broadcasting(node, Side::Right),
             Shape::Wide(_) if rules.broadcast => small_side(node, &origins),
             _ => None,
@@ -47,7 +49,7 @@ pub fn choose(nodes: &[Arc<Node>], rules: Rules) -> Broadcasts {
         let begins = match &of_node {
             Some(of_node) => origins_of(&node.inputs[of_node.held.other().index()], &origins),
             None => match &node.shape {
-                Shape::Narrow(_) | Shape::Union => joined(&node.inputs, &origins),
+                Shape::Narrow(_) | Shape::Union if !is_held => joined(&node.inputs, &origins),
                 _ => Some(Rc::from([node.id])),
             },
         };

@@ -1,40 +1,119 @@
-//! A plan for people: the logical graph, then the stages with the rules that made them so.
+//! A plan for people: the logical graph, then the stages with the rules that made them so, and the same for the rounds of
+//! each loop.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::graph::{Node, NodeId, Shape};
-use super::stages::{EndKind, PipelinePlan, Plan, Sink, StepPlan};
+use super::graph::{Held, Node, NodeId, Shape};
+use super::loops::{Loop, is_worth_holding};
+use super::stages::{EndKind, PipelinePlan, Plan, Sink, StepPlan, plan};
+use crate::config::Rules;
 use crate::error::CallSite;
 
 /// Describes a plan for these sinks.
 pub fn explain(plan: &Plan, sinks: &[Sink]) -> String {
-    let numbers = plan.nodes.iter().enumerate().map(|(index, node)| (node.id, index + 1)).collect();
-    let explainer = Explainer { plan, sinks, numbers };
     let mut text = String::new();
+    let mut numbers = Numbers::default();
+    let mut loops = VecDeque::new();
     // Writing to a string cannot fail.
-    let _ = explainer.logical(&mut text);
-    let _ = explainer.stages(&mut text);
+    let _ = describe(&mut text, plan, sinks, &mut numbers, &mut loops, false);
+    while let Some((node, held)) = loops.pop_front() {
+        let _ = rounds(&mut text, &node, plan.rules, held, &mut numbers, &mut loops);
+    }
     text
+}
+
+/// The loops that are still to be described, each with what is held where it stands.
+type Loops = VecDeque<(Arc<Node>, Held)>;
+
+/// The numbers of nodes: those in the rounds of a loop follow those around it.
+#[derive(Default)]
+struct Numbers {
+    of_nodes: HashMap<NodeId, usize>,
+    last: usize,
+}
+
+impl Numbers {
+    /// Numbers what has no number yet, in order.
+    fn extend(&mut self, nodes: &[Arc<Node>]) -> Vec<Arc<Node>> {
+        let unknown = |node: &&Arc<Node>| !self.of_nodes.contains_key(&node.id);
+        let new: Vec<_> = nodes.iter().filter(unknown).cloned().collect();
+        for node in &new {
+            self.last += 1;
+            self.of_nodes.insert(node.id, self.last);
+        }
+        new
+    }
+}
+
+/// Describes one plan: the nodes that have not been described yet, and the stages.
+fn describe(
+    text: &mut String,
+    plan: &Plan,
+    sinks: &[Sink],
+    numbers: &mut Numbers,
+    loops: &mut Loops,
+    in_rounds: bool,
+) -> std::fmt::Result {
+    let new = numbers.extend(&plan.nodes);
+    let is_loop = |node: &&Arc<Node>| matches!(node.shape, Shape::Loop(_));
+    loops.extend(new.iter().filter(is_loop).map(|node| (Arc::clone(node), plan.held.clone())));
+    let explainer =
+        Explainer { plan, sinks, numbers: &numbers.of_nodes, first_sink: numbers.last + 1, in_rounds };
+    explainer.logical(text, &new)?;
+    explainer.stages(text)?;
+    numbers.last += sinks.len();
+    Ok(())
+}
+
+/// Describes what a loop does in each round.
+fn rounds(
+    text: &mut String,
+    node: &Node,
+    rules: Rules,
+    mut held: Held,
+    numbers: &mut Numbers,
+    loops: &mut Loops,
+) -> std::fmt::Result {
+    let Shape::Loop(each) = &node.shape else { return Ok(()) };
+    let number = numbers.of_nodes.get(&node.id).copied().unwrap_or(0);
+    writeln!(text, "Each round of {} #{number}, {}", node.call.operator, node.detail)?;
+    hold_for_rounds(each, node, &mut held);
+    let mut sinks = each.sinks(node.call);
+    for (sink, name) in sinks.iter_mut().zip(["next state", "until"]) {
+        sink.call.operator = name;
+    }
+    describe(text, &plan(&sinks, rules, &held), &sinks, numbers, loops, true)
+}
+
+/// Notes what the rounds read. How much that is, only a run knows; what stands for the state can stand for it.
+fn hold_for_rounds(each: &Loop, node: &Node, held: &mut Held) {
+    if let Shape::Source(unknown) = &each.state.shape {
+        let shared = node.inputs.iter().skip(1).filter(|input| is_worth_holding(input));
+        held.extend(shared.map(|input| (input.id, Arc::clone(unknown))));
+    }
 }
 
 struct Explainer<'a> {
     plan: &'a Plan,
     sinks: &'a [Sink],
-    numbers: HashMap<NodeId, usize>,
+    numbers: &'a HashMap<NodeId, usize>,
+    first_sink: usize,
+    /// Whether it is run in every round of a loop.
+    in_rounds: bool,
 }
 
 impl Explainer<'_> {
-    fn logical(&self, text: &mut String) -> std::fmt::Result {
+    fn logical(&self, text: &mut String, nodes: &[Arc<Node>]) -> std::fmt::Result {
         writeln!(text, "Logical graph")?;
-        for node in &self.plan.nodes {
+        for node in nodes {
             let inputs = node.inputs.iter().filter_map(|input| self.numbers.get(&input.id));
             let line = node_line(self.number(node), node.call.operator, &node.detail, inputs);
             write_located(text, &line, node.call)?;
         }
         for (index, sink) in self.sinks.iter().enumerate() {
-            let number = self.plan.nodes.len() + index + 1;
+            let number = self.first_sink + index;
             let inputs = self.numbers.get(&sink.input.id).into_iter();
             let line = node_line(number, sink.call.operator, &sink.detail, inputs);
             write_located(text, &line, sink.call)?;
@@ -110,11 +189,21 @@ impl Explainer<'_> {
                 if self.plan.rules.combine {
                     writeln!(text, "    combine: on the map side of {name}")?;
                 }
+                if self.in_rounds {
+                    return writeln!(
+                        text,
+                        "    partitions: for {name}, by the bytes of its input in the round"
+                    );
+                }
                 writeln!(
                     text,
                     "    partitions: {} for {name}, by the bytes of its input",
                     1u64 << planned.partition_bits
                 )
+            }
+            EndKind::Node(node) if matches!(node.shape, Shape::Loop(_)) => {
+                let name = self.end_name(end);
+                writeln!(text, "    hold: the state of {name} from round to round, and what all rounds read")
             }
             EndKind::Node(node) if matches!(node.shape, Shape::Union) => {
                 writeln!(
@@ -146,6 +235,8 @@ impl Explainer<'_> {
         let lanes = &self.plan.ends[end].lanes;
         let name = self.end_name(end);
         let side = match (lanes.len(), lane) {
+            (_, 0) if self.is_loop(end) => "first state",
+            _ if self.is_loop(end) => "for all rounds",
             (2, 0) => "left",
             (2, 1) => "right",
             _ => "",
@@ -159,6 +250,10 @@ impl Explainer<'_> {
         }
     }
 
+    fn is_loop(&self, end: usize) -> bool {
+        matches!(&self.plan.ends[end].kind, EndKind::Node(node) if matches!(node.shape, Shape::Loop(_)))
+    }
+
     fn end_name(&self, end: usize) -> String {
         match &self.plan.ends[end].kind {
             EndKind::Node(node) => format!("{} #{}", node.call.operator, self.number(node)),
@@ -168,7 +263,7 @@ impl Explainer<'_> {
             }
             EndKind::Held(node) => format!("{} #{} (held)", node.call.operator, self.number(node)),
             EndKind::Sink(index) => {
-                format!("{} #{}", self.sinks[*index].call.operator, self.plan.nodes.len() + index + 1)
+                format!("{} #{}", self.sinks[*index].call.operator, self.first_sink + index)
             }
         }
     }

@@ -1,9 +1,10 @@
 //! The lazy graph that `Dataset` builds: nodes behind `Arc`, erased but for id and shape.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::loops::Loop;
 use crate::error::CallSite;
 use crate::exec::broadcast::{Broadcast, Side};
 use crate::exec::erased::Elements;
@@ -31,6 +32,8 @@ pub struct Node {
     pub shape: Shape,
     /// What it reads.
     pub inputs: Vec<Arc<Node>>,
+    /// Whether it needs the state of a loop, and so is another one in each of its rounds.
+    pub in_loop: bool,
     /// The most bytes that it emits, where its sources know theirs and no operator on the way may add to them.
     pub max_bytes: Option<u64>,
 }
@@ -49,7 +52,12 @@ pub enum Shape {
     Broadcast(Arc<dyn Broadcast>),
     /// Filled by the first run that needs it, a source for those after it.
     Cache(Arc<dyn CacheSlot>),
+    /// Rounds over a state: its first input is the state of the first round, the others are what all rounds share.
+    Loop(Loop),
 }
+
+/// What a run holds already of nodes that it needs: what loops have computed, and what their rounds share.
+pub type Held = HashMap<NodeId, Arc<dyn AnySource>>;
 
 /// What a cached node holds across runs.
 pub trait CacheSlot: Send + Sync {
@@ -73,7 +81,27 @@ impl Node {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let max_bytes = max_bytes(&shape, &inputs);
-        Arc::new(Node { id, call, detail, notes, elements, shape, inputs, max_bytes })
+        let in_loop = inputs.iter().any(|input| input.in_loop);
+        Arc::new(Node { id, call, detail, notes, elements, shape, inputs, in_loop, max_bytes })
+    }
+
+    /// The node that stands for the state within the body of a loop; nothing of it is known but what its elements can do.
+    pub fn of_state(call: CallSite, elements: Arc<dyn Elements>, source: Arc<dyn AnySource>) -> Arc<Node> {
+        let shape = Shape::Source(source);
+        let mut node = Node::new(call, String::new(), Vec::new(), elements, shape, Vec::new());
+        if let Some(node) = Arc::get_mut(&mut node) {
+            node.in_loop = true;
+        }
+        node
+    }
+
+    /// Takes the nodes that it keeps alive.
+    fn let_go(&mut self) -> Vec<Arc<Node>> {
+        let mut nodes = std::mem::take(&mut self.inputs);
+        if let Shape::Loop(each) = &mut self.shape {
+            nodes.append(&mut each.results);
+        }
+        nodes
     }
 
     /// The node as an operator that broadcasts a side, if it can be one.
@@ -81,7 +109,7 @@ impl Node {
         match &self.shape {
             Shape::Broadcast(broadcast) => (held == Side::Right).then(|| Arc::clone(broadcast)),
             Shape::Wide(exchange) => exchange.broadcast(held),
-            Shape::Source(_) | Shape::Narrow(_) | Shape::Union | Shape::Cache(_) => None,
+            Shape::Source(_) | Shape::Narrow(_) | Shape::Union | Shape::Cache(_) | Shape::Loop(_) => None,
         }
     }
 
@@ -100,7 +128,7 @@ fn max_bytes(shape: &Shape, inputs: &[Arc<Node>]) -> Option<u64> {
         Shape::Narrow(operator) => operator.selects(),
         Shape::Wide(exchange) => exchange.selects(),
         Shape::Union | Shape::Cache(_) => true,
-        Shape::Broadcast(_) => false,
+        Shape::Broadcast(_) | Shape::Loop(_) => false,
     };
     let add = |sum: u64, input: &Arc<Node>| Some(sum.saturating_add(input.max_bytes?));
     if selects { inputs.iter().try_fold(0, add) } else { None }
@@ -109,17 +137,22 @@ fn max_bytes(shape: &Shape, inputs: &[Arc<Node>]) -> Option<u64> {
 impl Drop for Node {
     /// Dropping a chain node by node would take a stack frame each; this takes them off a list instead.
     fn drop(&mut self) {
-        let mut orphans = std::mem::take(&mut self.inputs);
+        let mut orphans = self.let_go();
         while let Some(node) = orphans.pop() {
             if let Some(mut node) = Arc::into_inner(node) {
-                orphans.append(&mut node.inputs);
+                orphans.append(&mut node.let_go());
             }
         }
     }
 }
 
 /// All nodes that `roots` need, each after its inputs, in an order that depends on the graph alone.
-pub fn in_order(roots: &[Arc<Node>]) -> Vec<Arc<Node>> {
+pub fn in_order(roots: &[Arc<Node>], held: &Held) -> Vec<Arc<Node>> {
+    in_order_from(roots, |node| held.contains_key(&node.id))
+}
+
+/// As [`in_order`], where the inputs of nodes that `is_held` are not needed.
+pub fn in_order_from(roots: &[Arc<Node>], is_held: impl Fn(&Node) -> bool) -> Vec<Arc<Node>> {
     let mut order = Vec::new();
     let mut seen = HashSet::new();
     let mut stack: Vec<(Arc<Node>, usize)> = Vec::new();
@@ -128,7 +161,8 @@ pub fn in_order(roots: &[Arc<Node>]) -> Vec<Arc<Node>> {
             stack.push((Arc::clone(root), 0));
         }
         while let Some((node, input)) = stack.last_mut() {
-            if let Some(next) = needed_inputs(node).get(*input).cloned() {
+            let inputs = if is_held(node) { &[] } else { computed_inputs(node) };
+            if let Some(next) = inputs.get(*input).cloned() {
                 *input += 1;
                 if seen.insert(next.id) {
                     stack.push((next, 0));
@@ -141,19 +175,25 @@ pub fn in_order(roots: &[Arc<Node>]) -> Vec<Arc<Node>> {
     order
 }
 
-/// The inputs that a run must compute: none for a cache that is filled.
-pub fn needed_inputs(node: &Node) -> &[Arc<Node>] {
+/// The inputs that a run must compute: none for what it holds, or for a cache that is filled.
+pub fn needed_inputs<'n>(node: &'n Node, held: &Held) -> &'n [Arc<Node>] {
+    if held.contains_key(&node.id) { &[] } else { computed_inputs(node) }
+}
+
+fn computed_inputs(node: &Node) -> &[Arc<Node>] {
     match &node.shape {
         Shape::Cache(slot) if slot.filled().is_some() => &[],
         _ => &node.inputs,
     }
 }
 
-/// What can be read of a node without computing it: a source, or a cache that is filled.
-pub fn readable(node: &Node) -> Option<Arc<dyn AnySource>> {
-    match &node.shape {
-        Shape::Source(source) => Some(Arc::clone(source)),
-        Shape::Cache(slot) => slot.filled(),
-        Shape::Narrow(_) | Shape::Union | Shape::Wide(_) | Shape::Broadcast(_) => None,
+/// What can be read of a node without computing it: what the run holds, a source, or a cache that is filled.
+pub fn readable(node: &Node, held: &Held) -> Option<Arc<dyn AnySource>> {
+    match (held.get(&node.id), &node.shape) {
+        (Some(source), _) | (None, Shape::Source(source)) => Some(Arc::clone(source)),
+        (None, Shape::Cache(slot)) => slot.filled(),
+        (None, Shape::Narrow(_) | Shape::Union | Shape::Wide(_) | Shape::Broadcast(_) | Shape::Loop(_)) => {
+            None
+        }
     }
 }

@@ -79,6 +79,7 @@ fn open(end: &EndPlan, plan: &Plan, sinks: &[OpenSink], budget: &Budget) -> Resu
         }),
         Shape::Cache(slot) => slot.open(),
         Shape::Union => node.elements.hold(Keep::Once, budget),
+        Shape::Loop(_) => return Err(broken("a loop was planned that has not run")),
         Shape::Source(_) | Shape::Narrow(_) | Shape::Broadcast(_) => {
             return Err(broken("a node that holds nothing was planned as an end"));
         }
@@ -103,7 +104,7 @@ fn lower_pipeline(
     let source = match planned.reads.map(|end| &opened[end].behind) {
         Some(Behind::Source(source)) => Some(Arc::clone(source)),
         Some(Behind::Operator(_) | Behind::Result) => None,
-        None => readable(origin),
+        None => readable(origin, &plan.held),
     };
     let mut steps: Vec<Step> = Vec::with_capacity(planned.steps.len());
     let mut received: Vec<Option<Arc<dyn Elements>>> = vec![None; planned.steps.len()];

@@ -1,11 +1,13 @@
 //! The planner: a lazy graph in, stages out. Pure: no threads, no input, no output.
 //!
-//! [`graph`] is what `Dataset` builds; [`broadcast`] chooses the sides that are not exchanged; [`stages`] cuts the graph into
+//! [`graph`] is what `Dataset` builds, [`loops`] what is particular to loops in it; [`broadcast`] chooses the sides that are not
+//! exchanged; [`stages`] cuts the graph into
 //! pipelines and fuses them, a description; [`lower`] turns the description into a job that can be run. All walks are
 //! iterative, so that a graph of any depth plans on a small stack.
 
 pub mod broadcast;
 pub mod explain;
 pub mod graph;
+pub mod loops;
 pub mod lower;
 pub mod stages;

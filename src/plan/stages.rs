@@ -1,9 +1,9 @@
 //! Cuts the graph into pipelines: the description that `explain` prints and that [`super::lower`] makes runnable.
 //!
-//! An *origin* is a node that a pipeline starts from: a source, a wide node's output, a cache. Every *end* (a wide node, a
-//! cache to fill, a sink) is reached from origins over paths of narrow operators; a union is where paths meet. Each path is
-//! followed backwards from its end, in the order in which its elements count, and entered into the tree of its
-//! origin, where common beginnings are shared.
+//! An *origin* is a node that a pipeline starts from: a source, a wide node's output, a cache, what the run holds already. Every *end*
+//! (a wide node, a cache to fill, a loop that has not run yet, a sink) is reached from origins over paths of narrow operators; a union
+//! is where paths meet. Each path is followed backwards from its end, in the order in which its elements count, and entered into the
+//! tree of its origin, where common beginnings are shared.
 //!
 //! The side that an operator broadcasts is an end, too. The other side passes that operator as it would a narrow one, in a
 //! pipeline that starts after that end. Where this cannot be, because the same pipeline would feed that end, the origin is read in a
@@ -13,7 +13,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::broadcast::{Broadcasting, Broadcasts, choose};
-use super::graph::{Node, NodeId, Shape, in_order, needed_inputs, readable};
+use super::graph::{Held, Node, NodeId, Shape, in_order, needed_inputs, readable};
+use super::loops::is_worth_holding;
 use crate::config::Rules;
 use crate::error::CallSite;
 use crate::exec::broadcast::Side;
@@ -53,6 +54,8 @@ pub struct Plan {
     pub ends: Vec<EndPlan>,
     /// The rules that were applied.
     pub rules: Rules,
+    /// What the run holds already.
+    pub held: Held,
 }
 
 /// A tree of fused operators between an origin and ends.
@@ -89,7 +92,7 @@ pub struct EndPlan {
 
 /// What an end is.
 pub enum EndKind {
-    /// A wide node, a cache to fill, or a union that is cut.
+    /// A wide node, a cache to fill, a loop that has not run yet, or a union that is cut.
     Node(Arc<Node>),
     /// The side that a node broadcasts.
     Side(Arc<Node>, Broadcasting),
@@ -99,11 +102,11 @@ pub enum EndKind {
     Sink(usize),
 }
 
-/// Plans a run.
-pub fn plan(sinks: &[Sink], rules: Rules) -> Plan {
+/// Plans a run that holds something already.
+pub fn plan(sinks: &[Sink], rules: Rules, held: &Held) -> Plan {
     let roots: Vec<Arc<Node>> = sinks.iter().map(|sink| Arc::clone(&sink.input)).collect();
-    let nodes = in_order(&roots);
-    let mut planner = Planner::new(&nodes, rules);
+    let nodes = in_order(&roots, held);
+    let mut planner = Planner::new(&nodes, rules, held);
     for node in &nodes {
         if let Some((end, held)) = planner.sides.get(&node.id).copied() {
             planner.trace_back(end, 0, &node.inputs[held.index()]);
@@ -111,8 +114,11 @@ pub fn plan(sinks: &[Sink], rules: Rules) -> Plan {
         if let Some(end) = planner.ends_of_nodes.get(&node.id).copied() {
             for (index, input) in node.inputs.iter().enumerate() {
                 // The datasets that a wide node reads may be of different types; those of a union follow each other.
-                let lane = if matches!(node.shape, Shape::Wide(_)) { index } else { 0 };
-                planner.trace_back(end, lane, input);
+                let lane = if matches!(node.shape, Shape::Wide(_) | Shape::Loop(_)) { index } else { 0 };
+                let is_held = !matches!(node.shape, Shape::Loop(_)) || index == 0 || is_worth_holding(input);
+                if is_held {
+                    planner.trace_back(end, lane, input);
+                }
             }
         }
     }
@@ -121,11 +127,13 @@ pub fn plan(sinks: &[Sink], rules: Rules) -> Plan {
         planner.trace_back(end, 0, &sink.input);
     }
     let (pipelines, ends) = in_run_order(planner.pipelines, planner.ends);
-    Plan { nodes, pipelines, ends, rules }
+    Plan { nodes, pipelines, ends, rules, held: held.clone() }
 }
 
-struct Planner {
+struct Planner<'a> {
     rules: Rules,
+    /// What the run holds already.
+    ready: &'a Held,
     pipelines: Vec<PipelinePlan>,
     ends: Vec<EndPlan>,
     /// The end of each node that is one.
@@ -146,10 +154,11 @@ struct Way {
     passed: Option<usize>,
 }
 
-impl Planner {
-    fn new(nodes: &[Arc<Node>], rules: Rules) -> Planner {
+impl<'a> Planner<'a> {
+    fn new(nodes: &[Arc<Node>], rules: Rules, held: &'a Held) -> Planner<'a> {
         let mut planner = Planner {
             rules,
+            ready: held,
             pipelines: Vec::new(),
             ends: Vec::new(),
             ends_of_nodes: HashMap::new(),
@@ -158,8 +167,8 @@ impl Planner {
             held: HashMap::new(),
             steps: HashMap::new(),
         };
-        let broadcasts = choose(nodes, rules);
-        let sizes = estimate_bytes(nodes);
+        let broadcasts = choose(nodes, rules, held);
+        let sizes = estimate_bytes(nodes, held);
         let visited: HashSet<NodeId> = nodes.iter().map(|node| node.id).collect();
         for (node, bytes) in nodes.iter().zip(sizes) {
             if let Some(broadcasting) = broadcasts.get(&node.id) {
@@ -168,16 +177,16 @@ impl Planner {
                 continue;
             }
             let is_end = match &node.shape {
-                Shape::Wide(_) => true,
+                Shape::Wide(_) | Shape::Loop(_) => true,
                 // Another run may be filling it at this moment: what counts is what it was when the nodes were collected.
                 Shape::Cache(_) => node.inputs.iter().all(|input| visited.contains(&input.id)),
                 Shape::Source(_) | Shape::Narrow(_) | Shape::Union | Shape::Broadcast(_) => false,
             };
-            if is_end {
+            if is_end && !held.contains_key(&node.id) {
                 planner.add_node_end(node, partition_bits(bytes));
             }
         }
-        for union in crowded_unions(nodes, &broadcasts) {
+        for union in crowded_unions(nodes, &broadcasts, held) {
             planner.add_node_end(&union, 0);
         }
         planner
@@ -201,6 +210,7 @@ impl Planner {
         let mut ways = vec![Way { at: Arc::clone(start), passed: None }];
         while let Some(way) = ways.pop() {
             match &way.at.shape {
+                _ if self.ready.contains_key(&way.at.id) => self.enter(end, lane, &way, &passed),
                 Shape::Union if !self.ends_of_nodes.contains_key(&way.at.id) => {
                     // The first input is to be followed first: the stack gives back the last one pushed.
                     let inputs = way.at.inputs.iter().rev();
@@ -356,11 +366,11 @@ fn in_run_order(pipelines: Vec<PipelinePlan>, mut ends: Vec<EndPlan>) -> (Vec<Pi
 }
 
 /// The bytes that each node may emit, as far as its sources know: what narrow operators drop or add is not known.
-fn estimate_bytes(nodes: &[Arc<Node>]) -> Vec<u64> {
+fn estimate_bytes(nodes: &[Arc<Node>], held: &Held) -> Vec<u64> {
     let mut of_node: HashMap<NodeId, u64> = HashMap::new();
     let mut sizes = Vec::with_capacity(nodes.len());
     for node in nodes {
-        let bytes = match readable(node) {
+        let bytes = match readable(node, held) {
             Some(source) => source.size_bytes().unwrap_or(UNKNOWN_BYTES),
             None => node.inputs.iter().fold(0u64, |sum, input| sum.saturating_add(of_node[&input.id])),
         };
@@ -377,19 +387,22 @@ fn partition_bits(bytes: u64) -> u32 {
 }
 
 /// The unions that too many paths lead to.
-fn crowded_unions(nodes: &[Arc<Node>], broadcasts: &Broadcasts) -> Vec<Arc<Node>> {
-    let is_origin = |node: &Node| {
-        !matches!(node.shape, Shape::Narrow(_) | Shape::Union) && !broadcasts.contains_key(&node.id)
+fn crowded_unions(nodes: &[Arc<Node>], broadcasts: &Broadcasts, held: &Held) -> Vec<Arc<Node>> {
+    let passes = |node: &Node| {
+        matches!(node.shape, Shape::Narrow(_) | Shape::Union) || broadcasts.contains_key(&node.id)
     };
+    let is_origin = |node: &Node| held.contains_key(&node.id) || !passes(node);
     let origins = nodes.iter().filter(|node| is_origin(node)).count() as u64;
     let limit = MAX_PATHS.max(2 * origins);
     let mut paths: HashMap<NodeId, u64> = HashMap::new();
     let mut crowded = Vec::new();
     for node in nodes {
-        let sum = match broadcasts.get(&node.id) {
-            Some(broadcasting) => paths[&node.inputs[broadcasting.held.other().index()].id],
-            None => needed_inputs(node).iter().fold(0u64, |sum, input| sum.saturating_add(paths[&input.id])),
+        let all = || {
+            let inputs = needed_inputs(node, held).iter();
+            inputs.fold(0u64, |sum, input| sum.saturating_add(paths[&input.id]))
         };
+        let passing = broadcasts.get(&node.id).map(|side| &node.inputs[side.held.other().index()]);
+        let sum = passing.map_or_else(all, |input| paths[&input.id]);
         let cut = matches!(node.shape, Shape::Union) && sum > limit;
         if cut {
             crowded.push(Arc::clone(node));

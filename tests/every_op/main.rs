@@ -9,6 +9,7 @@ mod counters;
 mod cross;
 mod harness;
 mod joins;
+mod loops;
 mod narrow;
 mod outputs;
 mod sample;

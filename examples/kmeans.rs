@@ -1,0 +1,65 @@
+//! Divides points into clusters of neighbours: k-means, all rounds in one run.
+//!
+//! `cargo run --release --example kmeans -- examples/flowers/iris.csv 3`
+
+use gristmill::prelude::*;
+
+const MAX_ROUNDS: usize = 100;
+
+/// The loop is over when no centre has moved so far.
+const EPSILON: f64 = 1e-6;
+
+type Point = Vec<f64>;
+
+/// The columns of a line that are numbers.
+fn point(line: &Text) -> Point {
+    line.split(',').filter_map(|field| field.trim().parse().ok()).collect()
+}
+
+fn distance(a: &Point, b: &Point) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()
+}
+
+fn nearest(point: &Point, centres: &[(u64, Point)]) -> u64 {
+    let by_distance = centres.iter().map(|(cluster, centre)| (distance(point, centre), *cluster));
+    by_distance.min_by(|a, b| a.0.total_cmp(&b.0)).map_or(0, |(_, cluster)| cluster)
+}
+
+fn sum(a: &Point, b: &Point) -> Point {
+    a.iter().zip(b).map(|(a, b)| a + b).collect()
+}
+
+/// Every point goes to the nearest centre, and every centre to the middle of its points.
+fn step(points: &Dataset<Point>, centres: &Dataset<(u64, Point)>) -> Dataset<(u64, Point)> {
+    let list_of_centres =
+        centres.map(|centre| ((), vec![centre])).reduce_by_key(|a, b| [a, b].concat()).values();
+    points
+        .cross_join(&list_of_centres)
+        .map(|(point, centres)| (nearest(&point, &centres), (point, 1.0)))
+        .reduce_by_key(|(a, m), (b, n)| (sum(&a, &b), m + n))
+        .map_values(|(sum, n): (Point, f64)| sum.iter().map(|x| x / n).collect())
+}
+
+fn main() -> gristmill::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((path, clusters)) = arguments.first().zip(arguments.get(1).and_then(|k| k.parse().ok())) else {
+        eprintln!("usage: kmeans POINTS.csv CLUSTERS");
+        std::process::exit(2);
+    };
+    let ctx = Context::new()?;
+    let points = ctx.read_text(path)?.map(|line| point(&line)).filter(|point| !point.is_empty());
+    // The first point of each of as many equal parts of the file.
+    let start = points.repartition(clusters).map_partitions(|part| part.into_iter().take(1)).enumerate();
+    let centres = start.iterate_until(
+        MAX_ROUNDS,
+        |centres| step(&points, centres),
+        |before, after| before.join(after).map(|(_, (old, new))| distance(&old, &new) < EPSILON),
+    );
+    let mut centres = centres.collect()?;
+    centres.sort_by_key(|(cluster, _)| *cluster);
+    for (cluster, centre) in centres {
+        let numbers: Vec<String> = centre.iter().map(|x| format!("{x:.3}")).collect();
+        println!("{cluster}: {}", numbers.join(" "));
+    }
+    Ok(())
+}
