@@ -163,9 +163,10 @@ impl Text {
     unsafe fn adopted(mut bytes: Vec<u8>) -> Text {
         let len = bytes.len();
         bytes.resize(len + SLACK, 0);
-        let owner = Arc::new(bytes);
-        // SAFETY: the caller vouches for the bytes; the slack has just been added.
-        unsafe { Text::shared(owner.as_ptr(), len, Arc::clone(&owner)) }
+        let data = bytes.as_ptr();
+        // SAFETY: the caller vouches for the bytes; the slack has just been added, and the bytes stay where they are when
+        // their vector moves.
+        unsafe { Text::shared(data, len, Arc::new(bytes)) }
     }
 
     /// An inline text of its words.

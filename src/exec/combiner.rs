@@ -47,8 +47,12 @@ const MAX_STATE_BYTES: usize = 4 << 20;
 /// A state may always own so much.
 const MIN_STATE_BYTES: usize = 1 << 10;
 
-/// One element in so many looks at what its state owns: to measure a list takes a look at each of its items.
+/// So many elements are added before one looks at what its state owns. To measure a list takes a look at each of its items, so
+/// that more are added after a large one.
 const MEASURE_EVERY: usize = 16;
+
+/// Bytes of a state that was measured for each element that is then added without a look.
+const BYTES_PER_LOOK: usize = 64;
 
 /// The key of a place with its state.
 type Place<K, A> = Option<(K, A)>;
@@ -65,8 +69,8 @@ pub struct Combiner<K, A> {
     partition_bits: u32,
     /// Keys that came in since it last grew.
     admitted: usize,
-    /// Elements that were added to a state that may own something.
-    added: usize,
+    /// Elements that are still to be added, to a state that may own something, before one is measured.
+    unmeasured: usize,
     span: Span,
     max_bytes: usize,
     /// What the keys own elsewhere.
@@ -83,7 +87,7 @@ impl<K: Key, A: Record> Combiner<K, A> {
             set_bits: 0,
             partition_bits,
             admitted: 0,
-            added: 0,
+            unmeasured: MEASURE_EVERY,
             span,
             max_bytes: span.max_bytes(budget),
             heap_bytes: 0,
@@ -123,14 +127,16 @@ impl<K: Key, A: Record> Combiner<K, A> {
 
     /// Drives out a state that has grown beyond its part.
     fn measure(&mut self, index: usize) -> Place<K, A> {
-        self.added += 1;
-        if !self.added.is_multiple_of(MEASURE_EVERY) {
+        if self.unmeasured > 0 {
+            self.unmeasured -= 1;
             return None;
         }
         let places = (2 * self.sets.len()).min(self.admitted.max(1));
         let most = (MAX_STATE_BYTES / places).max(MIN_STATE_BYTES);
         let Set(set) = &mut self.sets[index];
-        let grown = set[0].take_if(|(_, state)| state.heap_bytes() > most);
+        let bytes = set[0].as_ref().map_or(0, |(_, state)| state.heap_bytes());
+        self.unmeasured = MEASURE_EVERY.max(bytes / BYTES_PER_LOOK);
+        let grown = set[0].take_if(|_| bytes > most);
         if let Some((key, _)) = &grown {
             self.heap_bytes -= key.heap_bytes();
             set.swap(0, 1);
@@ -151,7 +157,7 @@ impl<K: Key, A: Record> Combiner<K, A> {
         self.sets.truncate(1 << self.set_bits);
         self.sets.resize_with(1 << self.set_bits, || Set([None, None]));
         self.admitted = 0;
-        self.added = 0;
+        self.unmeasured = MEASURE_EVERY;
         self.heap_bytes = 0;
     }
 

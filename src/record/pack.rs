@@ -45,7 +45,7 @@ pub fn pack<T: Record>(rows: &mut [T]) {
 
 fn each_long<T: Record>(rows: &mut [T], mut visit: impl FnMut(&mut Text)) {
     let mut visit = |text: &mut Text| {
-        if text.share_bytes() > 0 {
+        if text.inline_words().is_none() {
             visit(text);
         }
     };

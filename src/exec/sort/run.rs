@@ -9,7 +9,7 @@ use crate::exec::memory::Reservation;
 use crate::exec::permute::{goals, permute_to};
 use crate::exec::sequence::{List, row_bytes};
 use crate::exec::spill::Block;
-use crate::record::Record;
+use crate::record::{Record, pack};
 
 /// Rows in order.
 pub struct Run<T> {
@@ -115,7 +115,13 @@ pub struct Unsorted<T> {
     /// The number and the lot of each row that was drawn.
     drawn: Vec<(usize, u64)>,
     bytes: usize,
+    /// How many rows have been packed.
+    packed: usize,
 }
+
+/// Rows that are packed before they are ordered. They are still in the cache, and what they leave is used again by those that follow;
+/// to free it in the order of the sort cost a cache miss a row.
+const PACKED_ROWS: usize = 512;
 
 /// Bytes for each row, beside the row itself, that it takes to order it: a prefix twice, and two numbers.
 const ORDERING_BYTES: usize = 24;
@@ -123,7 +129,7 @@ const ORDERING_BYTES: usize = 24;
 impl<T: Record> Unsorted<T> {
     /// No rows.
     pub fn new() -> Unsorted<T> {
-        Unsorted { rows: Vec::new(), prefixes: Vec::new(), drawn: Vec::new(), bytes: 0 }
+        Unsorted { rows: Vec::new(), prefixes: Vec::new(), drawn: Vec::new(), bytes: 0, packed: 0 }
     }
 
     /// Adds a row, and its lot if it was drawn.
@@ -137,6 +143,10 @@ impl<T: Record> Unsorted<T> {
         }
         self.bytes += row_bytes(&row) + ORDERING_BYTES;
         self.rows.push(row);
+        if self.rows.len() - self.packed == PACKED_ROWS {
+            pack(&mut self.rows[self.packed..]);
+            self.packed = self.rows.len();
+        }
     }
 
     /// Whether there are no rows.
@@ -178,11 +188,11 @@ impl<T: Record> Unsorted<T> {
         let rows_per_list = (self.rows.len() * list_bytes).div_ceil(self.bytes.max(1)).max(1);
         let mut rows = self.rows.drain(..);
         while rows.len() > 0 {
-            let mut list = List::of(rows.by_ref().take(rows_per_list).collect());
-            list.pack();
-            put(list)?;
+            let mut list: Vec<T> = rows.by_ref().take(rows_per_list).collect();
+            pack(&mut list);
+            put(List::of(list))?;
         }
-        self.bytes = 0;
+        (self.bytes, self.packed) = (0, 0);
         Ok(sample)
     }
 
