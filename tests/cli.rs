@@ -217,6 +217,28 @@ fn wrong_usage_exits_with_2() {
 }
 
 #[test]
+fn more_words_than_the_memory_holds_go_to_the_spill_directory() {
+    let words: String = (0..40_000).map(|n| format!("{}-{n} ", "word".repeat(n % 9))).collect();
+    let place = Place::new(&[("in.txt", &words), ("spill/mine", "")]);
+    place.succeed("wordcount in.txt -o whole");
+    place.succeed("wordcount in.txt -o out --memory 500KB --spill-dir spill --metrics m.json --threads 2");
+    assert!(files(&place.at("whole")) == files(&place.at("out")));
+    assert_eq!(names(&place.at("spill")), ["mine"]);
+    let report: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(place.at("m.json")).unwrap()).unwrap();
+    assert!(report["spilled_bytes"].as_u64().unwrap() > 100_000, "{report}");
+    for (flags, expected) in [
+        ("--spill-dir nowhere", ["nowhere", "--spill-dir"]),
+        ("--spill-dir spill --spill-limit 10KB", ["10000 bytes", "--spill-limit"]),
+    ] {
+        let line = format!("wordcount in.txt -o none --memory 500KB --threads 2 {flags}");
+        assert_says(&place.fail(&line, 1), &expected);
+        assert!(!place.at("none").exists());
+        assert_eq!(names(&place.at("spill")), ["mine"]);
+    }
+}
+
+#[test]
 fn no_message_names_a_source_line_of_the_command() {
     let place = Place::new(&[("in.txt", "one"), ("bad.txt", "two\n"), ("out/mine", "")]);
     std::fs::write(place.at("bad.txt"), b"\xff").unwrap();

@@ -25,6 +25,12 @@ pub struct RunOptions {
     /// Memory that the job may hold, such as 512MiB or 4GB [default: `GRISTMILL_MEMORY`, else 60 % of what there is]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     memory: Option<u64>,
+    /// Directory for data beyond the memory limit [default: `GRISTMILL_SPILL_DIR`, else `TMPDIR`, else /var/tmp]
+    #[arg(long, value_name = "DIR")]
+    spill_dir: Option<PathBuf>,
+    /// Disk space that data beyond the memory limit may take, such as 50GB [default: `GRISTMILL_SPILL_LIMIT`, else no limit]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    spill_limit: Option<u64>,
     /// Replace an output that gristmill wrote
     #[arg(long)]
     overwrite: bool,
@@ -58,6 +64,12 @@ impl RunOptions {
         }
         if let Some(bytes) = self.memory {
             builder = builder.memory_bytes(bytes);
+        }
+        if let Some(dir) = &self.spill_dir {
+            builder = builder.spill_dir(dir);
+        }
+        if let Some(bytes) = self.spill_limit {
+            builder = builder.spill_limit_bytes(bytes);
         }
         builder.build()
     }
@@ -111,7 +123,7 @@ impl RunOptions {
 
 /// The metrics of a run, as JSON.
 fn describe(started: &Started, ctx: &Context) -> Result<String> {
-    let report = RunReport::of(started, ctx.config().threads);
+    let report = RunReport::of(started, ctx);
     let text = serde_json::to_string_pretty(&report).map_err(|error| {
         Error::new(ErrorKind::Internal, "the metrics cannot be written as JSON").because(error)
     })?;

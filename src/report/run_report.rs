@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use crate::context::Started;
+use crate::context::{Context, Started};
 use crate::exec::job::StepKind;
 use crate::exec::metrics::PipelineMetrics;
 
@@ -17,6 +17,8 @@ pub struct RunReport {
     pub threads: usize,
     /// The most memory that the process has held, in bytes, as the system counts it; `None` where it does not.
     pub peak_memory_bytes: Option<u64>,
+    /// Bytes that the context has written to disk because they did not fit the memory limit.
+    pub spilled_bytes: u64,
     /// Bytes of input read.
     pub input_bytes: u64,
     /// The stages, in the order of the plan.
@@ -70,7 +72,7 @@ pub struct EndReport {
 
 impl RunReport {
     /// The report of a run as it is now.
-    pub fn of(started: &Started, threads: usize) -> RunReport {
+    pub fn of(started: &Started, ctx: &Context) -> RunReport {
         let metrics = started.metrics();
         let job = started.job();
         let stages = job.pipelines.iter().zip(&metrics.pipelines).enumerate();
@@ -81,8 +83,9 @@ impl RunReport {
         });
         RunReport {
             seconds: metrics.started.elapsed().as_secs_f64(),
-            threads,
+            threads: ctx.config().threads,
             peak_memory_bytes: peak_memory_bytes(),
+            spilled_bytes: ctx.spilled_bytes(),
             input_bytes: metrics.bytes().0,
             stages: stages.map(|(index, (pipeline, totals))| stage(index, pipeline, totals)).collect(),
             ends: ends.collect(),
