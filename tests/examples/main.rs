@@ -7,6 +7,8 @@ use std::process::{Command, Output};
 
 use gristmill::io::commit::manifest;
 
+mod puma;
+
 /// The program of an example; cargo builds it before the tests, two directories from here.
 fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
