@@ -50,6 +50,7 @@ mod try_flat_map;
 mod try_map;
 mod union;
 mod values;
+mod windows_by_key;
 mod write_csv;
 mod write_parquet;
 mod zip_with_index;
