@@ -32,6 +32,7 @@ mod keys;
 mod map;
 mod map_partitions;
 mod map_values;
+mod partition_by;
 mod parts;
 mod random_split;
 mod range;

@@ -8,6 +8,7 @@ mod counters;
 mod harness;
 mod joins;
 mod narrow;
+mod partitions;
 mod sample;
 mod sets;
 mod statistics;
