@@ -4,6 +4,7 @@
 
 mod actions;
 mod by_key;
+mod checkpoint;
 mod counters;
 mod harness;
 mod joins;
