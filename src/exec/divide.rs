@@ -7,6 +7,8 @@ use super::exchange::{Exchange, ExchangeSettings};
 use super::hold::{Division, Hold, Keep};
 use super::job::Terminal;
 use super::out::Out;
+use super::push::Flow;
+use super::shuffle::{Route, Shuffle};
 use super::source::{AnySource, Erased, Source};
 use crate::error::{Place, Result};
 use crate::record::{Data, Record};
@@ -84,5 +86,70 @@ impl<T: Record, U: Data, F: Fn(T, u64) -> U + Send + Sync + 'static> Source<U> f
 
     fn place(&self, split: usize, row: u64) -> Place {
         self.hold.place(split, row)
+    }
+}
+
+/// Gives its input again in a number of splits, all rows of one hash in the same one.
+pub struct DivideByHash<T, F> {
+    partitions: usize,
+    hash: Arc<F>,
+    types: PhantomData<fn(T)>,
+}
+
+impl<T: Record, F: Fn(&T) -> u64> DivideByHash<T, F> {
+    /// So many partitions, which must not be 0.
+    pub fn new(partitions: usize, hash: F) -> DivideByHash<T, F> {
+        DivideByHash { partitions, hash: Arc::new(hash), types: PhantomData }
+    }
+}
+
+impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> Exchange for DivideByHash<T, F> {
+    fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
+        let route = ByHash { partitions: self.partitions, hash: Arc::clone(&self.hash) };
+        let shuffle = Shuffle::<T, (), _>::new(self.partitions, route, &settings.budget);
+        (Arc::new(shuffle.clone()), Arc::new(Erased::<_, T>::new(Partitions(shuffle))))
+    }
+
+    fn note(&self) -> Option<&'static str> {
+        Some("hold: all rows, each in the partition of its key,")
+    }
+}
+
+struct ByHash<F> {
+    partitions: usize,
+    hash: Arc<F>,
+}
+
+impl<T, F: Fn(&T) -> u64 + Send + Sync + 'static> Route<T, ()> for ByHash<F> {
+    #[inline]
+    fn left(&self, row: &T) -> usize {
+        // The hash as a fraction of all hashes: its high bits decide, and any number of partitions gets its equal share.
+        ((u128::from((self.hash)(row)) * self.partitions as u128) >> u64::BITS) as usize
+    }
+
+    /// There is no second input.
+    fn right(&self, (): &()) -> usize {
+        0
+    }
+}
+
+/// The source of what comes out: one split a partition, be it empty.
+struct Partitions<T, F>(Shuffle<T, (), F>);
+
+impl<T: Record, F: Route<T, ()>> Source<T> for Partitions<T, F> {
+    fn splits(&self) -> usize {
+        self.0.len()
+    }
+
+    fn read(&self, split: usize, out: &mut Out<T>) -> Result<()> {
+        let cell = self.0.take(split);
+        for list in cell.left.into_lists() {
+            for row in list?.rows {
+                if out.emit(row)? == Flow::Enough {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -21,9 +21,11 @@ use crate::error::{Error, ErrorKind, Result};
 
 mod options;
 mod read;
+mod stored;
 
 pub use options::{Compression, ParquetOptions, Statistics};
 pub use read::{ParquetBatches, read_parquet, read_parquet_schema};
+pub(crate) use stored::{StoredPart, stored_parts};
 
 /// An error of the parquet crate while it writes.
 fn failed(doing: &str, error: ParquetError) -> Error {

@@ -154,7 +154,7 @@ const EXTENSIONS: [&str; 2] = ["parquet", "csv"];
 
 /// A path that ends in the format's extension, in any case, is a single file, any other one a directory; but one that
 /// ends in that of another format would mislead whoever finds it.
-fn shape_of(path: &Path, extension: &str) -> Result<Shape> {
+pub(super) fn shape_of(path: &Path, extension: &str) -> Result<Shape> {
     let ending = path.extension().unwrap_or_default();
     match EXTENSIONS.iter().find(|known| ending.eq_ignore_ascii_case(known)) {
         None => Ok(Shape::Directory),

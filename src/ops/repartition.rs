@@ -7,7 +7,7 @@ use crate::exec::hold::Division;
 use crate::record::Record;
 
 /// More partitions than this would cost more than they are worth.
-const MAX_PARTITIONS: usize = 1 << 16;
+pub(super) const MAX_PARTITIONS: usize = 1 << 16;
 
 impl<T: Record> Dataset<T> {
     /// The same elements in `n` partitions of equal size, to one element: what each task of the operators that follow sees, such as

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use gristmill::ErrorKind;
 use gristmill::config::Rules;
 use gristmill::prelude::*;
 
@@ -267,4 +268,64 @@ fn top_k_by_key() {
             }
         },
     );
+}
+
+#[test]
+fn windows_by_key() {
+    // Many values are equal by the order, so that the order of the input decides.
+    let (sizes, steps) = ([1, 2, 3, 50], [1, 2, 5]);
+    let of_each = move || sizes.into_iter().flat_map(move |size| steps.map(move |step| (size, step)));
+    check(
+        move |data| {
+            let windows = |(size, step)| data.windows_by_key(size, step, |n| n % 7).collect().unwrap();
+            of_each().map(windows).collect::<Vec<_>>()
+        },
+        move |input, results| {
+            for ((size, step), result) in of_each().zip(results) {
+                let mut model = BTreeMap::new();
+                for (key, mut values) in lists(input) {
+                    values.sort_by_key(|n| n % 7);
+                    let windows =
+                        (0..values.len()).step_by(step).filter(|start| start + size <= values.len());
+                    let windows: Vec<_> = windows.map(|start| values[start..start + size].to_vec()).collect();
+                    model.insert(key, windows);
+                }
+                model.retain(|_, windows| !windows.is_empty());
+                let mut windows: BTreeMap<Text, Vec<Vec<i64>>> = BTreeMap::new();
+                for (key, window) in result {
+                    windows.entry(key).or_default().push(window);
+                }
+                assert_eq!(windows, model, "{size} by {step}");
+            }
+        },
+    );
+}
+
+#[test]
+fn windows_of_nothing_are_of_one() {
+    let ctx = Context::builder().threads(1).build().unwrap();
+    let data = ctx.from_vec(vec![(1, 2), (1, 1)]);
+    assert_eq!(data.windows_by_key(0, 0, |n| *n).collect().unwrap(), [(1, vec![1]), (1, vec![2])]);
+}
+
+#[test]
+fn windows_of_a_key_that_exceeds_the_memory_are_an_error() {
+    let ctx = Context::builder().threads(2).memory_bytes(64 << 10).build().unwrap();
+    let values = |keys| ctx.range(0..100_000).map(move |n| (n % keys, n));
+    let error = values(1).windows_by_key(3, 1, |n| *n).count().unwrap_err();
+    assert_eq!((error.kind(), error.call().unwrap().operator), (ErrorKind::Memory, "windows_by_key"));
+    assert!(error.to_string().contains("all values of one key"), "{error}");
+    assert_eq!(values(1000).windows_by_key(3, 1, |n| *n).count().unwrap(), 1000 * 98);
+    assert!(ctx.spilled_bytes() > 0);
+}
+
+#[test]
+fn a_panic_of_the_order_names_the_call() {
+    let ctx = Context::builder().threads(2).build().unwrap();
+    let data = ctx.range(0..100).map(|n| (n % 3, n));
+    let line = line!() + 1;
+    let windows = data.windows_by_key(3, 1, |n| assert!(*n != 50, "boom"));
+    let error = windows.count().unwrap_err();
+    assert_eq!((error.kind(), error.call().unwrap().location.line()), (ErrorKind::Panic, line));
+    assert!(error.to_string().contains("boom"), "{error}");
 }

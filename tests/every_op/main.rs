@@ -5,6 +5,7 @@
 mod actions;
 mod broadcasts;
 mod by_key;
+mod checkpoint;
 mod counters;
 mod cross;
 mod harness;
@@ -12,6 +13,7 @@ mod joins;
 mod loops;
 mod narrow;
 mod outputs;
+mod partitions;
 mod sample;
 mod sets;
 mod sorting;

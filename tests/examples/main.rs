@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use gristmill::io::commit::manifest;
 
 mod loops;
+mod puma;
 
 /// The program of an example; cargo builds it before the tests, two directories from here.
 fn example(name: &str) -> PathBuf {

@@ -10,10 +10,10 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use crate::error::{Error, ErrorKind, Place, Result};
 
 /// The rows of a batch that is read.
-const BATCH_ROWS: usize = 8192;
+pub(super) const BATCH_ROWS: usize = 8192;
 
 /// An error of the parquet crate or of Arrow about a file.
-fn damaged(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+pub(super) fn damaged(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(ErrorKind::Input, format!("cannot read Parquet: {error}")).because(error).at(Place::file(path))
 }
 

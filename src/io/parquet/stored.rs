@@ -1,0 +1,205 @@
+//! A committed directory of Parquet files, as its manifest lists them, read row group by row group.
+
+use std::fs;
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+
+use super::read::{BATCH_ROWS, damaged};
+use crate::error::{Error, ErrorKind, Place, Result, printable};
+use crate::io::commit::{PartEntry, manifest};
+use crate::io::resolve::{Identity, InputFile};
+use crate::io::text::open_unchanged;
+
+/// The parts of a committed output, in the order of their names.
+///
+/// Their footers are read now; the files are opened again when their row groups are read.
+///
+/// # Errors
+///
+/// If there is no valid manifest, or a part is missing, is no Parquet file, or has not the bytes and rows that the manifest says.
+pub(crate) fn stored_parts(dir: &Path) -> Result<Vec<StoredPart>> {
+    let Some(manifest) = manifest::read(dir)? else {
+        return Err(Error::new(
+            ErrorKind::Input,
+            format!("{} has no {}", printable(dir), manifest::FILE_NAME),
+        )
+        .hint("it was not written by gristmill, or not to the end"));
+    };
+    manifest.parts.iter().map(|part| StoredPart::open(dir, part)).collect()
+}
+
+/// A part of a committed output.
+pub(crate) struct StoredPart {
+    file: InputFile,
+    footer: ArrowReaderMetadata,
+}
+
+impl StoredPart {
+    fn open(dir: &Path, part: &PartEntry) -> Result<StoredPart> {
+        let path = dir.join(&part.name);
+        let found = fs::metadata(&path).map_err(|error| Error::io(ErrorKind::Input, "open", &path, error))?;
+        if found.len() != part.bytes {
+            return Err(other_than_listed(&path, "bytes", found.len(), part.bytes));
+        }
+        let file = InputFile { path, identity: Identity::of(&found), splittable: true };
+        let footer = ArrowReaderMetadata::load(&open_unchanged(&file)?, ArrowReaderOptions::default())
+            .map_err(|error| damaged(&file.path, error))?;
+        let stored = StoredPart { file, footer };
+        let rows = (0..stored.row_groups()).map(|row_group| stored.rows(row_group)).sum();
+        if rows != part.rows {
+            return Err(other_than_listed(stored.path(), "rows", rows, part.rows));
+        }
+        Ok(stored)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    /// The number of its row groups.
+    pub(crate) fn row_groups(&self) -> usize {
+        self.footer.metadata().num_row_groups()
+    }
+
+    /// The rows of a row group.
+    pub(crate) fn rows(&self, row_group: usize) -> u64 {
+        self.footer.metadata().row_group(row_group).num_rows().max(0).cast_unsigned()
+    }
+
+    /// The bytes of a row group in the file.
+    pub(crate) fn stored_bytes(&self, row_group: usize) -> u64 {
+        self.footer.metadata().row_group(row_group).compressed_size().max(0).cast_unsigned()
+    }
+
+    /// The bytes of a row group when it is decompressed.
+    pub(crate) fn bytes(&self, row_group: usize) -> u64 {
+        self.footer.metadata().row_group(row_group).total_byte_size().max(0).cast_unsigned()
+    }
+
+    /// Opens the file to read one row group.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be opened, has changed since it was found, or is damaged. What is wrong further on comes as an item.
+    pub(crate) fn read(&self, row_group: usize) -> Result<RowGroupBatches<'_>> {
+        let file = open_unchanged(&self.file)?;
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.footer.clone());
+        let batches = reader.with_batch_size(BATCH_ROWS).with_row_groups(vec![row_group]).build();
+        let batches =
+            batches.map_err(|error| damaged_group(self.path(), row_group, &error).because(error))?;
+        Ok(RowGroupBatches { part: self, row_group, batches, missing: self.rows(row_group) })
+    }
+}
+
+/// The batches of a row group, in order.
+pub(crate) struct RowGroupBatches<'a> {
+    part: &'a StoredPart,
+    row_group: usize,
+    batches: ParquetRecordBatchReader,
+    /// The rows that are to come.
+    missing: u64,
+}
+
+impl Iterator for RowGroupBatches<'_> {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let damaged = |fault: &dyn std::fmt::Display| damaged_group(self.part.path(), self.row_group, fault);
+        match self.batches.next() {
+            Some(Ok(batch)) => {
+                self.missing = self.missing.saturating_sub(batch.num_rows() as u64);
+                Some(Ok(batch))
+            }
+            Some(Err(error)) => Some(Err(damaged(&error).because(error))),
+            None if self.missing > 0 => {
+                let error = damaged(&format!("{} rows are missing", self.missing));
+                self.missing = 0;
+                Some(Err(error))
+            }
+            None => None,
+        }
+    }
+}
+
+fn other_than_listed(path: &Path, what: &str, found: u64, listed: u64) -> Error {
+    let message = format!("the file has {found} {what}, but its manifest says {listed}");
+    Error::new(ErrorKind::Input, message)
+        .hint("it was changed after it was written: write the output again")
+        .at(Place::file(path))
+}
+
+fn damaged_group(path: &Path, row_group: usize, fault: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Input, format!("cannot read row group {row_group} of a Parquet file: {fault}"))
+        .hint("the file is damaged: write the output again")
+        .at(Place::file(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::commit::{Existing, Shape, Target};
+    use crate::io::parquet::{ParquetFileWriter, ParquetOptions, RowGroupEncoder};
+    use crate::record::{from_batch, schema, to_batch};
+    use serde_json::Value;
+
+    /// A committed output of two row groups in one part; its rows in the manifest are `rows`.
+    fn output(dir: &Path, rows: u64) {
+        let (schema, options) = (schema::<u64>(), ParquetOptions::default());
+        let target = Target::new(dir, Shape::Directory, Existing::Refuse);
+        let attempt = target.check(&[]).unwrap().begin().unwrap();
+        let to = attempt.create_part("part-00000.parquet").unwrap();
+        let mut file = ParquetFileWriter::new(to, &schema, &options).unwrap();
+        for numbers in [[1_u64, 2].as_slice(), &[3]] {
+            let mut encoder = RowGroupEncoder::new(&schema, &options).unwrap();
+            encoder.write(&to_batch(numbers).unwrap()).unwrap();
+            file.append(encoder.finish().unwrap()).unwrap();
+        }
+        let part = file.finish().unwrap().finish(rows).unwrap();
+        attempt.commit(Value::Null, Value::Null, vec![part]).unwrap();
+    }
+
+    fn fault(dir: &Path) -> String {
+        let error = stored_parts(dir).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Input);
+        error.to_string()
+    }
+
+    #[test]
+    fn each_row_group_is_read_by_itself() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path().join("out");
+        output(&dir, 3);
+        let parts = stored_parts(&dir).unwrap();
+        let rows = |row_group| -> Vec<u64> {
+            let batches = parts[0].read(row_group).unwrap();
+            batches.flat_map(|batch| from_batch::<u64>(&batch.unwrap()).unwrap()).collect()
+        };
+        assert_eq!((parts.len(), parts[0].row_groups(), parts[0].rows(0)), (1, 2, 2));
+        assert_eq!((rows(1), rows(0)), (vec![3], vec![1, 2]));
+        assert!(parts[0].bytes(0) > 0 && parts[0].stored_bytes(0) > 0);
+    }
+
+    #[test]
+    fn what_is_not_as_the_manifest_says_is_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        let at = |name: &str| temp.path().join(name);
+        fs::create_dir(at("empty")).unwrap();
+        assert!(fault(&at("empty")).contains("empty has no _manifest.json"));
+        output(&at("rows"), 4);
+        assert!(fault(&at("rows")).contains("3 rows, but its manifest says 4"), "{}", fault(&at("rows")));
+        output(&at("out"), 3);
+        let part = at("out").join("part-00000.parquet");
+        let bytes = fs::read(&part).unwrap();
+        fs::write(&part, &bytes[1..]).unwrap();
+        assert!(fault(&at("out")).contains(&format!("{} bytes, but its manifest", bytes.len() - 1)));
+        fs::write(&part, vec![0; bytes.len()]).unwrap();
+        assert!(fault(&at("out")).contains("cannot read Parquet"));
+        fs::remove_file(&part).unwrap();
+        assert!(fault(&at("out")).contains("cannot open"));
+    }
+}

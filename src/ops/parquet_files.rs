@@ -1,0 +1,94 @@
+//! The rows of a committed directory of Parquet files, as a source: what a checkpoint is read from.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Place, Result};
+use crate::exec::hold::{ROWS_PER_SPLIT, group};
+use crate::exec::out::Out;
+use crate::exec::push::Flow;
+use crate::exec::source::Source;
+use crate::io::parquet::{StoredPart, stored_parts};
+use crate::record::{Record, from_batch};
+
+/// The rows of the parts in the order of their names. A split is a row group, or several small ones of a part.
+pub(super) struct ParquetFiles<T> {
+    dir: PathBuf,
+    parts: Vec<StoredPart>,
+    splits: Vec<Split>,
+    types: PhantomData<fn() -> T>,
+}
+
+struct Split {
+    part: usize,
+    row_groups: Range<usize>,
+}
+
+impl<T: Record> ParquetFiles<T> {
+    /// Those of a directory that gristmill has committed.
+    ///
+    /// # Errors
+    ///
+    /// If it is not what its manifest says.
+    pub(super) fn committed(dir: &Path) -> Result<ParquetFiles<T>> {
+        let parts = stored_parts(dir)?;
+        let splits = parts.iter().enumerate().flat_map(|(index, part)| splits_of(index, part)).collect();
+        Ok(ParquetFiles { dir: dir.to_owned(), parts, splits, types: PhantomData })
+    }
+
+    /// The number of files.
+    pub(super) fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    fn of_split<'a>(&'a self, split: usize, of: impl Fn(&'a StoredPart, usize) -> u64) -> u64 {
+        let Split { part, row_groups } = &self.splits[split];
+        row_groups.clone().map(|row_group| of(&self.parts[*part], row_group)).sum()
+    }
+}
+
+fn splits_of(index: usize, part: &StoredPart) -> Vec<Split> {
+    let rows = (0..part.row_groups()).map(|row_group| part.rows(row_group) as usize);
+    let groups = group(rows, ROWS_PER_SPLIT).into_iter();
+    groups.map(|row_groups| Split { part: index, row_groups }).collect()
+}
+
+impl<T: Record> Source<T> for ParquetFiles<T> {
+    fn splits(&self) -> usize {
+        self.splits.len()
+    }
+
+    fn read(&self, split: usize, out: &mut Out<T>) -> Result<()> {
+        let Split { part, row_groups } = &self.splits[split];
+        for row_group in row_groups.clone() {
+            for batch in self.parts[*part].read(row_group)? {
+                for row in from_batch::<T>(&batch?)? {
+                    if out.emit(row)? == Flow::Enough {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn size_bytes(&self) -> Option<u64> {
+        Some((0..self.splits.len()).map(|split| self.of_split(split, StoredPart::bytes)).sum())
+    }
+
+    fn split_bytes(&self, split: usize) -> u64 {
+        self.of_split(split, StoredPart::stored_bytes)
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
+        vec![self.dir.clone()]
+    }
+
+    fn place(&self, split: usize, row: u64) -> Place {
+        let Split { part, row_groups } = &self.splits[split];
+        let part = &self.parts[*part];
+        let before: u64 = (0..row_groups.start).map(|row_group| part.rows(row_group)).sum();
+        Place { row: Some(before + row), ..Place::file(part.path()) }
+    }
+}
