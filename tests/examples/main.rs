@@ -9,6 +9,7 @@ use gristmill::io::commit::manifest;
 
 mod loops;
 mod puma;
+mod sorting;
 
 /// The program of an example; cargo builds it before the tests, two directories from here.
 fn example(name: &str) -> PathBuf {
