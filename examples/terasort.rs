@@ -1,4 +1,4 @@
-//! Sorts records of 100 bytes by their first ten: TeraSort, of Jim Gray's sort benchmark and the `HiBench` suite.
+//! Sorts records of 100 bytes by their first ten: `TeraSort`, of Jim Gray's sort benchmark and the `HiBench` suite.
 //!
 //! A line of the input is a record of text, as `gensort -a` writes it: a key of ten bytes, and a value. The output is one directory of files; one after the other they are
 //! in order.

@@ -8,19 +8,19 @@
 //! same however the runs were cut.
 
 mod border;
-mod disk;
-mod held;
 mod merge;
 pub mod order;
+mod passes;
+mod ranges;
 mod run;
 
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use self::border::{Lottery, borders, prune};
-use self::disk::{OnDisk, merge_runs};
-use self::held::{Held, divide};
 use self::order::Order;
+use self::passes::merge_runs;
+use self::ranges::Ranges;
 use self::run::{Piece, Run, Unsorted};
 use super::chunk::Chunk;
 use super::collect::downcast;
@@ -114,11 +114,6 @@ impl<T> Default for Arrived<T> {
     }
 }
 
-enum Ranges<T> {
-    Memory(Vec<Held<T>>),
-    Disk(OnDisk<T>),
-}
-
 impl<T: Record, O: Order<T>> Sorted<T, O> {
     fn new(order: Arc<O>, range_rows: usize, budget: &Budget) -> Sorted<T, O> {
         // What a merge decodes at a time takes an eighth of the memory, and at least sixteen runs fit in.
@@ -153,44 +148,29 @@ impl<T: Record, O: Order<T>> Shared<T, O> {
         };
         let mut runs: Vec<Run<T>> =
             std::mem::take(&mut lock(&self.arrived).runs).into_iter().map(take).collect();
-        let on_disk = runs.iter().any(Run::is_on_disk);
-        if on_disk {
+        if runs.iter().filter(|run| run.is_on_disk()).count() > self.fan_in {
             runs = merge_runs(self.order.as_ref(), runs, self.fan_in, self.list_bytes)?;
         }
         let rows: usize = runs.iter().map(Run::rows).sum();
         let borders = borders(self.order.as_ref(), &mut runs, rows.div_ceil(self.range_rows).max(1));
-        if on_disk {
-            OnDisk::new(self.order.as_ref(), runs, borders, self.list_bytes, &self.budget).map(Ranges::Disk)
-        } else {
-            divide(self.order.as_ref(), runs, &borders, &self.budget).map(Ranges::Memory)
-        }
+        Ranges::new(self.order.as_ref(), runs, borders)
     }
 }
 
 impl<T: Record, O: Order<T>> Holder for Shared<T, O> {
     fn spillable_bytes(&self) -> u64 {
-        match self.ranges.get() {
-            Some(Ranges::Memory(ranges)) => ranges.iter().map(Held::memory_bytes).sum(),
-            Some(Ranges::Disk(_)) => 0,
-            None => {
-                let bytes = |run: &Arc<Mutex<Run<T>>>| run.try_lock().map_or(0, |run| run.memory_bytes());
-                self.all_runs().iter().map(bytes).sum::<usize>() as u64
-            }
+        if let Some(ranges) = self.ranges.get() {
+            return ranges.spillable_bytes();
         }
+        let bytes = |run: &Arc<Mutex<Run<T>>>| run.try_lock().map_or(0, |run| run.memory_bytes());
+        self.all_runs().iter().map(bytes).sum::<usize>() as u64
     }
 
     fn spill(&self, wanted: u64) -> Result<()> {
-        let mut given = 0;
-        if let Some(Ranges::Memory(ranges)) = self.ranges.get() {
-            // The last ones are read last.
-            for range in ranges.iter().rev() {
-                if given >= wanted {
-                    break;
-                }
-                given += range.spill(self.order.as_ref(), self.list_bytes)?;
-            }
-            return Ok(());
+        if let Some(ranges) = self.ranges.get() {
+            return ranges.spill(wanted);
         }
+        let mut given = 0;
         for run in self.all_runs() {
             if given >= wanted {
                 break;
@@ -245,21 +225,13 @@ impl<T: Record, O: Order<T>> Terminal for Sorted<T, O> {
 
 impl<T: Record, O: Order<T>> Source<T> for Sorted<T, O> {
     fn splits(&self) -> usize {
-        match self.0.ranges.get() {
-            Some(Ranges::Memory(ranges)) => ranges.len(),
-            Some(Ranges::Disk(ranges)) => ranges.ranges(),
-            None => 0,
-        }
+        self.0.ranges.get().map_or(0, Ranges::len)
     }
 
     fn read(&self, split: usize, out: &mut Out<T>) -> Result<()> {
         let order = self.0.order.as_ref();
         let mut emit = |row| out.emit(row);
-        match self.0.ranges.get() {
-            Some(Ranges::Memory(ranges)) => ranges[split].read(order, &mut emit).map(drop),
-            Some(Ranges::Disk(ranges)) => ranges.read(order, split, &mut emit).map(drop),
-            None => Ok(()),
-        }
+        self.0.ranges.get().map_or(Ok(()), |ranges| ranges.read(order, split, &mut emit).map(drop))
     }
 }
 

@@ -49,11 +49,33 @@ impl<T: Record> Piece<T> {
         }
     }
 
-    fn memory_bytes(&self) -> usize {
+    /// The bytes that it takes in memory.
+    pub fn memory_bytes(&self) -> usize {
         match self {
             Piece::Memory(list) => list.bytes,
             Piece::Disk(_) => 0,
         }
+    }
+
+    /// The first row. No piece is empty.
+    pub fn first(&self) -> &T {
+        match self {
+            Piece::Memory(list) => &list.rows[0],
+            Piece::Disk(piece) => &piece.first,
+        }
+    }
+
+    /// Moves it to disk; says whether it lay in memory.
+    ///
+    /// # Errors
+    ///
+    /// If the disk cannot be written.
+    pub fn spill(&mut self, disk: &Disk) -> Result<bool> {
+        let Piece::Memory(list) = self else { return Ok(false) };
+        if let Some(written) = Piece::write(list, disk)? {
+            *self = Piece::Disk(written);
+        }
+        Ok(true)
     }
 
     /// A list written to disk.
@@ -98,11 +120,7 @@ impl<T: Record> Run<T> {
     pub fn spill(&mut self) -> Result<()> {
         let disk = self.reservation.budget().disk().clone();
         for piece in &mut self.pieces {
-            if let Piece::Memory(list) = piece
-                && let Some(written) = Piece::write(list, &disk)?
-            {
-                *piece = Piece::Disk(written);
-            }
+            piece.spill(&disk)?;
         }
         self.reservation.resize(0)
     }
