@@ -5,7 +5,8 @@
 //! to start is chosen in this order: absorb what has arrived (it frees memory), then the next tasks of the pipelines in
 //! the order of the job.
 //!
-//! Two rules keep memory bounded without blocking anyone: at most `threads` tasks and pieces run at a time, and a task
+//! Two rules keep memory bounded without blocking anyone: at most `threads` tasks and pieces run at a time (one more has been handed to the
+//! pool, so that no worker is idle until the driver has woken up), and a task
 //! starts only while it is less than `in_flight` splits ahead of the oldest unfinished one of its pipeline, because what
 //! it leaves cannot be absorbed before theirs, and while no cell that it feeds has fallen behind. A run cannot lock up by
 //! either: the oldest one is not ahead, and a cell that is behind is at work. What no rule bounds is the later input of a
@@ -224,7 +225,7 @@ impl<'a> Driver<'a> {
             }
             let unstarted = std::mem::take(&mut self.unstarted);
             for &pipeline in &unstarted {
-                if self.running >= self.limits.threads {
+                if self.running > self.limits.threads {
                     break;
                 }
                 // A pipeline without a task to end causes no event, but may complete what it feeds.
@@ -353,7 +354,7 @@ impl<'a> Driver<'a> {
     fn may_start(&self, pipeline: usize) -> bool {
         let state = &self.pipelines[pipeline];
         state.splits.is_some_and(|splits| state.started < splits)
-            && self.running < self.limits.threads
+            && self.running <= self.limits.threads
             && state.started < state.ended_in_order + self.limits.in_flight
             && !self.ends(pipeline).any(|terminal| self.terminals[terminal].is_behind(self.limits.in_flight))
     }
