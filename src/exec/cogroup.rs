@@ -15,12 +15,12 @@ use super::broadcast::{Broadcast, Side};
 use super::bucket::{Pairing, into_buckets};
 use super::erased::{Elements, Of};
 use super::exchange::{Exchange, ExchangeSettings};
+use super::grace::{DIVIDE_BITS, Division, divide, often};
 use super::hold::group;
 use super::job::Terminal;
 use super::memory::{Budget, Reservation};
 use super::out::Out;
 use super::push::Flow;
-use super::scatter::{Packing, Scatter, Spare};
 use super::sequence::Sequence;
 use super::shuffle::{Cell, Route, Shuffle};
 use super::source::{AnySource, Erased, Source};
@@ -30,9 +30,6 @@ use crate::record::{Data, Key, Record};
 
 /// Rows that one task of what follows takes from neighbouring cells, at least, if there are as many.
 const ROWS_PER_TASK: usize = 1 << 17;
-
-/// What does not fit the memory is divided by so many bits of the hash.
-const DIVIDE_BITS: u32 = 4;
 
 /// What an operator makes of the rows of a key.
 pub trait Matching: Send + Sync + 'static {
@@ -58,11 +55,12 @@ pub trait Matching: Send + Sync + 'static {
     ) -> Result<Flow>;
 
     /// Emits what rows give that do not fit the memory and whose keys have one hash: as a rule, one key. None if the operator needs
-    /// all values of a key at once.
+    /// all values of a key at once. The reservation is for what of the rows lies in memory, and may grow.
     fn stream(
         &self,
         _left: &Sequence<(Self::Key, Self::Left)>,
         _right: &Sequence<(Self::Key, Self::Right)>,
+        _reservation: &mut Reservation,
         _out: &mut Out<Self::Out>,
     ) -> Option<Result<Flow>> {
         None
@@ -185,8 +183,9 @@ impl<M: Matching> Groups<M> {
             let flow = if fits {
                 self.emit(part, out)?
             } else if divides {
-                reservation.resize(0)?; // what is divided leaves the memory
-                parts.extend(self.divide(part)?.into_iter().rev());
+                let memory_bytes = part.left.memory_bytes() + part.right.memory_bytes();
+                reservation.resize(memory_bytes as u64)?;
+                parts.extend(Self::divide(part, &mut reservation)?.into_iter().rev());
                 Flow::More
             } else {
                 self.emit_whole(part, bytes, &mut reservation, out)?
@@ -206,7 +205,8 @@ impl<M: Matching> Groups<M> {
         reservation: &mut Reservation,
         out: &mut Out<M::Out>,
     ) -> Result<Flow> {
-        if let Some(streamed) = self.matching.stream(&part.left, &part.right, out) {
+        reservation.resize((part.left.memory_bytes() + part.right.memory_bytes()) as u64)?;
+        if let Some(streamed) = self.matching.stream(&part.left, &part.right, reservation, out) {
             return streamed;
         }
         self.budget.check_row(bytes)?;
@@ -215,10 +215,16 @@ impl<M: Matching> Groups<M> {
     }
 
     /// Divides rows by further bits of the hash.
-    fn divide(&self, part: Part<Left<M>, Right<M>>) -> Result<Vec<Part<Left<M>, Right<M>>>> {
-        let left = divide(part.left, part.used_bits, &self.budget)?;
-        let right = divide(part.right, part.used_bits, &self.budget)?;
-        let used_bits = part.used_bits + DIVIDE_BITS;
+    fn divide(
+        part: Part<Left<M>, Right<M>>,
+        reservation: &mut Reservation,
+    ) -> Result<Vec<Part<Left<M>, Right<M>>>> {
+        let Part { left, right, used_bits, .. } = part;
+        let often = if left.rows() > right.rows() { often(&left)? } else { often(&right)? };
+        let division = Division { used_bits, often };
+        let left = divide(left, division, reservation, right.memory_bytes())?;
+        let right = divide(right, division, reservation, 0)?;
+        let used_bits = used_bits + DIVIDE_BITS;
         let parts = left.into_iter().zip(right).map(|(left, right)| {
             let uniform = left.uniform && right.uniform;
             Part { left: left.rows, right: right.rows, used_bits, uniform }
@@ -244,40 +250,4 @@ impl<M: Matching> Groups<M> {
         }
         Ok(Flow::More)
     }
-}
-
-/// Rows divided by further bits of the hash, each with whether all its rows have one hash.
-struct Divided<T> {
-    rows: Sequence<T>,
-    uniform: bool,
-}
-
-/// Divides rows by further bits of the hash; the parts go to disk.
-fn divide<K: Key, T: Record>(
-    rows: Sequence<(K, T)>,
-    used_bits: u32,
-    budget: &Budget,
-) -> Result<Vec<Divided<(K, T)>>> {
-    let share = budget.share(64).min(4 << 20);
-    let mut scatter = Scatter::new(1 << DIVIDE_BITS, share, Packing::Yes, budget);
-    let emptied = Spare::default();
-    let mut hashes: [Option<u64>; 1 << DIVIDE_BITS] = [None; 1 << DIVIDE_BITS];
-    let mut divided: Vec<_> =
-        hashes.iter().map(|_| Divided { rows: Sequence::default(), uniform: true }).collect();
-    for list in rows.into_lists() {
-        for row in list?.rows {
-            let hash = row.0.key_hash();
-            let place = high_bits(hash << used_bits, DIVIDE_BITS);
-            divided[place].uniform &= *hashes[place].get_or_insert(hash) == hash;
-            if scatter.is_full(place) {
-                scatter.renew(place, &emptied)?;
-            }
-            scatter.push(place, row);
-        }
-    }
-    for (place, (mut rows, _)) in scatter.finish()? {
-        rows.spill(budget.disk())?;
-        divided[place].rows = rows;
-    }
-    Ok(divided)
 }

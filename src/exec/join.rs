@@ -1,15 +1,17 @@
 //! How the rows of a key on two sides are joined, in memory and, where a key has too many, from the disk.
 
+use std::borrow::Borrow;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::broadcast::{Broadcast, Side};
 use super::cogroup::Matching;
 use super::lookup::{ByLookup, Lookup, Room};
+use super::memory::Reservation;
 use super::out::Out;
 use super::push::Flow;
 use super::sequence::Sequence;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::record::{Data, Key, Record};
 
 /// What a join makes of a pair of values, and of one that has no match.
@@ -151,9 +153,10 @@ impl<K: Key, V: Record, W: Record, J: Join<V, W>> Matching for Joining<K, V, W, 
         &self,
         left: &Sequence<(K, V)>,
         right: &Sequence<(K, W)>,
+        reservation: &mut Reservation,
         out: &mut Out<Self::Out>,
     ) -> Option<Result<Flow>> {
-        Some(nested_loops::<K, V, W, J>(left, right, out))
+        Some(Self::nested_loops(left, right, reservation, out))
     }
 
     fn broadcast(&self, side: Side) -> Option<Arc<dyn Broadcast>> {
@@ -239,40 +242,68 @@ fn emit_all<K: Clone, T>(
     Ok(Flow::More)
 }
 
-/// Reads the right side again for every row of the left one: each reading gives as many pairs as it reads rows, so that it costs no
-/// more than what comes out.
-fn nested_loops<K: Key, V: Record, W: Record, J: Join<V, W>>(
-    left: &Sequence<(K, V)>,
-    right: &Sequence<(K, W)>,
-    out: &mut Out<(K, J::Out)>,
-) -> Result<Flow> {
-    for list in left.lists() {
-        for (key, value) in list? {
-            let mut matched = false;
-            for others in right.lists() {
-                for (_, other) in others?.into_iter().filter(|(other, _)| other.key_eq(&key)) {
-                    matched = true;
-                    if out.emit((key.clone(), J::both(value.clone(), other)))? == Flow::Enough {
-                        return Ok(Flow::Enough);
-                    }
+impl<K: Key, V: Record, W: Record, J: Join<V, W>> Joining<K, V, W, J> {
+    /// Pairs each row of the left side with those of the right one. These are read once if they fit the memory, and otherwise for every
+    /// row again: each reading gives as many pairs as it reads rows, so that it costs no more than what comes out.
+    fn nested_loops(
+        left: &Sequence<(K, V)>,
+        right: &Sequence<(K, W)>,
+        reservation: &mut Reservation,
+        out: &mut Out<(K, J::Out)>,
+    ) -> Result<Flow> {
+        let fits = reservation.try_resize(reservation.bytes() + right.bytes() as u64)?;
+        let held: Option<Vec<Vec<(K, W)>>> =
+            if fits { Some(right.lists().collect::<Result<_>>()?) } else { None };
+        for list in left.lists() {
+            for row in list? {
+                let flow = match &held {
+                    Some(lists) => Self::pair(row, lists.iter().map(Ok::<_, Error>), out)?,
+                    None => Self::pair(row, right.lists(), out)?,
+                };
+                if flow == Flow::Enough {
+                    return Ok(Flow::Enough);
                 }
             }
-            let unmatched = if matched { None } else { J::left(value) };
-            if emit_all(&key, unmatched, out)? == Flow::Enough {
-                return Ok(Flow::Enough);
+        }
+        Self::unmatched(left, right, out)
+    }
+
+    /// Pairs a row of the left side with all of the right one that have its key.
+    fn pair<L: Borrow<Vec<(K, W)>>>(
+        (key, value): (K, V),
+        right: impl Iterator<Item = Result<L>>,
+        out: &mut Out<(K, J::Out)>,
+    ) -> Result<Flow> {
+        let mut matched = false;
+        for others in right {
+            for (_, other) in others?.borrow().iter().filter(|(other, _)| other.key_eq(&key)) {
+                matched = true;
+                if out.emit((key.clone(), J::both(value.clone(), other.clone())))? == Flow::Enough {
+                    return Ok(Flow::Enough);
+                }
             }
         }
+        let unmatched = if matched { None } else { J::left(value) };
+        emit_all(&key, unmatched, out)
     }
-    for list in right.lists() {
-        for (key, other) in list? {
-            // The left side is looked through only if there may be something to emit.
-            let Some(unmatched) = J::right(other) else { return Ok(Flow::More) };
-            if !contains(left, &key)? && out.emit((key, unmatched))? == Flow::Enough {
-                return Ok(Flow::Enough);
+
+    /// Emits the rows of the right side that have no match, if they are to come out.
+    fn unmatched(
+        left: &Sequence<(K, V)>,
+        right: &Sequence<(K, W)>,
+        out: &mut Out<(K, J::Out)>,
+    ) -> Result<Flow> {
+        for list in right.lists() {
+            for (key, other) in list? {
+                // The left side is looked through only if there may be something to emit.
+                let Some(unmatched) = J::right(other) else { return Ok(Flow::More) };
+                if !contains(left, &key)? && out.emit((key, unmatched))? == Flow::Enough {
+                    return Ok(Flow::Enough);
+                }
             }
         }
+        Ok(Flow::More)
     }
-    Ok(Flow::More)
 }
 
 /// Whether a key occurs; as a rule all rows have one, so that the first one tells.
@@ -310,6 +341,7 @@ impl<K: Key, V: Record> Matching for Existence<K, V> {
         &self,
         left: &Sequence<(K, V)>,
         right: &Sequence<(K, ())>,
+        _reservation: &mut Reservation,
         out: &mut Out<(K, V)>,
     ) -> Option<Result<Flow>> {
         Some(self.filter(left, right, out))

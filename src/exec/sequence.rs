@@ -1,6 +1,7 @@
 //! Rows in the order in which they came, in lists in memory and in blocks on disk: what partitions and tasks hold.
 
 use std::ops::Range;
+use std::vec::IntoIter;
 
 use super::disk::Disk;
 use super::spill::{BLOCK_BYTES, Block};
@@ -84,6 +85,34 @@ impl<T: Record> Part<T> {
     }
 }
 
+/// What is left of a sequence that is being read.
+#[derive(Debug)]
+pub struct Lists<T> {
+    parts: IntoIter<Part<T>>,
+    memory_bytes: usize,
+}
+
+impl<T> Lists<T> {
+    /// The bytes of those that lie in memory and have not been taken.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
+}
+
+impl<T: Record> Iterator for Lists<T> {
+    type Item = Result<List<T>>;
+
+    fn next(&mut self) -> Option<Result<List<T>>> {
+        Some(match self.parts.next()? {
+            Part::Memory(list) => {
+                self.memory_bytes -= list.bytes;
+                Ok(list)
+            }
+            Part::Disk(block) => block.read().map(|rows| List { rows, bytes: block.bytes() }),
+        })
+    }
+}
+
 impl<T> Default for Sequence<T> {
     fn default() -> Sequence<T> {
         Sequence { parts: Vec::new(), rows: 0, bytes: 0, memory_bytes: 0 }
@@ -163,11 +192,8 @@ impl<T: Record> Sequence<T> {
     }
 
     /// The rows, list by list, in order. A block is read when its turn comes, and gone from the disk then.
-    pub fn into_lists(self) -> impl Iterator<Item = Result<List<T>>> {
-        self.parts.into_iter().map(|part| match part {
-            Part::Memory(list) => Ok(list),
-            Part::Disk(block) => Ok(List { rows: block.read()?, bytes: block.bytes() }),
-        })
+    pub fn into_lists(self) -> Lists<T> {
+        Lists { parts: self.parts.into_iter(), memory_bytes: self.memory_bytes }
     }
 
     /// The rows, list by list, in order, to be read again later.
