@@ -326,3 +326,22 @@ fn what_several_need_is_read_once_if_it_may_wait_for_the_side_that_is_held() {
     assert_eq!(text.matches("reads range").count(), 2, "{text}");
     assert!(text.contains("stage 2: reads range #1, after broadcast_join #6 (right)"), "{text}");
 }
+
+#[test]
+fn a_sort_says_how_it_is_divided() {
+    let ctx = context(Rules::ALL);
+    let sorted = ctx.range(0..10).filter(|n| n % 2 == 0).sort_by_key(|n| *n);
+    let expected = "\
+Logical graph
+  #1 range 0..10
+  #2 filter of #1
+  #3 sort_by_key of #2
+  #4 result of #3
+Stages
+  stage 1: reads range #1
+    filter #2 -> sort_by_key #3
+    sort: runs of each task, merged by ranges of the order, for sort_by_key #3
+  stage 2: reads sort_by_key #3, after sort_by_key #3
+    result #4";
+    assert_eq!(plan(&sorted), expected);
+}

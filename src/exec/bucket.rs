@@ -18,6 +18,41 @@ const MAX_BUCKET_BITS: u32 = 8;
 /// The hash that orders different keys whose first hashes are equal.
 const OTHER_SEED: u64 = 1;
 
+/// Bytes of a list of a bucket: those of the lists that its rows come from, so that what these leave is used again at once. Buckets of
+/// one list each took as much memory as the rows once more.
+const LIST_BYTES: usize = 16 << 10;
+
+/// The rows of a bucket, in the order in which they came.
+pub struct Bucket<T>(Vec<Vec<T>>);
+
+impl<T> Bucket<T> {
+    #[inline]
+    fn push(&mut self, row: T) {
+        match self.0.last_mut() {
+            Some(list) if list.len() < list.capacity() => list.push(row),
+            _ => self.begin(row),
+        }
+    }
+
+    #[cold]
+    fn begin(&mut self, row: T) {
+        // The first list grows as a vector does: most buckets of small inputs never fill it.
+        let rows = if self.0.is_empty() { 4 } else { (LIST_BYTES / size_of::<T>().max(1)).max(4) };
+        let mut list = Vec::with_capacity(rows);
+        list.push(row);
+        self.0.push(list);
+    }
+
+    /// The rows in one list.
+    pub fn into_rows(self) -> Vec<T> {
+        let mut rows = Vec::with_capacity(self.0.iter().map(Vec::len).sum());
+        for mut list in self.0 {
+            rows.append(&mut list);
+        }
+        rows
+    }
+}
+
 /// Divides rows, whose keys agree in the first `used_bits` of their hashes, by further bits into buckets; the `bytes` of both sides decide
 /// how finely.
 ///
@@ -28,11 +63,9 @@ pub fn into_buckets<K: Key, T: Record>(
     rows: Sequence<(K, T)>,
     used_bits: u32,
     bytes: usize,
-) -> Result<Vec<Vec<(K, T)>>> {
+) -> Result<Vec<Bucket<(K, T)>>> {
     let bits = (bytes / BUCKET_BYTES).next_power_of_two().trailing_zeros().min(MAX_BUCKET_BITS);
-    let room = rows.rows() >> bits;
-    let mut buckets: Vec<Vec<(K, T)>> =
-        std::iter::repeat_with(|| Vec::with_capacity(room + room / 8)).take(1 << bits).collect();
+    let mut buckets: Vec<_> = std::iter::repeat_with(|| Bucket(Vec::new())).take(1 << bits).collect();
     for list in rows.into_lists() {
         for row in list?.rows {
             let place = high_bits(row.0.key_hash() << used_bits.min(63), bits);
@@ -205,7 +238,7 @@ mod tests {
         let buckets = |rows: &[_]| into_buckets(sequence(rows), 0, 8 * BUCKET_BYTES).unwrap();
         assert_eq!(buckets(&left).len(), 8);
         for (bucket, others) in buckets(&left).into_iter().zip(buckets(&right)) {
-            let mut pairing = Pairing::new(bucket, others);
+            let mut pairing = Pairing::new(bucket.into_rows(), others.into_rows());
             let (mut found, mut others) = (Vec::new(), Vec::new());
             while let Some(key) = pairing.next_key(&mut found, &mut others) {
                 assert_eq!((&found, &others), (&values(&left, &key), &values(&right, &key)), "{key:?}");

@@ -178,7 +178,9 @@ impl<M: Matching> Groups<M> {
         let mut parts = vec![Part { left, right, used_bits: self.bits, uniform: false }];
         while let Some(part) = parts.pop() {
             let bytes = part.left.bytes() + part.right.bytes();
-            let fits = reservation.try_resize(bytes as u64)?;
+            // Rows on their way from lists to buckets take their memory twice, for a while: what was allocated on another thread is
+            // not at once free for this one.
+            let fits = reservation.try_resize(2 * bytes as u64)?;
             let divides = !part.uniform && part.used_bits + DIVIDE_BITS <= u64::BITS;
             let flow = if fits {
                 self.emit(part, out)?
@@ -239,7 +241,7 @@ impl<M: Matching> Groups<M> {
         let right = into_buckets(part.right, part.used_bits, bytes)?;
         let (mut values, mut others) = (Vec::new(), Vec::new());
         for (left, right) in left.into_iter().zip(right) {
-            let mut pairing = Pairing::new(left, right);
+            let mut pairing = Pairing::new(left.into_rows(), right.into_rows());
             while let Some(key) = pairing.next_key(&mut values, &mut others) {
                 if self.matching.emit(key, &mut values, &mut others, out)? == Flow::Enough {
                     return Ok(Flow::Enough);

@@ -10,6 +10,11 @@ use crate::record::Record;
 /// Bytes of rows that are handed over at once: lists of one size need no growing, and are cheap to allocate.
 const LIST_BYTES: usize = 16 << 10;
 
+/// So many lists are handed over, or as many times the number of partitions, before those that are not full are packed, too: a list
+/// that fills slowly beside one that fills fast would keep all blocks alive that its few rows stem from.
+const PACK_EVERY: usize = 256;
+const PACK_EVERY_OF_PARTITION: usize = 8;
+
 /// Lists that wait to be filled again, at most.
 const MAX_SPARE: usize = 1024;
 
@@ -59,6 +64,8 @@ pub struct Scatter<T> {
     /// Bytes that it may hold before it spills, whatever else is free.
     share_bytes: usize,
     packing: Packing,
+    /// Lists that have been handed over.
+    renewed: usize,
     /// Bytes of all lists, with what their rows own elsewhere as far as they are full.
     bytes: usize,
     reservation: Reservation,
@@ -83,6 +90,7 @@ impl<T: Record> Scatter<T> {
             list_rows: (list_bytes / size_of::<T>().max(1)).max(1),
             share_bytes,
             packing,
+            renewed: 0,
             bytes: 0,
             reservation: budget.reservation(),
         }
@@ -122,6 +130,13 @@ impl<T: Record> Scatter<T> {
             filled.pack();
         }
         full.push(filled);
+        self.renewed += 1;
+        let period = PACK_EVERY.max(PACK_EVERY_OF_PARTITION * self.partitions.len());
+        if self.packing == Packing::Yes && self.renewed.is_multiple_of(period) {
+            for partition in &mut self.partitions {
+                partition.list.pack();
+            }
+        }
         self.reserve()
     }
 

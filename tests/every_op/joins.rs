@@ -182,3 +182,23 @@ fn sides_of_every_input_with_every_other() {
         }
     }
 }
+
+/// Of the rows of the left side 99 of 100 have one key, and they are many times the memory.
+#[test]
+fn a_key_that_nearly_all_rows_have_is_joined_within_the_memory() {
+    const ROWS: u64 = 100_000;
+    let key = |n: u64| if n.is_multiple_of(100) { n % 1009 } else { 7 };
+    let ctx = Context::builder().threads(2).memory_bytes(1 << 20).build().unwrap();
+    let left =
+        ctx.range(0..ROWS).map(move |n| (key(n), Text::from(format!("a value beyond inline size {n}"))));
+    let right = ctx.range(0..1000).map(|n| (n, n * n));
+    let joined = left.join(&right).map(|(key, (text, square))| (key, text.len() as u64, square));
+    let pairs = joined.collect().unwrap();
+    assert!(ctx.spilled_bytes() > 1 << 20);
+    let matched = || (0..ROWS).filter(|n| key(*n) < 1000);
+    assert_eq!(pairs.len(), matched().count());
+    assert!(pairs.iter().all(|(key, _, square)| key * key == *square));
+    let lengths: u64 = matched().map(|n| format!("a value beyond inline size {n}").len() as u64).sum();
+    assert_eq!(pairs.iter().map(|(_, length, _)| length).sum::<u64>(), lengths);
+    assert_eq!(ctx.budget().used_bytes(), 0);
+}
