@@ -144,7 +144,12 @@ impl<T: Record> DividedRun<T> {
             })
             .collect();
         let piece = |border: &Border<T>| border.piece(order, index, &ends, |piece| run.pieces[piece].first());
-        let border_pieces = borders.iter().map(piece).collect();
+        let mut highest = 0;
+        let ascend = |at: usize| {
+            highest = highest.max(at);
+            highest
+        };
+        let border_pieces = borders.iter().map(piece).map(ascend).collect();
         let mut pieces = Vec::with_capacity(run.pieces.len());
         for piece in std::mem::take(&mut run.pieces) {
             let reservation = run.reservation.transfer(piece.memory_bytes() as u64)?;
@@ -212,8 +217,8 @@ fn cut<T>(rows: Vec<T>, cuts: Vec<usize>) -> Vec<Vec<T>> {
     let (mut start, mut rows) = (0, rows.into_iter());
     let mut parts = Vec::with_capacity(cuts.len() + 1);
     for cut in cuts {
-        parts.push(rows.by_ref().take(cut - start).collect());
-        start = cut;
+        parts.push(rows.by_ref().take(cut.saturating_sub(start)).collect());
+        start = start.max(cut);
     }
     parts.push(rows.collect());
     parts
