@@ -199,7 +199,8 @@ impl<M: Matching> Groups<M> {
         Ok(Flow::More)
     }
 
-    /// Emits what rows of one hash give that do not fit.
+    /// Emits what rows of one hash give that do not fit. If two keys share all 64 bits of it, the rows of both come in the order of the left
+    /// side here, and not key by key.
     fn emit_whole(
         &self,
         part: Part<Left<M>, Right<M>>,

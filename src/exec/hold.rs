@@ -18,7 +18,7 @@ use super::memory::{Budget, Holder, Reservation};
 use super::out::Out;
 use super::push::{Flow, Push};
 use super::scatter::Scattered;
-use super::sequence::{List, Sequence, row_bytes};
+use super::sequence::{List, Sequence, ends, row_bytes};
 use super::source::Source;
 use super::spill::BLOCK_BYTES;
 use super::task::TaskCx;
@@ -155,24 +155,15 @@ impl<T: Record> Part<T> {
         if keep == Keep::Once && rows.len() == self.rows {
             // Nobody else reads it: every list and every block is given back when it has been read.
             let (sequence, _reserved) = self.take();
-            for list in sequence.into_lists() {
-                if emit_each(list?.rows, emit)? == Flow::Enough {
-                    return Ok(Flow::Enough);
-                }
-            }
-            return Ok(Flow::More);
+            return emit_lists(sequence.into_lists().map(|list| list.map(|list| list.rows)), emit);
         }
         let rest = self.rest.read().unwrap_or_else(PoisonError::into_inner);
-        for list in rest.0.range(rows) {
-            if emit_each(list?, emit)? == Flow::Enough {
-                return Ok(Flow::Enough);
-            }
-        }
+        let flow = emit_lists(rest.0.range(rows), emit);
         drop(rest);
         if self.unread.fetch_sub(1, Ordering::Relaxed) == 1 && keep == Keep::Once {
             drop(self.take());
         }
-        Ok(Flow::More)
+        flow
     }
 
     fn take(&self) -> Scattered<T> {
@@ -233,15 +224,6 @@ impl Division {
             }
         }
     }
-}
-
-/// The sums of the first, the first two, the first three, ….
-fn ends(rows: impl Iterator<Item = usize>) -> Vec<usize> {
-    let sum = |end: &mut usize, rows| {
-        *end += rows;
-        Some(*end)
-    };
-    rows.scan(0, sum).collect()
 }
 
 impl<T: Record> Terminal for Hold<T> {
@@ -312,11 +294,16 @@ pub fn emit_all<T>(items: impl IntoIterator<Item = T>, out: &mut Out<T>) -> Resu
     Ok(())
 }
 
-/// Hands elements to `emit` until it has enough.
-fn emit_each<T>(items: Vec<T>, emit: &mut impl FnMut(T) -> Result<Flow>) -> Result<Flow> {
-    for item in items {
-        if emit(item)? == Flow::Enough {
-            return Ok(Flow::Enough);
+/// Hands the elements of lists to `emit` until it has enough.
+fn emit_lists<T>(
+    lists: impl Iterator<Item = Result<Vec<T>>>,
+    emit: &mut impl FnMut(T) -> Result<Flow>,
+) -> Result<Flow> {
+    for list in lists {
+        for item in list? {
+            if emit(item)? == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
         }
     }
     Ok(Flow::More)

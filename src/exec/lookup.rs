@@ -15,6 +15,7 @@ use super::job::{Batch, Port, Terminal};
 use super::memory::{Budget, Reservation};
 use super::narrow::Operator;
 use super::out::Out;
+use super::permute::permute_to;
 use super::push::{Flow, Push};
 use super::scatter::Scattered;
 use super::sequence::{List, Sequence};
@@ -26,6 +27,10 @@ use crate::record::{Data, Key, Record};
 
 /// Bytes of rows that are packed together.
 const LIST_BYTES: usize = 64 << 10;
+
+/// Bytes for each row that the table takes beside the row, at most and while it is made: four slots of the table, its entry, its place,
+/// and where the values of its key start, twice.
+const TABLE_BYTES: usize = 40;
 
 /// What a row that passes makes of the held rows that have its key.
 pub trait Lookup: Send + Sync + 'static {
@@ -131,8 +136,8 @@ impl<K: Key, H: Record> Terminal for Holding<K, H> {
         let mut rows = self.0.rows.lock().unwrap_or_else(PoisonError::into_inner);
         let empty = rows.1.split_off();
         let (rows, reserved) = std::mem::replace(&mut *rows, (Sequence::default(), empty));
+        self.0.check(table_bytes(rows.bytes(), rows.rows()), reserved.budget())?;
         let held = Held::new(rows, reserved)?;
-        self.0.check(held.reserved.bytes(), held.reserved.budget())?;
         self.0.held.get_or_init(|| held);
         Ok(())
     }
@@ -151,7 +156,7 @@ impl<K: Key, H: Record> Writer<K, H> {
     #[cold]
     fn put_aside(&mut self) -> Result<()> {
         let mut list = std::mem::take(&mut self.list);
-        let bytes = list.bytes as u64;
+        let bytes = table_bytes(list.bytes, list.rows.len());
         let all = self.shared.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         self.shared.check(all, self.reservation.budget())?;
         self.reservation.resize(self.reservation.bytes() + bytes)?;
@@ -189,25 +194,37 @@ struct Held<K, H> {
     /// Where the values of each entry of the table start, and where the last ones end.
     starts: Vec<usize>,
     values: Vec<H>,
-    reserved: Reservation,
+    /// For all of it, as long as it is there.
+    _reserved: Reservation,
 }
 
 impl<K: Key, H: Record> Held<K, H> {
     fn new(rows: Sequence<(K, H)>, mut reserved: Reservation) -> Result<Held<K, H>> {
+        if u32::try_from(rows.rows()).is_err() {
+            let message = format!(
+                "the side to be held in memory has {} rows, and a table takes {}",
+                rows.rows(),
+                u32::MAX
+            );
+            return Err(Error::new(ErrorKind::Memory, message).hint("use join or left_join"));
+        }
         let bytes = rows.bytes();
+        reserved.resize(table_bytes(bytes, rows.rows()))?;
         let mut keys = Table::new(0);
-        let mut numbered: Vec<(usize, H)> = Vec::with_capacity(rows.rows());
+        let mut entries: Vec<u32> = Vec::with_capacity(rows.rows());
+        let mut values: Vec<H> = Vec::with_capacity(rows.rows());
         for list in rows.into_lists() {
             for (key, value) in list?.rows {
-                numbered.push((entry_of(&mut keys, key), value));
+                entries.push(entry_of(&mut keys, key) as u32);
+                values.push(value);
             }
         }
-        // The order of a key's values stays. Where each key has one value, there is nothing to sort.
-        numbered.sort_by_key(|(entry, _)| *entry);
-        let starts = starts_of(keys.len(), numbered.iter().map(|(entry, _)| *entry));
-        let values = numbered.into_iter().map(|(_, value)| value).collect();
+        let starts = starts_of(keys.len(), &entries);
+        if keys.len() < values.len() {
+            permute_to(&mut values, places(&starts, entries));
+        }
         reserved.resize((bytes + keys.bytes() + starts.len() * size_of::<usize>()) as u64)?;
-        Ok(Held { keys, starts, values, reserved })
+        Ok(Held { keys, starts, values, _reserved: reserved })
     }
 
     #[inline]
@@ -228,14 +245,32 @@ fn entry_of<K: Key>(keys: &mut Table<K, ()>, key: K) -> usize {
     })
 }
 
-/// Where each of `entries` groups starts, and where the last one ends, of rows that are ordered by group.
-fn starts_of(entries: usize, rows: impl Iterator<Item = usize>) -> Vec<usize> {
-    let mut starts = vec![0; entries + 1];
-    rows.for_each(|entry| starts[entry + 1] += 1);
-    for entry in 0..entries {
+/// Where the values of each of `keys` entries start, and where the last ones end, from the entry of each value.
+fn starts_of(keys: usize, entries: &[u32]) -> Vec<usize> {
+    let mut starts = vec![0; keys + 1];
+    for entry in entries {
+        starts[*entry as usize + 1] += 1;
+    }
+    for entry in 0..keys {
         starts[entry + 1] += starts[entry];
     }
     starts
+}
+
+/// The place of each value when those of an entry stand side by side, in the order in which they came.
+fn places(starts: &[usize], mut entries: Vec<u32>) -> Vec<u32> {
+    let mut next = starts.to_vec();
+    for entry in &mut entries {
+        let place = &mut next[*entry as usize];
+        *entry = *place as u32;
+        *place += 1;
+    }
+    entries
+}
+
+/// The bytes of so many rows in a table.
+fn table_bytes(bytes: usize, rows: usize) -> u64 {
+    (bytes + rows * TABLE_BYTES) as u64
 }
 
 /// What the other side passes.

@@ -10,6 +10,9 @@ use crate::record::Record;
 /// Bytes of rows that are handed over at once: lists of one size need no growing, and are cheap to allocate.
 const LIST_BYTES: usize = 16 << 10;
 
+/// With what its rows own elsewhere, a list may take so many times the bytes.
+const OWNED_TIMES: usize = 4;
+
 /// So many lists are handed over, or as many times the number of partitions, before those that are not full are packed, too: a list
 /// that fills slowly beside one that fills fast would keep all blocks alive that its few rows stem from.
 const PACK_EVERY: usize = 256;
@@ -61,12 +64,14 @@ pub enum Packing {
 pub struct Scatter<T> {
     partitions: Vec<Filling<T>>,
     list_rows: usize,
+    /// Bytes of a list whose rows own much elsewhere.
+    list_bytes: usize,
     /// Bytes that it may hold before it spills, whatever else is free.
     share_bytes: usize,
     packing: Packing,
     /// Lists that have been handed over.
     renewed: usize,
-    /// Bytes of all lists, with what their rows own elsewhere as far as they are full.
+    /// Bytes of the partitions and all lists, with what their rows own elsewhere as far as they are full.
     bytes: usize,
     reservation: Reservation,
 }
@@ -88,10 +93,11 @@ impl<T: Record> Scatter<T> {
         Scatter {
             partitions: std::iter::repeat_with(filling).take(partitions).collect(),
             list_rows: (list_bytes / size_of::<T>().max(1)).max(1),
+            list_bytes: (OWNED_TIMES * list_bytes).max(1),
             share_bytes,
             packing,
             renewed: 0,
-            bytes: 0,
+            bytes: partitions * size_of::<Filling<T>>(),
             reservation: budget.reservation(),
         }
     }
@@ -100,7 +106,7 @@ impl<T: Record> Scatter<T> {
     #[inline]
     pub fn is_full(&self, partition: usize) -> bool {
         let list = &self.partitions[partition].list;
-        list.rows.len() == list.rows.capacity()
+        list.rows.len() == list.rows.capacity() || list.bytes >= self.list_bytes
     }
 
     /// Adds a row to the list of a partition, which is not full.
@@ -153,7 +159,7 @@ impl<T: Record> Scatter<T> {
     }
 
     fn spill(&mut self) -> Result<()> {
-        self.bytes = 0;
+        self.bytes = self.partitions.len() * size_of::<Filling<T>>();
         for Filling { list, full } in &mut self.partitions {
             full.spill(self.reservation.budget().disk())?;
             self.bytes += list.rows.capacity() * size_of::<T>();

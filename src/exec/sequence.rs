@@ -49,6 +49,15 @@ pub fn row_bytes<T: Record>(row: &T) -> usize {
     size_of::<T>() + row.heap_bytes()
 }
 
+/// The sums of the first, the first two, the first three, ….
+pub fn ends(rows: impl Iterator<Item = usize>) -> Vec<usize> {
+    let sum = |end: &mut usize, rows| {
+        *end += rows;
+        Some(*end)
+    };
+    rows.scan(0, sum).collect()
+}
+
 /// Rows in the order in which they came; any part of them may lie on disk.
 #[derive(Debug)]
 pub struct Sequence<T> {

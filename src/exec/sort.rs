@@ -21,7 +21,7 @@ use self::border::{Lottery, borders, prune};
 use self::order::Order;
 use self::passes::merge_runs;
 use self::ranges::Ranges;
-use self::run::{Piece, Run, Unsorted};
+use self::run::{Run, Sampled, Unsorted};
 use super::chunk::Chunk;
 use super::collect::downcast;
 use super::erased::AnyPush;
@@ -91,8 +91,8 @@ struct Shared<T, O> {
     budget: Budget,
     range_rows: usize,
     list_bytes: usize,
-    /// Runs that are merged at once, at most.
-    fan_in: usize,
+    /// Bytes of the pieces that a merge may hold side by side.
+    merge_bytes: usize,
     /// Locked for a moment only.
     arrived: Mutex<Arrived<T>>,
     /// Emptied, to be filled by the next task: their memory need not grow again.
@@ -102,29 +102,30 @@ struct Shared<T, O> {
 }
 
 struct Arrived<T> {
-    /// In the order of the input.
+    /// In the order of the input. One that is being spilled is locked for as long as that takes.
     runs: Vec<Arc<Mutex<Run<T>>>>,
-    /// The rows drawn of them.
+    /// What was drawn of each of them.
+    samples: Vec<Vec<Sampled<T>>>,
     drawn: usize,
 }
 
 impl<T> Default for Arrived<T> {
     fn default() -> Arrived<T> {
-        Arrived { runs: Vec::new(), drawn: 0 }
+        Arrived { runs: Vec::new(), samples: Vec::new(), drawn: 0 }
     }
 }
 
 impl<T: Record, O: Order<T>> Sorted<T, O> {
     fn new(order: Arc<O>, range_rows: usize, budget: &Budget) -> Sorted<T, O> {
         // What a merge decodes at a time takes an eighth of the memory, and at least sixteen runs fit in.
-        let share = budget.share(8);
-        let list_bytes = LIST_BYTES.min(share / 16).max(1);
+        let merge_bytes = budget.share(8);
+        let list_bytes = LIST_BYTES.min(merge_bytes / 16).max(1);
         let shared = Arc::new(Shared {
             order,
             budget: budget.clone(),
             range_rows,
             list_bytes,
-            fan_in: (share / list_bytes).max(2),
+            merge_bytes,
             arrived: Mutex::default(),
             spare: Mutex::default(),
             ranges: OnceLock::new(),
@@ -143,13 +144,16 @@ impl<T: Record, O: Order<T>> Shared<T, O> {
     /// Divides the whole into ranges.
     fn divide(&self) -> Result<Ranges<T>> {
         lock(&self.spare).clear();
-        let take = |run: Arc<Mutex<Run<T>>>| {
-            std::mem::replace(&mut *lock(&run), Run::new(self.budget.reservation()))
+        let Arrived { runs, samples, .. } = std::mem::take(&mut *lock(&self.arrived));
+        let take = |(run, sample): (Arc<Mutex<Run<T>>>, _)| {
+            let run = std::mem::replace(&mut *lock(&run), Run::new(self.budget.reservation()));
+            Run { sample, ..run }
         };
-        let mut runs: Vec<Run<T>> =
-            std::mem::take(&mut lock(&self.arrived).runs).into_iter().map(take).collect();
-        if runs.iter().filter(|run| run.is_on_disk()).count() > self.fan_in {
-            runs = merge_runs(self.order.as_ref(), runs, self.fan_in, self.list_bytes)?;
+        let mut runs: Vec<Run<T>> = runs.into_iter().zip(samples).map(take).collect();
+        let largest = runs.iter().map(Run::largest_block).max().unwrap_or(0);
+        let fan_in = (self.merge_bytes / largest.max(self.list_bytes)).max(2);
+        if runs.iter().filter(|run| run.is_on_disk()).count() > fan_in {
+            runs = merge_runs(self.order.as_ref(), runs, fan_in, self.list_bytes)?;
         }
         let rows: usize = runs.iter().map(Run::rows).sum();
         let borders = borders(self.order.as_ref(), &mut runs, rows.div_ceil(self.range_rows).max(1));
@@ -206,12 +210,14 @@ impl<T: Record, O: Order<T>> Terminal for Sorted<T, O> {
     fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
         let left = downcast::<Vec<Run<T>>>(batch)?;
         let mut arrived = lock(&self.0.arrived);
-        arrived.drawn += left.iter().map(|run| run.sample.len()).sum::<usize>();
-        arrived.runs.extend(left.into_iter().map(|run| Arc::new(Mutex::new(run))));
+        for mut run in left {
+            let sample = std::mem::take(&mut run.sample);
+            arrived.drawn += sample.len();
+            arrived.samples.push(sample);
+            arrived.runs.push(Arc::new(Mutex::new(run)));
+        }
         if arrived.drawn > MAX_DRAWN {
-            let mut runs: Vec<_> = arrived.runs.iter().map(|run| lock(run)).collect();
-            prune(runs.iter_mut().map(|run| &mut run.sample), MAX_DRAWN / 2);
-            drop(runs);
+            prune(arrived.samples.iter_mut(), MAX_DRAWN / 2);
             arrived.drawn = MAX_DRAWN / 2;
         }
         Ok(Flow::More)
@@ -272,9 +278,10 @@ impl<T: Record, O: Order<T>> Writer<T, O> {
         // It is working memory from here on.
         self.reservation.resize(2 * self.unsorted.bytes() as u64)?;
         let mut run = Run::new(budget.reservation());
-        let mut room = Room { share_bytes: self.share_bytes, kept_bytes: self.kept_bytes, spills: false };
+        let room = Room { share_bytes: self.share_bytes, kept_bytes: self.kept_bytes };
         let put = |list| room.put(&mut run, list);
         let sample = self.unsorted.sort(self.shared.order.as_ref(), self.shared.list_bytes, put)?;
+        run.end()?;
         self.kept_bytes += run.memory_bytes();
         run.sample = sample;
         self.runs.push(run);
@@ -282,30 +289,23 @@ impl<T: Record, O: Order<T>> Writer<T, O> {
     }
 }
 
-/// Where the lists of a run go.
+/// How much of a run stays in memory.
 struct Room {
     share_bytes: usize,
     kept_bytes: usize,
-    /// Whether they go to disk, as all later ones do then.
-    spills: bool,
 }
 
 impl Room {
-    fn put<T: Record>(&mut self, run: &mut Run<T>, list: List<T>) -> Result<()> {
+    /// Adds a list to a run, which goes to disk if there is no room for it.
+    fn put<T: Record>(&self, run: &mut Run<T>, list: List<T>) -> Result<()> {
         let bytes = run.memory_bytes() + list.bytes;
-        if !self.spills
-            && (self.kept_bytes + bytes > self.share_bytes || !run.reservation.try_resize_free(bytes as u64))
-        {
-            self.spills = true;
-            run.spill()?;
+        if !run.is_on_disk() {
+            let within_share = self.kept_bytes + bytes <= self.share_bytes;
+            if !within_share || !run.reservation.try_resize_free(bytes as u64) {
+                run.spill()?;
+            }
         }
-        let piece = if self.spills {
-            Piece::write(&list, run.reservation.budget().disk())?.map(Piece::Disk)
-        } else {
-            Some(Piece::Memory(list))
-        };
-        run.pieces.extend(piece);
-        Ok(())
+        run.push(list)
     }
 }
 

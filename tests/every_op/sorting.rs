@@ -1,6 +1,6 @@
 //! Sorts against those of the standard library.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 
 use gristmill::prelude::*;
 
@@ -94,5 +94,26 @@ fn many_ranges_are_the_same_in_memory_and_on_disk() {
         assert_eq!(sizes.len(), 5);
         assert!(sizes.iter().all(|rows| (60_000..200_000).contains(rows)), "{sizes:?}");
         assert_eq!(first.get_or_insert_with(|| sizes.clone()), &sizes, "the ranges are the same, too");
+    }
+}
+
+/// Comparing floats as many do: what has no order is equal. The order is unspecified then, but no row is lost or comes twice.
+#[test]
+fn a_comparison_that_is_no_total_order_loses_no_row() {
+    const ROWS: u64 = 600_000;
+    let value = |n: u64| match n % 3 {
+        0 => f64::NAN,
+        _ => (n.wrapping_mul(0x9E37_79B9) % 90_000) as f64,
+    };
+    for (threads, memory_bytes) in [(1, u64::MAX), (2, 8 << 20), (2, 1 << 20)] {
+        let ctx = Context::builder().threads(threads).memory_bytes(memory_bytes).build().unwrap();
+        let rows = ctx.range(0..ROWS).map(move |n| (value(n), n));
+        let sorted = rows.sort_by(|a, b| a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal));
+        let sizes = sorted.map_partitions(|part| [part.len()]);
+        let (rows, sizes) = ctx.run((sorted.to_vec(), sizes.to_vec())).unwrap();
+        assert!(sizes.len() > 2, "{sizes:?}");
+        let mut numbers: Vec<u64> = rows.iter().map(|row| row.1).collect();
+        numbers.sort_unstable();
+        assert!(numbers == (0..ROWS).collect::<Vec<_>>(), "{threads} threads, {memory_bytes} bytes");
     }
 }

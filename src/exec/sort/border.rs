@@ -21,8 +21,11 @@ pub struct Border<T> {
 }
 
 impl<T> Border<T> {
-    /// Whether a row of another run comes before it.
-    fn is_after<O: Order<T>>(&self, order: &O, run: usize, row: &T) -> bool {
+    /// Whether a row, number `at` of a run, comes before it.
+    pub fn is_after<O: Order<T>>(&self, order: &O, run: usize, at: usize, row: &T) -> bool {
+        if run == self.run {
+            return at < self.at;
+        }
         match order.compare(row, &self.row) {
             Ordering::Less => true,
             Ordering::Equal => run < self.run,
@@ -35,34 +38,7 @@ impl<T> Border<T> {
         if run == self.run {
             return self.at.saturating_sub(start).min(rows.len());
         }
-        rows.partition_point(|row| self.is_after(order, run, row))
-    }
-
-    /// The piece of a run that it lies in, the last one if it lies at the end. The pieces begin with `first` and end before the row
-    /// numbers `ends`.
-    pub fn piece<'a, O: Order<T>>(
-        &self,
-        order: &O,
-        run: usize,
-        ends: &[usize],
-        first: impl Fn(usize) -> &'a T,
-    ) -> usize
-    where
-        T: 'a,
-    {
-        if run == self.run {
-            return ends.partition_point(|end| *end <= self.at).min(ends.len().saturating_sub(1));
-        }
-        let (mut low, mut high) = (0, ends.len());
-        while low < high {
-            let middle = usize::midpoint(low, high);
-            if self.is_after(order, run, first(middle)) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low.saturating_sub(1)
+        rows.partition_point(|row| self.is_after(order, run, start, row))
     }
 }
 
@@ -168,9 +144,6 @@ mod tests {
         );
         assert_eq!(borders[0].cut(&order, 2, 0, &[4, 5, 5, 6]), 1, "and those of later ones after it");
         assert_eq!(borders[0].cut(&order, 1, 1, &[5, 5, 5]), 1);
-        let firsts = [1, 4, 5, 5, 7];
-        let piece = |border: &Border<u64>, run| border.piece(&order, run, &[1, 2, 3, 4, 5], |at| &firsts[at]);
-        assert_eq!((piece(&borders[0], 0), piece(&borders[0], 2), piece(&borders[0], 1)), (3, 1, 2));
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use super::merge::{Lists, merge};
 use super::order::Order;
-use super::run::{Piece, Run, Sampled};
+use super::run::{Pieces, Run, Sampled};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::push::Flow;
 use crate::exec::sequence::List;
 use crate::record::Record;
 
-/// Merges neighbouring runs until there are no more than `fan_in`.
+/// Merges neighbouring runs until there are no more than `fan_in`, a piece of each of which fits the memory. What lies in memory between
+/// runs on disk is merged with them, because equal rows keep the order of their runs.
 ///
 /// # Errors
 ///
@@ -37,13 +38,14 @@ fn merge_group<T: Record, O: Order<T>>(order: &O, group: Vec<Run<T>>, list_bytes
         return Err(Error::new(ErrorKind::Internal, "no runs were to be merged"));
     };
     let mut working = budget.reservation();
-    working.resize((group.len() * list_bytes) as u64)?;
+    working.resize(group.iter().map(|run| run.largest_block().max(list_bytes) as u64).sum())?;
     let (mut lists, mut samples) = (Vec::new(), Vec::new());
     for mut run in group {
         samples.push((0, std::mem::take(&mut run.sample).into_iter().peekable()));
         lists.push(lists_of(run));
     }
     let mut merged = Run::new(budget.reservation());
+    merged.spill()?;
     let (mut list, mut at) = (List::default(), 0);
     let _all: Flow = merge(order, lists, &mut |source, row| {
         let (passed, sample) = &mut samples[source];
@@ -53,21 +55,22 @@ fn merge_group<T: Record, O: Order<T>>(order: &O, group: Vec<Run<T>>, list_bytes
         (*passed, at) = (*passed + 1, at + 1);
         list.push(row);
         if list.bytes >= list_bytes {
-            merged.pieces.extend(Piece::write(&std::mem::take(&mut list), budget.disk())?.map(Piece::Disk));
+            merged.push(std::mem::take(&mut list))?;
         }
         Ok(Flow::More)
     })?;
-    merged.pieces.extend(Piece::write(&list, budget.disk())?.map(Piece::Disk));
+    merged.push(list)?;
+    merged.end()?;
     Ok(merged)
 }
 
 fn lists_of<T: Record>(run: Run<T>) -> Lists<'static, T> {
-    let Run { pieces, reservation, .. } = run;
-    Box::new(pieces.into_iter().map(move |piece| {
-        let _held = &reservation;
-        match piece {
-            Piece::Memory(list) => Ok(list.rows),
-            Piece::Disk(piece) => piece.block.read(),
-        }
-    }))
+    let reservation = run.reservation;
+    match run.pieces {
+        Pieces::Memory(lists) => Box::new(lists.into_iter().map(move |list| {
+            let _held = &reservation;
+            Ok(list.rows)
+        })),
+        Pieces::Disk(blocks) => Box::new(blocks.all.into_iter().map(|block| block.read())),
+    }
 }

@@ -3,6 +3,7 @@
 //! Neighbouring ranges meet in pieces of the runs, and several are read at a time. Whoever is the first to need such a piece cuts it, having
 //! read it from the disk if it lies there, and the others find their parts. So no row is copied, and no block is read twice.
 
+use std::borrow::Borrow;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -10,10 +11,12 @@ use std::sync::{Mutex, PoisonError};
 use super::border::Border;
 use super::merge::{Lists, merge};
 use super::order::Order;
-use super::run::{Piece, Run};
+use super::run::{Pieces, Run};
 use crate::error::Result;
 use crate::exec::memory::Reservation;
 use crate::exec::push::Flow;
+use crate::exec::sequence::{List, ends};
+use crate::exec::spill::Block;
 use crate::record::Record;
 
 /// All runs, and where the ranges begin.
@@ -39,8 +42,10 @@ struct State<T> {
 }
 
 enum Rows<T> {
-    /// As it came.
-    Whole(Piece<T>),
+    /// As it came, in memory.
+    Listed(List<T>),
+    /// As it came, on disk.
+    Spilled(Block<T>),
     /// What the ranges that meet in it have not taken yet, and how many have not.
     Cut { parts: Vec<Vec<T>>, left: usize },
 }
@@ -132,29 +137,28 @@ impl<T: Record> DividedRun<T> {
     fn new<O: Order<T>>(
         order: &O,
         index: usize,
-        mut run: Run<T>,
+        run: Run<T>,
         borders: &[Border<T>],
     ) -> Result<DividedRun<T>> {
-        let ends: Vec<usize> = run
-            .pieces
-            .iter()
-            .scan(0, |end, piece| {
-                *end += piece.rows();
-                Some(*end)
-            })
-            .collect();
-        let piece = |border: &Border<T>| border.piece(order, index, &ends, |piece| run.pieces[piece].first());
-        let mut highest = 0;
-        let ascend = |at: usize| {
-            highest = highest.max(at);
-            highest
+        let mut reservation = run.reservation;
+        let (ends, border_pieces, rows): (Vec<_>, _, Vec<_>) = match run.pieces {
+            Pieces::Memory(lists) => {
+                let ends = ends(lists.iter().map(|list| list.rows.len()));
+                let pieces =
+                    border_pieces(order, index, borders, &ends, lists.iter().map(|list| Ok(&list.rows[0])))?;
+                (ends, pieces, lists.into_iter().map(Rows::Listed).collect())
+            }
+            Pieces::Disk(mut blocks) => {
+                let ends = ends(blocks.all.iter().map(Block::rows));
+                let pieces = border_pieces(order, index, borders, &ends, blocks.take_firsts())?;
+                (ends, pieces, blocks.all.into_iter().map(Rows::Spilled).collect())
+            }
         };
-        let border_pieces = borders.iter().map(piece).map(ascend).collect();
-        let mut pieces = Vec::with_capacity(run.pieces.len());
-        for piece in std::mem::take(&mut run.pieces) {
-            let reservation = run.reservation.transfer(piece.memory_bytes() as u64)?;
-            pieces.push(Mutex::new(State { rows: Rows::Whole(piece), reservation }));
-        }
+        let state = |rows: Rows<T>| {
+            let reservation = reservation.transfer(rows.memory_bytes() as u64)?;
+            Ok(Mutex::new(State { rows, reservation }))
+        };
+        let pieces = rows.into_iter().map(state).collect::<Result<_>>()?;
         Ok(DividedRun { pieces, ends, border_pieces })
     }
 
@@ -175,12 +179,10 @@ impl<T: Record> State<T> {
     /// The rows, unless they have been cut, and the bytes of them that lay in memory.
     fn read(&mut self) -> Result<Option<(Vec<T>, u64)>> {
         match &mut self.rows {
-            Rows::Whole(Piece::Memory(list)) => {
-                Ok(Some((std::mem::take(&mut list.rows), self.reservation.bytes())))
-            }
-            Rows::Whole(Piece::Disk(piece)) => {
-                self.reservation.resize(piece.block.bytes() as u64)?;
-                Ok(Some((piece.block.read()?, 0)))
+            Rows::Listed(list) => Ok(Some((std::mem::take(&mut list.rows), self.reservation.bytes()))),
+            Rows::Spilled(block) => {
+                self.reservation.resize(block.bytes() as u64)?;
+                Ok(Some((block.read()?, 0)))
             }
             Rows::Cut { .. } => Ok(None),
         }
@@ -199,14 +201,41 @@ impl<T: Record> State<T> {
 
     /// Writes the piece to disk if it lies in memory as it came; returns the bytes given back.
     fn spill(&mut self) -> Result<u64> {
-        let Rows::Whole(piece) = &mut self.rows else { return Ok(0) };
-        if !piece.spill(self.reservation.budget().disk())? {
-            return Ok(0);
-        }
+        let Rows::Listed(list) = &self.rows else { return Ok(0) };
+        self.rows = Rows::Spilled(Block::write(&list.rows, list.bytes, self.reservation.budget().disk())?);
         let bytes = self.reservation.bytes();
         self.reservation.resize(0)?;
         Ok(bytes)
     }
+}
+
+impl<T> Rows<T> {
+    fn memory_bytes(&self) -> usize {
+        match self {
+            Rows::Listed(list) => list.bytes,
+            Rows::Spilled(_) | Rows::Cut { .. } => 0,
+        }
+    }
+}
+
+/// The piece of a run that each border lies in: the last one that begins before it, or else the first one. They ascend, whatever the
+/// order says. The pieces begin with the rows `firsts` and end before the row numbers `ends`.
+fn border_pieces<T, O: Order<T>>(
+    order: &O,
+    run: usize,
+    borders: &[Border<T>],
+    ends: &[usize],
+    firsts: impl Iterator<Item = Result<impl Borrow<T>>>,
+) -> Result<Vec<usize>> {
+    let mut pieces = Vec::with_capacity(borders.len());
+    for (piece, first) in firsts.enumerate().skip(1) {
+        let first = first?;
+        let lies_before = |border: &&Border<T>| !border.is_after(order, run, ends[piece - 1], first.borrow());
+        let found = borders[pieces.len()..].iter().take_while(lies_before).count();
+        pieces.resize(pieces.len() + found, piece - 1);
+    }
+    pieces.resize(borders.len(), ends.len().saturating_sub(1));
+    Ok(pieces)
 }
 
 /// Cuts rows at these places, which ascend.
@@ -222,4 +251,70 @@ fn cut<T>(rows: Vec<T>, cuts: Vec<usize>) -> Vec<Vec<T>> {
     }
     parts.push(rows.collect());
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::border::borders;
+    use super::super::order::ByKey;
+    use super::super::run::Sampled;
+    use super::*;
+    use crate::exec::disk::Disk;
+    use crate::exec::memory::Budget;
+    use crate::record::Key;
+
+    /// Three runs of numbers in lists of four, of which every third row is drawn.
+    fn runs(budget: &Budget, spilled: usize) -> Vec<Run<u64>> {
+        let run = |number: u64| {
+            let mut rows: Vec<u64> = (0..50).map(|n| n * n % 37 + number).collect();
+            rows.sort_unstable();
+            let mut run = Run::new(budget.reservation());
+            if number as usize == spilled {
+                run.spill().unwrap();
+            }
+            for list in rows.chunks(4) {
+                run.push(List::of(list.to_vec())).unwrap();
+            }
+            run.end().unwrap();
+            run.reservation.resize(run.memory_bytes() as u64).unwrap();
+            let drawn = rows.iter().enumerate().step_by(3);
+            run.sample = drawn.map(|(at, &row)| Sampled { row, at, lot: row.key_hash() }).collect();
+            run
+        };
+        (0..3).map(run).collect()
+    }
+
+    #[test]
+    fn ranges_are_the_same_wherever_the_runs_lie() {
+        let order = ByKey::new(|n: &u64| *n);
+        let read = |spilled, spills_later: u64| -> Vec<Vec<u64>> {
+            let budget = Budget::new(u64::MAX, Disk::in_temp());
+            let mut runs = runs(&budget, spilled);
+            let borders = borders(&order, &mut runs, 5);
+            let ranges = Ranges::new(&order, runs, borders).unwrap();
+            ranges.spill(spills_later).unwrap();
+            let read = |range| {
+                let mut rows = Vec::new();
+                let flow = ranges.read(&order, range, &mut |row| {
+                    rows.push(row);
+                    Ok(Flow::More)
+                });
+                assert_eq!(flow.unwrap(), Flow::More);
+                rows
+            };
+            // Not in their order: neighbours meet in pieces, and whoever comes first cuts them.
+            let mut all: Vec<(usize, Vec<u64>)> = [3, 0, 4, 2, 1].map(|range| (range, read(range))).to_vec();
+            all.sort_unstable();
+            assert_eq!((ranges.len(), ranges.spillable_bytes(), budget.used_bytes()), (5, 0, 0));
+            all.into_iter().map(|(_, rows)| rows).collect()
+        };
+        let in_memory = read(usize::MAX, 0);
+        assert!(in_memory.iter().all(|rows| rows.len() > 15), "{in_memory:?}");
+        let mut all: Vec<u64> = (0..3).flat_map(|run| (0..50).map(move |n| n * n % 37 + run)).collect();
+        all.sort_unstable();
+        assert_eq!(in_memory.concat(), all);
+        for (spilled, spills_later) in [(0, 0), (1, 0), (2, 500), (usize::MAX, 200), (usize::MAX, u64::MAX)] {
+            assert_eq!(read(spilled, spills_later), in_memory, "{spilled} {spills_later}");
+        }
+    }
 }

@@ -7,28 +7,23 @@ use crate::error::Result;
 use crate::exec::disk::Disk;
 use crate::exec::memory::Reservation;
 use crate::exec::permute::{goals, permute_to};
-use crate::exec::sequence::{List, row_bytes};
+use crate::exec::sequence::{List, Sequence, row_bytes};
 use crate::exec::spill::Block;
 use crate::record::{Record, pack};
 
 /// Rows in order.
 pub struct Run<T> {
-    pub pieces: Vec<Piece<T>>,
+    pub pieces: Pieces<T>,
     /// Rows drawn from it, the first ones first.
     pub sample: Vec<Sampled<T>>,
+    /// For what lies in memory.
     pub reservation: Reservation,
 }
 
-/// Neighbouring rows of a run.
-pub enum Piece<T> {
-    Memory(List<T>),
-    Disk(DiskPiece<T>),
-}
-
-/// Rows on disk, and the first of them.
-pub struct DiskPiece<T> {
-    pub first: T,
-    pub block: Block<T>,
+/// The rows of a run in pieces of neighbours, none of which is empty: all in memory or all on disk.
+pub enum Pieces<T> {
+    Memory(Vec<List<T>>),
+    Disk(Blocks<T>),
 }
 
 /// A row that was drawn from a run.
@@ -40,89 +35,124 @@ pub struct Sampled<T> {
     pub lot: u64,
 }
 
-impl<T: Record> Piece<T> {
-    /// The number of rows.
-    pub fn rows(&self) -> usize {
-        match self {
-            Piece::Memory(list) => list.rows.len(),
-            Piece::Disk(piece) => piece.block.rows(),
-        }
-    }
-
-    /// The bytes that it takes in memory.
-    pub fn memory_bytes(&self) -> usize {
-        match self {
-            Piece::Memory(list) => list.bytes,
-            Piece::Disk(_) => 0,
-        }
-    }
-
-    /// The first row. No piece is empty.
-    pub fn first(&self) -> &T {
-        match self {
-            Piece::Memory(list) => &list.rows[0],
-            Piece::Disk(piece) => &piece.first,
-        }
-    }
-
-    /// Moves it to disk; says whether it lay in memory.
-    ///
-    /// # Errors
-    ///
-    /// If the disk cannot be written.
-    pub fn spill(&mut self, disk: &Disk) -> Result<bool> {
-        let Piece::Memory(list) = self else { return Ok(false) };
-        if let Some(written) = Piece::write(list, disk)? {
-            *self = Piece::Disk(written);
-        }
-        Ok(true)
-    }
-
-    /// A list written to disk.
-    ///
-    /// # Errors
-    ///
-    /// If the disk cannot be written.
-    pub fn write(list: &List<T>, disk: &Disk) -> Result<Option<DiskPiece<T>>> {
-        let Some(first) = list.rows.first() else { return Ok(None) };
-        let mut first = first.clone();
-        first.detach();
-        Ok(Some(DiskPiece { first, block: Block::write(&list.rows, list.bytes, disk)? }))
-    }
-}
-
 impl<T: Record> Run<T> {
     /// A run without rows.
     pub fn new(reservation: Reservation) -> Run<T> {
-        Run { pieces: Vec::new(), sample: Vec::new(), reservation }
+        Run { pieces: Pieces::Memory(Vec::new()), sample: Vec::new(), reservation }
     }
 
     /// The number of rows.
     pub fn rows(&self) -> usize {
-        self.pieces.iter().map(Piece::rows).sum()
+        match &self.pieces {
+            Pieces::Memory(lists) => lists.iter().map(|list| list.rows.len()).sum(),
+            Pieces::Disk(blocks) => blocks.all.iter().map(Block::rows).sum(),
+        }
     }
 
     /// The bytes of the rows that lie in memory.
     pub fn memory_bytes(&self) -> usize {
-        self.pieces.iter().map(Piece::memory_bytes).sum()
+        match &self.pieces {
+            Pieces::Memory(lists) => lists.iter().map(|list| list.bytes).sum(),
+            Pieces::Disk(_) => 0,
+        }
     }
 
-    /// Whether some of it lies on disk.
+    /// Whether it lies on disk.
     pub fn is_on_disk(&self) -> bool {
-        self.pieces.iter().any(|piece| matches!(piece, Piece::Disk(_)))
+        matches!(self.pieces, Pieces::Disk(_))
     }
 
-    /// Moves all rows to disk.
+    /// The bytes that the largest piece on disk takes in memory.
+    pub fn largest_block(&self) -> usize {
+        match &self.pieces {
+            Pieces::Memory(_) => 0,
+            Pieces::Disk(blocks) => blocks.all.iter().map(Block::bytes).max().unwrap_or(0),
+        }
+    }
+
+    /// Adds rows at the end, to where the others lie.
+    ///
+    /// # Errors
+    ///
+    /// If the disk cannot be written.
+    pub fn push(&mut self, list: List<T>) -> Result<()> {
+        match &mut self.pieces {
+            Pieces::Memory(lists) if !list.rows.is_empty() => lists.push(list),
+            Pieces::Memory(_) => {}
+            Pieces::Disk(blocks) => blocks.push(&list)?,
+        }
+        Ok(())
+    }
+
+    /// Moves all rows to disk, and those that follow, too.
     ///
     /// # Errors
     ///
     /// If the disk cannot be written.
     pub fn spill(&mut self) -> Result<()> {
-        let disk = self.reservation.budget().disk().clone();
-        for piece in &mut self.pieces {
-            piece.spill(&disk)?;
+        if let Pieces::Memory(lists) = &self.pieces {
+            let mut blocks = Blocks::new(self.reservation.budget().disk().clone());
+            lists.iter().try_for_each(|list| blocks.push(list))?;
+            self.pieces = Pieces::Disk(blocks);
         }
         self.reservation.resize(0)
+    }
+
+    /// Ends it: no rows follow.
+    ///
+    /// # Errors
+    ///
+    /// If the disk cannot be written.
+    pub fn end(&mut self) -> Result<()> {
+        match &mut self.pieces {
+            Pieces::Memory(_) => Ok(()),
+            Pieces::Disk(blocks) => blocks.put_firsts_aside(),
+        }
+    }
+}
+
+/// Rows in order on disk.
+pub struct Blocks<T> {
+    pub all: Vec<Block<T>>,
+    /// The first row of each block. They lie on disk, too: of large rows, they are as much as the rows themselves.
+    firsts: Sequence<T>,
+    /// Those that do not lie there yet.
+    last_firsts: List<T>,
+    disk: Disk,
+}
+
+/// Bytes of first rows that are put aside together.
+const FIRSTS_BYTES: usize = 64 << 10;
+
+impl<T: Record> Blocks<T> {
+    fn new(disk: Disk) -> Blocks<T> {
+        Blocks { all: Vec::new(), firsts: Sequence::default(), last_firsts: List::default(), disk }
+    }
+
+    /// Writes rows, which follow all others, as one block.
+    fn push(&mut self, list: &List<T>) -> Result<()> {
+        let Some(first) = list.rows.first() else { return Ok(()) };
+        let mut first = first.clone();
+        first.detach();
+        self.last_firsts.push(first);
+        self.all.push(Block::write(&list.rows, list.bytes, &self.disk)?);
+        if self.last_firsts.bytes >= FIRSTS_BYTES { self.put_firsts_aside() } else { Ok(()) }
+    }
+
+    /// Writes the first rows that are in memory.
+    fn put_firsts_aside(&mut self) -> Result<()> {
+        self.firsts.push(std::mem::take(&mut self.last_firsts));
+        self.firsts.spill(&self.disk)
+    }
+
+    /// Takes the first row of each block, in order.
+    pub fn take_firsts(&mut self) -> impl Iterator<Item = Result<T>> {
+        let in_memory = std::mem::take(&mut self.last_firsts);
+        let lists = std::mem::take(&mut self.firsts).into_lists().chain([Ok(in_memory)]);
+        lists.flat_map(|list| match list {
+            Ok(list) => list.rows.into_iter().map(Ok).collect::<Vec<_>>(),
+            Err(error) => vec![Err(error)],
+        })
     }
 }
 
