@@ -1,6 +1,6 @@
 //! Rows moved to their places.
 
-/// Moves `rows[from[i]]` to place `i`, for every `i`, along the cycles of the permutation.
+/// Moves `rows[from[i]]` to place `i`, for every `i`.
 ///
 /// # Panics
 ///
@@ -24,11 +24,16 @@ pub fn goals(from: impl ExactSizeIterator<Item = u32>) -> Vec<u32> {
 /// # Panics
 ///
 /// If `goal` does not name every place once.
-pub fn permute_to<T>(rows: &mut [T], mut goal: Vec<u32>) {
+pub fn permute_to<T>(rows: &mut [T], goal: Vec<u32>) {
+    swap_to(goal, |place, to| rows.swap(place, to));
+}
+
+/// Swaps until what was at place `i` is at place `goal[i]`, for every `i`, along the cycles of the permutation.
+pub fn swap_to(mut goal: Vec<u32>, mut swap: impl FnMut(usize, usize)) {
     for place in 0..goal.len() {
         while goal[place] as usize != place {
             let to = goal[place] as usize;
-            rows.swap(place, to);
+            swap(place, to);
             goal.swap(place, to);
         }
     }

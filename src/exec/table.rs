@@ -10,6 +10,7 @@ use std::cmp::Ordering;
 
 use prefetch_index::prefetch_index;
 
+use super::permute::{goals, swap_to};
 use super::segments::Segments;
 use crate::record::Key;
 
@@ -116,7 +117,7 @@ impl<K: Key, A> Table<K, A> {
     pub fn into_hash_order(mut self) -> impl Iterator<Item = (K, A)> {
         let order = self.hash_order();
         drop(std::mem::take(&mut self.slots));
-        permute(&mut self.entries, &order);
+        swap_to(goals(order.into_iter()), |place, to| self.entries.swap(place, to));
         self.entries.into_segments().into_iter().flatten()
     }
 
@@ -192,21 +193,6 @@ impl<K: Key, A> Table<K, A> {
 pub fn high_bits(hash: u64, bits: u32) -> usize {
     // Two shifts, because a shift by 64 is not defined and there may be no bits.
     ((hash >> 1) >> (63 - bits)) as usize
-}
-
-/// Moves `items[order[i]]` to place `i`, for every `i`, along the cycles of the permutation.
-fn permute<T>(items: &mut Segments<T>, order: &[u32]) {
-    let mut goal = vec![0u32; order.len()];
-    for (place, &from) in order.iter().enumerate() {
-        goal[from as usize] = place as u32;
-    }
-    for place in 0..goal.len() {
-        while goal[place] as usize != place {
-            let to = goal[place] as usize;
-            items.swap(place, to);
-            goal.swap(place, to);
-        }
-    }
 }
 
 #[cfg(test)]

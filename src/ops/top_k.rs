@@ -12,7 +12,9 @@ use crate::record::Record;
 impl<T: Record> Dataset<T> {
     /// The `k` elements with the largest `f`, the largest first.
     ///
-    /// Each split keeps at most `2k` candidates, and the end at most `4k`; nothing else is held.
+    /// Each split keeps at most `2k` candidates, and the end at most `4k`; nothing else is held. Most elements fail one comparison with
+    /// the last of the best `k`. Those that pass wait until there are as many as that, and are ordered then, which costs each what a heap
+    /// would, in fewer cache misses.
     ///
     /// # Ordering
     ///
