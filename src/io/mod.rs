@@ -3,6 +3,7 @@
 //! Nothing here knows of operators, stages or threads. A [split](split::Split) is planned from the input alone, and a
 //! reader of it gives blocks until there are none; encoders turn batches into bytes; [`commit`] makes an output visible in one step.
 
+pub mod columns;
 pub mod commit;
 pub mod csv;
 pub mod lines;
