@@ -11,6 +11,9 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::commit::Existing;
 
+mod quotes;
+mod records;
+
 /// How CSV is written.
 ///
 /// A null is written as the null text without quotes; a string that is equal to the null text is written with quotes.
