@@ -12,7 +12,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::io::commit::Existing;
 
 mod quotes;
+mod read;
 mod records;
+
+pub use read::{CsvFiles, CsvFormat};
 
 /// How CSV is written.
 ///

@@ -8,6 +8,7 @@ pub mod commit;
 pub mod csv;
 pub mod lines;
 pub mod parquet;
+pub mod parsed;
 pub mod resolve;
 pub mod split;
 pub mod text;

@@ -215,13 +215,13 @@ fn compressed(path: &Path, name: &str) -> Error {
         .at(Place::file(path))
 }
 
-fn changed(path: &Path) -> Error {
+pub(crate) fn changed(path: &Path) -> Error {
     Error::new(ErrorKind::Input, "an input changed while read")
         .hint("run again when nothing writes, replaces or removes it")
         .at(Place::file(path))
 }
 
-fn read_error(path: &Path, offset: u64, error: io::Error) -> Error {
+pub(crate) fn read_error(path: &Path, offset: u64, error: io::Error) -> Error {
     Error::new(ErrorKind::Input, format!("cannot read an input: {error}"))
         .hint("check the disk and the file system")
         .because(error)

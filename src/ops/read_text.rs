@@ -88,7 +88,7 @@ macro_rules! many_paths {
 
 many_paths!(&[P] [], Vec<P> [], &Vec<P> [], [P; N] [const N: usize], &[P; N] [const N: usize]);
 
-fn describe(patterns: &[PathBuf], files: &[InputFile], skipped: usize) -> String {
+pub(super) fn describe(patterns: &[PathBuf], files: &[InputFile], skipped: usize) -> String {
     let names: Vec<String> = patterns.iter().take(3).map(|path| printable(path)).collect();
     let more = if patterns.len() > names.len() { ", …" } else { "" };
     let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };

@@ -29,6 +29,7 @@ pub use batch::{batch_of, from_batch, rename_schema, schema, to_batch, with_name
 pub use column::Column;
 pub use key::Key;
 pub use pack::pack;
+pub(crate) use similar::nearest;
 pub use total::{Float, Total};
 
 /// Anything a dataset may hold: a type that can be cloned, sent to another thread, and that borrows nothing.

@@ -1,7 +1,7 @@
 //! The name that a mistyped one is most likely to mean.
 
 /// The candidate with the fewest edits from `name`; the first of equals.
-pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates.into_iter().min_by_key(|candidate| distance(name, candidate))
 }
 

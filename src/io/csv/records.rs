@@ -70,11 +70,6 @@ impl<R: Read> Records<R> {
         &self.source
     }
 
-    /// Where the next record begins, or the stream ends.
-    pub fn next_offset(&self) -> u64 {
-        self.offset + self.at as u64
-    }
-
     /// The next record; none after the last one. Empty lines are none.
     ///
     /// # Errors
@@ -125,7 +120,6 @@ impl<R: Read> Records<R> {
 
     /// Cuts one record into its fields; gives the number of their bytes.
     fn cut(&mut self) -> io::Result<Option<usize>> {
-        self.core.reset();
         let (mut bytes, mut count) = (0, 0);
         loop {
             let input = &self.buffer[self.at..];
@@ -155,6 +149,7 @@ impl<R: Read> Records<R> {
     /// Leaves of a record that has something wrong only its first line, so that what follows is read again; it has no fields.
     #[cold]
     fn only_line(&mut self, end: usize) -> usize {
+        self.core.reset();
         self.count = 0;
         match memchr::memchr(b'\n', &self.buffer[self.start..end]) {
             Some(line) => self.at = self.start + line + 1,

@@ -1,0 +1,77 @@
+//! What readers of records make of a split: batches of rows, and the records that cannot be rows.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use super::resolve::InputFile;
+use super::split::Split;
+use super::text::line_number;
+use crate::error::{Error, ErrorKind, Place, Result};
+
+/// A record that cannot be a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRecord {
+    /// Where it begins in its file.
+    pub offset: u64,
+    /// Its bytes, without the end of its line.
+    pub raw: Vec<u8>,
+    /// What is wrong with it, for people.
+    pub reason: String,
+}
+
+impl BadRecord {
+    /// Where it is; its line is looked up.
+    pub fn place(&self, file: &InputFile) -> Place {
+        place(file, self.offset)
+    }
+
+    /// The error that it is.
+    pub fn error(&self, file: &InputFile) -> Error {
+        Error::new(ErrorKind::Input, self.reason.as_str())
+            .hint("mend the input, or say with on_error what such a record does")
+            .at(self.place(file))
+    }
+}
+
+/// Where the record is that begins at an offset.
+pub fn place(file: &InputFile, offset: u64) -> Place {
+    let place = Place::file(&file.path).at_offset(offset);
+    match line_number(&file.path, offset) {
+        Ok(line) => place.at_line(line),
+        Err(_) => place,
+    }
+}
+
+/// Neighbouring records of a file.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// The file.
+    pub file: Arc<InputFile>,
+    /// Those that are rows.
+    pub rows: RecordBatch,
+    /// Where each of these begins in the file.
+    pub offsets: Vec<u64>,
+    /// Those that are none, in order.
+    pub bad: Vec<BadRecord>,
+}
+
+/// Reads the records of a split.
+pub trait Reader {
+    /// The next ones; none after the last.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read, or nothing in it can be.
+    fn next(&mut self) -> Result<Option<Parsed>>;
+}
+
+/// How files of records are read.
+pub trait Format: Send + Sync + 'static {
+    /// The columns of the rows.
+    fn schema(&self) -> &SchemaRef;
+
+    /// A reader of a split; it has opened nothing yet.
+    fn reader<'a>(&'a self, split: &'a Split) -> Box<dyn Reader + 'a>;
+}

@@ -1,0 +1,59 @@
+//! `read_csv`: the rows of CSV files.
+
+use super::read_text::InputPaths;
+use super::records::read_records;
+use crate::context::Context;
+use crate::dataset::Dataset;
+use crate::error::{CallSite, Result};
+use crate::io::csv::{CsvFiles, CsvFormat};
+use crate::record::{Record, schema};
+
+impl Context {
+    /// The rows of CSV files, as records.
+    ///
+    /// `inputs` are looked up as by [`Context::read_text`]. A file's first record names its columns, unless
+    /// [`CsvFormat::header`] is off; those that `T` has are found by their names, in any order, and no others are looked at. Fields are
+    /// quoted as RFC 4180 says, and may contain line ends: large files are cut all the same, see [`CsvFormat::whole_files`].
+    ///
+    /// Numbers, times (RFC 3339, without a zone UTC), dates (`2026-01-31`), decimals and booleans (`true`, `false`, `t`, `f`, `1`, `0`) must fit
+    /// their columns exactly: nothing is wrapped, rounded or trimmed.
+    ///
+    /// # Ordering
+    ///
+    /// Files by the bytes of their paths, rows as they stand.
+    ///
+    /// # Errors
+    ///
+    /// Now: if a path does not exist or cannot be read, or `T` has a column that is no field, such as a list. From the action: if
+    /// a column is missing, a record has another number of fields than its header, a quote is where none can be or is not closed, or
+    /// a field is no value of its column; with file, line, byte offset, column and value. Also if a file has changed since now, or
+    /// a record is longer than [`Config::max_line_bytes`](crate::config::Config::max_line_bytes).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("cities.csv");
+    /// #[derive(Record, Clone, Debug, PartialEq)]
+    /// struct City {
+    ///     name: Text,
+    ///     people: Option<u32>,
+    /// }
+    ///
+    /// std::fs::write(&path, "people,country,name\n85000,DE,\"Marburg, Lahn\"\n,IS,Hof\n")?;
+    /// let ctx = Context::new()?;
+    /// let cities = ctx.read_csv::<City>(&path, CsvFormat::default())?.collect()?;
+    /// assert_eq!(cities[0], City { name: "Marburg, Lahn".into(), people: Some(85_000) });
+    /// assert_eq!(cities[1].people, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn read_csv<T: Record>(&self, inputs: impl InputPaths, format: CsvFormat) -> Result<Dataset<T>> {
+        let call = CallSite::here("read_csv");
+        let whole_files = format.reads_whole_files();
+        let files = CsvFiles::new(format, schema::<T>(), self.config().max_line_bytes);
+        let files = files.map_err(|error| error.in_call(call))?;
+        read_records(self, call, &inputs.into_paths(), whole_files, files)
+    }
+}

@@ -1,0 +1,108 @@
+//! Files of records, as a source of typed rows.
+
+use std::marker::PhantomData;
+use std::path::PathBuf;
+
+use super::read_text::describe;
+use crate::context::Context;
+use crate::dataset::Dataset;
+use crate::error::{CallSite, Place, Result};
+use crate::exec::out::Out;
+use crate::exec::push::Flow;
+use crate::exec::source::Source;
+use crate::io::parsed::{Format, Parsed, place};
+use crate::io::resolve::{InputFile, resolve};
+use crate::io::split::{Split, SplitOptions, splits};
+use crate::record::{Record, from_batch};
+
+/// The rows of files, in a format that has the columns of `T`.
+pub(super) struct RecordFiles<T, F> {
+    format: F,
+    splits: Vec<Split>,
+    /// Of the files, and where other files would be found by the next run.
+    paths: Vec<PathBuf>,
+    bytes: u64,
+    types: PhantomData<fn() -> T>,
+}
+
+/// A dataset of the rows of files.
+pub(super) fn read_records<T: Record, F: Format>(
+    ctx: &Context,
+    call: CallSite,
+    patterns: &[PathBuf],
+    whole_files: bool,
+    format: F,
+) -> Result<Dataset<T>> {
+    let mut found = resolve(patterns).map_err(|error| error.in_call(call))?;
+    if whole_files {
+        found.files.iter_mut().for_each(|file| file.splittable = false);
+    }
+    let detail = describe(patterns, &found.files, found.notes.len());
+    let files = found.files.iter().map(|file| file.path.clone());
+    let paths = found.scopes.into_iter().chain(files).collect();
+    let bytes = found.files.iter().map(InputFile::bytes).sum();
+    let options = SplitOptions { target_bytes: ctx.config().split_bytes, ..SplitOptions::default() };
+    let splits = splits(found.files, &options);
+    let source = RecordFiles { format, splits, paths, bytes, types: PhantomData };
+    Ok(Dataset::from_noted_source(ctx, call, detail, found.notes, source))
+}
+
+impl<T: Record, F: Format> RecordFiles<T, F> {
+    /// Hands batches to `visit` until it has enough.
+    fn each(&self, split: usize, visit: &mut impl FnMut(Parsed) -> Result<Flow>) -> Result<()> {
+        let mut reader = self.format.reader(&self.splits[split]);
+        while let Some(parsed) = reader.next()? {
+            if visit(parsed)? == Flow::Enough {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T: Record, F: Format> Source<T> for RecordFiles<T, F> {
+    fn splits(&self) -> usize {
+        self.splits.len()
+    }
+
+    fn read(&self, split: usize, out: &mut Out<T>) -> Result<()> {
+        self.each(split, &mut |parsed| {
+            if let Some(bad) = parsed.bad.first() {
+                return Err(bad.error(&parsed.file));
+            }
+            for row in from_batch::<T>(&parsed.rows)? {
+                if out.emit(row)? == Flow::Enough {
+                    return Ok(Flow::Enough);
+                }
+            }
+            Ok(Flow::More)
+        })
+    }
+
+    fn size_bytes(&self) -> Option<u64> {
+        Some(self.bytes)
+    }
+
+    fn split_bytes(&self, split: usize) -> u64 {
+        self.splits[split].bytes()
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
+        self.paths.clone()
+    }
+
+    fn place(&self, split: usize, row: u64) -> Place {
+        let (mut before, mut found) = (0, None);
+        let read = self.each(split, &mut |parsed| {
+            let rows = parsed.offsets.len() as u64;
+            if row < before + rows {
+                found = Some(place(&parsed.file, parsed.offsets[(row - before) as usize]));
+                return Ok(Flow::Enough);
+            }
+            before += rows;
+            Ok(Flow::More)
+        });
+        // The row is known, and if its record cannot be found again, because the file is gone by now, it has to do.
+        read.ok().and(found).unwrap_or_else(|| Place::row(row))
+    }
+}
