@@ -38,6 +38,7 @@ pub use text::Text;
 pub mod prelude {
     pub use crate::io::commit::Existing;
     pub use crate::io::csv::{CsvFormat, CsvOptions};
+    pub use crate::io::json_read::JsonFormat;
     pub use crate::io::parquet::{Compression, ParquetOptions};
     pub use crate::{Context, Dataset, Flow, Out, Output, Source, Text};
     pub use crate::{Data, Key, Record};

@@ -6,6 +6,8 @@
 pub mod columns;
 pub mod commit;
 pub mod csv;
+mod json_exact;
+pub mod json_read;
 pub mod lines;
 pub mod parquet;
 pub mod parsed;

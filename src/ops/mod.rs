@@ -42,6 +42,7 @@ mod parts;
 mod random_split;
 mod range;
 mod read_csv;
+mod read_json_lines;
 mod read_text;
 mod records;
 mod reduce_by_key;

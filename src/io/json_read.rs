@@ -1,0 +1,198 @@
+//! Files of JSON, one object a line, as batches of rows.
+//!
+//! The decoder of the arrow project takes many lines at once, and tells nothing of where one is wrong. So where it fails, line by line is
+//! tried, and those that are right are decoded together.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow_json::ReaderBuilder;
+use arrow_json::reader::Decoder;
+
+use super::json_exact::{decoded_schema, exact};
+use super::lines::LineOptions;
+use super::parsed::{BadRecord, Format, Parsed, Reader};
+use super::split::Split;
+use super::text::{LineBlock, LineReader};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Lines that are decoded at once.
+const BATCH_LINES: usize = 2048;
+
+/// How JSON lines are read.
+///
+/// # Examples
+///
+/// ```
+/// use gristmill::io::json_read::JsonFormat;
+///
+/// assert_ne!(JsonFormat::default().ignore_extra(true), JsonFormat::default());
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use]
+pub struct JsonFormat {
+    ignores_extra: bool,
+}
+
+impl JsonFormat {
+    /// Whether an object may have fields that are no columns. Default: false.
+    pub fn ignore_extra(mut self, ignores_extra: bool) -> JsonFormat {
+        self.ignores_extra = ignores_extra;
+        self
+    }
+}
+
+/// Files of JSON lines with the columns of a schema.
+pub struct JsonFiles {
+    format: JsonFormat,
+    schema: SchemaRef,
+    /// As it is decoded.
+    decoded: SchemaRef,
+    lines: LineOptions,
+}
+
+impl JsonFiles {
+    /// Files that are read as `format` says.
+    ///
+    /// # Errors
+    ///
+    /// If JSON has nothing for a column.
+    pub fn new(format: JsonFormat, schema: SchemaRef, lines: LineOptions) -> Result<JsonFiles> {
+        let decoded = decoded_schema(&schema);
+        let files = JsonFiles { format, schema, decoded, lines };
+        drop(files.decoder()?);
+        Ok(files)
+    }
+
+    fn decoder(&self) -> Result<Decoder> {
+        let builder = ReaderBuilder::new(Arc::clone(&self.decoded))
+            .with_batch_size(BATCH_LINES)
+            .with_strict_mode(!self.format.ignores_extra);
+        builder.build_decoder().map_err(|error| {
+            Error::new(ErrorKind::Config, format!("JSON cannot be read as these columns: {error}"))
+                .because(error)
+        })
+    }
+}
+
+impl Format for JsonFiles {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn reader<'a>(&'a self, split: &'a Split) -> Box<dyn Reader + 'a> {
+        let lines = LineReader::new(split.clone(), self.lines);
+        Box::new(SplitReader { files: self, lines, block: None })
+    }
+}
+
+struct SplitReader<'a> {
+    files: &'a JsonFiles,
+    lines: LineReader,
+    /// Lines that have been read, and those of them that have not been decoded.
+    block: Option<(LineBlock, Vec<Range<usize>>)>,
+}
+
+impl Reader for SplitReader<'_> {
+    fn next(&mut self) -> Result<Option<Parsed>> {
+        loop {
+            match &mut self.block {
+                Some((block, ranges)) if !ranges.is_empty() => {
+                    let rest = ranges.split_off(ranges.len().min(BATCH_LINES));
+                    let lines = std::mem::replace(ranges, rest);
+                    return Batch { files: self.files, block, lines }.decode().map(Some);
+                }
+                _ => {
+                    let Some(block) = self.lines.next_block()? else { return Ok(None) };
+                    let text = block.lines().block.as_str();
+                    let ranges = block.ranges().filter(|range| !text[range.clone()].trim_ascii().is_empty());
+                    let ranges = ranges.collect();
+                    self.block = Some((block, ranges));
+                }
+            }
+        }
+    }
+}
+
+/// Some lines of a block.
+struct Batch<'a> {
+    files: &'a JsonFiles,
+    block: &'a LineBlock,
+    lines: Vec<Range<usize>>,
+}
+
+impl Batch<'_> {
+    fn decode(mut self) -> Result<Parsed> {
+        let mut bad = Vec::new();
+        let rows = match self.rows(&self.lines)? {
+            Ok(rows) => rows,
+            Err(_) => {
+                bad = self.take_bad()?;
+                self.rows(&self.lines)?.map_err(|reason| Error::new(ErrorKind::Internal, reason))?
+            }
+        };
+        let offsets = self.lines.iter().map(|line| self.offset(line)).collect();
+        Ok(Parsed { file: Arc::clone(self.block.file()), rows, offsets, bad })
+    }
+
+    fn text(&self, line: &Range<usize>) -> &str {
+        &self.block.lines().block.as_str()[line.clone()]
+    }
+
+    fn offset(&self, line: &Range<usize>) -> u64 {
+        self.block.lines().offset + line.start as u64
+    }
+
+    /// The rows of lines, or what is wrong with some of them.
+    fn rows(&self, lines: &[Range<usize>]) -> Result<Result<RecordBatch, String>> {
+        let mut decoder = self.files.decoder()?;
+        Ok(self.decode_with(&mut decoder, lines).map_err(|error| reason_of(&error)))
+    }
+
+    fn decode_with(
+        &self,
+        decoder: &mut Decoder,
+        lines: &[Range<usize>],
+    ) -> Result<RecordBatch, arrow::error::ArrowError> {
+        let broken = |reason: &str| arrow::error::ArrowError::JsonError(reason.to_string());
+        for line in lines {
+            let text = self.text(line).as_bytes();
+            if decoder.decode(text)? < text.len() {
+                return Err(broken("it has more than one value"));
+            }
+            if decoder.has_partial_record() {
+                return Err(broken("it is not complete"));
+            }
+        }
+        let empty = || RecordBatch::new_empty(Arc::clone(&self.files.decoded));
+        let rows = decoder.flush()?.unwrap_or_else(empty);
+        if rows.num_rows() != lines.len() {
+            return Err(broken("it has more than one value"));
+        }
+        exact(&rows, &self.files.schema)
+            .map_err(|column| broken(&format!("column `{column}` cannot hold a number of it")))
+    }
+
+    /// Takes out the lines that are no rows.
+    fn take_bad(&mut self) -> Result<Vec<BadRecord>> {
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        for line in std::mem::take(&mut self.lines) {
+            match self.rows(std::slice::from_ref(&line))? {
+                Ok(_) => good.push(line),
+                Err(reason) => {
+                    let raw = self.text(&line).as_bytes().to_vec();
+                    bad.push(BadRecord { offset: self.offset(&line), raw, reason });
+                }
+            }
+        }
+        self.lines = good;
+        Ok(bad)
+    }
+}
+
+fn reason_of(error: &arrow::error::ArrowError) -> String {
+    let text = error.to_string();
+    text.strip_prefix("Json error: ").map_or(text.clone(), str::to_string)
+}
