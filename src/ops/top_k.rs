@@ -72,7 +72,9 @@ impl<T: Record, O: Ord, F: Fn(&T) -> O + Send + Sync + 'static> Combine<T> for A
     }
 
     fn start(&self, item: T) -> ((), Vec<T>) {
-        ((), vec![item])
+        let mut state = Vec::new();
+        self.add(&mut state, item);
+        ((), state)
     }
 
     fn add(&self, state: &mut Vec<T>, value: T) {
@@ -82,6 +84,8 @@ impl<T: Record, O: Ord, F: Fn(&T) -> O + Send + Sync + 'static> Combine<T> for A
         if hopeless {
             return;
         }
+        let mut value = value;
+        value.detach(); // few candidates would keep most blocks of the input alive
         state.push(value);
         if state.len() == self.k || state.len() >= self.k.saturating_mul(2) {
             self.prune(state);
