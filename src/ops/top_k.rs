@@ -20,6 +20,10 @@ impl<T: Record> Dataset<T> {
     ///
     /// Descending by `f`; among equals, the order of the input.
     ///
+    /// # Errors
+    ///
+    /// The run fails if the candidates, which are one state, exceed the memory limit. See [`Dataset`] for all else.
+    ///
     /// # Panics
     ///
     /// A panic of `f` ends the run with an error that names this call.
@@ -58,7 +62,7 @@ impl<F> TopK<F> {
     where
         F: Fn(&T) -> O,
     {
-        candidates.sort_by_key(|item| Reverse((self.f)(item)));
+        candidates.sort_by_cached_key(|item| Reverse((self.f)(item)));
         candidates.truncate(self.k);
     }
 }

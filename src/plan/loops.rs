@@ -200,5 +200,7 @@ fn add_positional(
             found.push(Arc::clone(node));
         }
     }
-    found.iter().for_each(|node| others.add(node, None));
+    for node in &found {
+        others.add(node, None);
+    }
 }

@@ -213,7 +213,7 @@ impl Key for Alike {
     }
 
     fn key_hash(&self) -> u64 {
-        (self.0 / 2).wrapping_mul(0x9E37_79B9_7F4A_7C15) << 1 | self.0 % 2
+        ((self.0 / 2).wrapping_mul(0x9E37_79B9_7F4A_7C15) << 1) | (self.0 % 2)
     }
 
     fn key_eq(&self, other: &Self) -> bool {
