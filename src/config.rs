@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Config {
     /// Worker threads, at most [`MAX_THREADS`]. Default: `GRISTMILL_THREADS`, else all cores that the process may use.
     pub threads: usize,
-    /// Bytes that aggregates, caches and writers of the context may hold together. Default: `GRISTMILL_MEMORY`, else 60 %
+    /// Bytes that all stateful operators, caches and writers of the context may hold together. Default: `GRISTMILL_MEMORY`, else 60 %
     /// of the memory of the machine or of its control group.
     pub memory_bytes: u64,
     /// The directory for data beyond the memory limit: one file without a name, which vanishes with the process. Default:

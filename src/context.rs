@@ -171,18 +171,18 @@ impl ContextBuilder {
         })
     }
 
-    /// Bytes that the context's runs may hold; default 60 % of the memory.
+    /// Bytes that the context's runs may hold; default `GRISTMILL_MEMORY`, else 60 % of the memory.
     pub fn memory_bytes(self, bytes: u64) -> ContextBuilder {
         self.change(move |config| config.memory_bytes = bytes)
     }
 
-    /// The directory for data beyond the memory limit; default `TMPDIR`, else `/var/tmp`.
+    /// The directory for data beyond the memory limit; default `GRISTMILL_SPILL_DIR`, else `TMPDIR`, else `/var/tmp`.
     pub fn spill_dir(self, dir: impl Into<PathBuf>) -> ContextBuilder {
         let dir = dir.into();
         self.change(move |config| config.spill_dir = dir)
     }
 
-    /// Bytes that data beyond the memory limit may take on disk; default no limit but the disk.
+    /// Bytes that data beyond the memory limit may take on disk; default `GRISTMILL_SPILL_LIMIT`, else no limit but the disk.
     pub fn spill_limit_bytes(self, bytes: u64) -> ContextBuilder {
         self.change(move |config| config.spill_limit_bytes = bytes)
     }

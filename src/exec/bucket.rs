@@ -118,12 +118,22 @@ impl<K: Key, T> Side<K, T> {
         self.rows.next()
     }
 
+    /// Makes room for all values that have this hash, so that a long list of them need not grow again.
+    #[cold]
+    fn make_room(&self, hash: u64, values: &mut Vec<T>) {
+        let count = self.hashes.iter().rev().take_while(|next| **next == hash).count();
+        values.reserve_exact(count.max(4));
+    }
+
     /// Takes the values of the rows that come next, as long as they have this key.
     #[inline]
     fn take(&mut self, hash: u64, key: &K, values: &mut Vec<T>) {
         while self.next_hash() == Some(hash)
             && self.rows.as_slice().first().is_some_and(|(next, _)| next.key_eq(key))
         {
+            if values.len() == values.capacity() {
+                self.make_room(hash, values);
+            }
             values.extend(self.next().map(|(_, value)| value));
         }
     }

@@ -15,13 +15,13 @@ use super::broadcast::{Broadcast, Side};
 use super::bucket::{Pairing, into_buckets};
 use super::erased::{Elements, Of};
 use super::exchange::{Exchange, ExchangeSettings};
-use super::grace::{DIVIDE_BITS, Division, divide, often};
+use super::grace::{DIVIDE_BITS, Division, Hashes, divide, often};
 use super::hold::group;
 use super::job::Terminal;
 use super::memory::{Budget, Reservation};
 use super::out::Out;
 use super::push::Flow;
-use super::sequence::Sequence;
+use super::sequence::{Sequence, row_bytes};
 use super::shuffle::{Cell, Route, Shuffle};
 use super::source::{AnySource, Erased, Source};
 use super::table::high_bits;
@@ -72,11 +72,21 @@ pub trait Matching: Send + Sync + 'static {
     }
 }
 
-/// What is in a list, in one without room to spare; the list is used again.
+/// What is in a list, in one without room to spare; the list is used again, unless it is large.
 pub fn moved_out<T>(list: &mut Vec<T>) -> Vec<T> {
+    const LARGE_BYTES: usize = 64 << 10;
+    if list.len() * size_of::<T>() >= LARGE_BYTES {
+        list.shrink_to(list.len() + list.len() / 8);
+        return std::mem::take(list);
+    }
     let mut items = Vec::with_capacity(list.len());
     items.append(list);
     items
+}
+
+/// The bytes of values, with what they own elsewhere.
+pub fn bytes_of<T: Record>(values: &[T]) -> usize {
+    values.iter().map(row_bytes).sum()
 }
 
 /// The wide operator of a group, a cogroup or a join.
@@ -149,8 +159,8 @@ struct Part<L, R> {
     left: Sequence<L>,
     right: Sequence<R>,
     used_bits: u32,
-    /// Whether all their keys are known to have one hash.
-    uniform: bool,
+    /// Those of all their keys.
+    hashes: Hashes,
 }
 
 impl<M: Matching> Source<M::Out> for Groups<M> {
@@ -172,16 +182,64 @@ impl<M: Matching> Source<M::Out> for Groups<M> {
     }
 }
 
+/// All rows of a part, if they have one key.
+struct OneKey<K, V, W> {
+    key: K,
+    values: Vec<V>,
+    others: Vec<W>,
+}
+
+impl<K: Key, V: Record, W: Record> OneKey<K, V, W> {
+    /// None if there are several keys, or none. A list at a time is held beside the values.
+    fn of(part: &Part<(K, V), (K, W)>) -> Result<Option<OneKey<K, V, W>>> {
+        let mut key = None;
+        let Some(values) = values_of(&part.left, &mut key)? else { return Ok(None) };
+        let Some(others) = values_of(&part.right, &mut key)? else { return Ok(None) };
+        Ok(key.map(|key| OneKey { key, values, others }))
+    }
+}
+
+/// The values of rows that all have the key, which the first one sets; none if one has another.
+fn values_of<K: Key, T: Record>(rows: &Sequence<(K, T)>, key: &mut Option<K>) -> Result<Option<Vec<T>>> {
+    let mut values = Vec::with_capacity(rows.rows());
+    for list in rows.lists() {
+        for (found, value) in list? {
+            if !key.get_or_insert_with(|| found.clone()).key_eq(&found) {
+                return Ok(None);
+            }
+            values.push(value);
+        }
+    }
+    Ok(Some(values))
+}
+
+/// Cells of fewer bytes are never looked at for a key that most rows have.
+const MIN_SKEWED_BYTES: usize = 4 << 20;
+
+/// Bytes beside a row that it takes to order it: a hash twice, and two numbers. Rows of most keys are ordered in small buckets, those of
+/// a key that most rows have are all in one.
+const ORDERING_BYTES: usize = 28;
+
+/// The bytes that it takes to emit what rows give. Rows on their way from lists to buckets take their memory twice, for a while: what was
+/// allocated on another thread is not at once free for this one.
+fn memory_needed<K: Key, V: Record, W: Record>(
+    left: &Sequence<(K, V)>,
+    right: &Sequence<(K, W)>,
+) -> Result<u64> {
+    let bytes = left.bytes() + right.bytes();
+    let is_skewed = bytes >= MIN_SKEWED_BYTES && (often(left)?.is_some() || often(right)?.is_some());
+    let ordering = if is_skewed { (left.rows() + right.rows()) * ORDERING_BYTES } else { 0 };
+    Ok((2 * bytes + ordering) as u64)
+}
+
 impl<M: Matching> Groups<M> {
     fn read_cell(&self, cell: Cell<Left<M>, Right<M>>, out: &mut Out<M::Out>) -> Result<Flow> {
         let Cell { left, right, mut reservation } = cell;
-        let mut parts = vec![Part { left, right, used_bits: self.bits, uniform: false }];
+        let mut parts = vec![Part { left, right, used_bits: self.bits, hashes: Hashes::Several }];
         while let Some(part) = parts.pop() {
             let bytes = part.left.bytes() + part.right.bytes();
-            // Rows on their way from lists to buckets take their memory twice, for a while: what was allocated on another thread is
-            // not at once free for this one.
-            let fits = reservation.try_resize(2 * bytes as u64)?;
-            let divides = !part.uniform && part.used_bits + DIVIDE_BITS <= u64::BITS;
+            let fits = reservation.try_resize(memory_needed(&part.left, &part.right)?)?;
+            let divides = part.hashes == Hashes::Several && part.used_bits + DIVIDE_BITS <= u64::BITS;
             let flow = if fits {
                 self.emit(part, out)?
             } else if divides {
@@ -214,7 +272,13 @@ impl<M: Matching> Groups<M> {
         }
         self.budget.check_row(bytes)?;
         reservation.resize(bytes as u64)?;
-        self.emit(part, out)
+        match OneKey::of(&part)? {
+            Some(OneKey { key, mut values, mut others }) => {
+                drop(part);
+                self.matching.emit(key, &mut values, &mut others, out)
+            }
+            None => self.emit(part, out),
+        }
     }
 
     /// Divides rows by further bits of the hash.
@@ -229,8 +293,8 @@ impl<M: Matching> Groups<M> {
         let right = divide(right, division, reservation, 0)?;
         let used_bits = used_bits + DIVIDE_BITS;
         let parts = left.into_iter().zip(right).map(|(left, right)| {
-            let uniform = left.uniform && right.uniform;
-            Part { left: left.rows, right: right.rows, used_bits, uniform }
+            let hashes = left.hashes.and(right.hashes);
+            Part { left: left.rows, right: right.rows, used_bits, hashes }
         });
         Ok(parts.filter(|part| !part.left.is_empty() || !part.right.is_empty()).collect())
     }

@@ -62,10 +62,34 @@ pub fn often<K: Key, T: Record>(rows: &Sequence<(K, T)>) -> Result<Option<u64>> 
     Ok(most.filter(is_often).map(|equal| equal[0]))
 }
 
-/// Rows of a part, with whether all of them have one hash.
+/// Rows of a part, and what is known of their hashes.
 pub struct Divided<T> {
     pub rows: Sequence<T>,
-    pub uniform: bool,
+    pub hashes: Hashes,
+}
+
+/// The hashes of some rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hashes {
+    /// There are no rows.
+    None,
+    /// All are this one.
+    One(u64),
+    /// There are several, or it is not known.
+    Several,
+}
+
+impl Hashes {
+    /// Those of these rows and of others.
+    #[inline]
+    pub fn and(self, other: Hashes) -> Hashes {
+        match (self, other) {
+            (Hashes::None, other) => other,
+            (one, Hashes::None) => one,
+            (Hashes::One(a), Hashes::One(b)) if a == b => Hashes::One(a),
+            _ => Hashes::Several,
+        }
+    }
 }
 
 /// Divides rows; the parts go to disk. The reservation is for the rows, and for `kept_bytes` of others, which stay.
@@ -83,15 +107,14 @@ pub fn divide<K: Key, T: Record>(
     let share = budget.share(64).min(4 << 20);
     let mut scatter = Scatter::new(division.parts(), share, Packing::Yes, &budget);
     let emptied = Spare::default();
-    let mut hashes: Vec<Option<u64>> = vec![None; division.parts()];
-    let mut divided: Vec<_> =
-        hashes.iter().map(|_| Divided { rows: Sequence::default(), uniform: true }).collect();
+    let empty = || Divided { rows: Sequence::default(), hashes: Hashes::None };
+    let mut divided: Vec<_> = std::iter::repeat_with(empty).take(division.parts()).collect();
     let mut lists = rows.into_lists();
     while let Some(list) = lists.next() {
         for row in list?.rows {
             let hash = row.0.key_hash();
             let part = division.part(hash);
-            divided[part].uniform &= *hashes[part].get_or_insert(hash) == hash;
+            divided[part].hashes = divided[part].hashes.and(Hashes::One(hash));
             if scatter.is_full(part) {
                 scatter.renew(part, &emptied)?;
             }
@@ -131,7 +154,7 @@ mod tests {
             divided.iter().map(|part| part.rows.lists().flat_map(Result::unwrap).collect()).collect();
         assert_eq!(parts.iter().map(Vec::len).sum::<usize>(), 300);
         let own = parts.iter().position(|part| part.iter().any(|(key, _)| *key == 77)).unwrap();
-        assert!(divided[own].uniform && parts[own].len() == 200);
+        assert_eq!((divided[own].hashes, parts[own].len()), (Hashes::One(77u64.key_hash()), 200));
         assert!(parts[own].is_sorted_by_key(|(_, n)| *n), "the order of the input is kept");
         let ends = |part: &Vec<(u64, u64)>| {
             let hashes = || part.iter().map(|(key, _)| key.key_hash());

@@ -24,6 +24,12 @@ pub trait Operator: Send + Sync {
     fn selects(&self) -> bool {
         false
     }
+
+    /// Whether what comes out depends on where an element stands in its split, so that it would be something else over an input
+    /// that has been held, and is read in other splits.
+    fn is_positional(&self) -> bool {
+        false
+    }
 }
 
 /// One element for each.

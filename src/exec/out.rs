@@ -33,6 +33,8 @@ use crate::error::Result;
 pub struct Out<T> {
     chunk: Chunk<T>,
     limit: usize,
+    /// Bytes of large elements in the chunk.
+    large_bytes: usize,
     row: u64,
     contiguous: bool,
     next: Next<T>,
@@ -41,7 +43,7 @@ pub struct Out<T> {
 impl<T> Out<T> {
     /// An output of chunks of `limit` elements whose rows are given by [`Out::at_row`].
     pub(crate) fn new(limit: usize, next: Next<T>) -> Out<T> {
-        Out { chunk: Chunk::with_capacity(limit), limit, row: 0, contiguous: false, next }
+        Out { chunk: Chunk::with_capacity(limit), limit, large_bytes: 0, row: 0, contiguous: false, next }
     }
 
     /// An output for a source: every element is a row of its own.
@@ -74,6 +76,16 @@ impl<T> Out<T> {
         if self.chunk.items.len() < self.limit { Ok(Flow::More) } else { self.flush() }
     }
 
+    /// Emits one element of so many bytes: a chunk of large ones is pushed on before it is full.
+    pub(crate) fn emit_large(&mut self, item: T, bytes: usize) -> Result<Flow> {
+        const CHUNK_BYTES: usize = 1 << 20;
+        self.large_bytes += bytes;
+        match self.emit(item)? {
+            Flow::More if self.large_bytes >= CHUNK_BYTES => self.flush(),
+            flow => Ok(flow),
+        }
+    }
+
     /// Pushes on what has been emitted so far.
     pub(crate) fn flush(&mut self) -> Result<Flow> {
         let len = self.chunk.items.len();
@@ -86,6 +98,7 @@ impl<T> Out<T> {
         } else {
             self.chunk.rows.fill(len, self.row);
         }
+        self.large_bytes = 0;
         let flow = self.next.push(&mut self.chunk);
         self.chunk.clear();
         flow

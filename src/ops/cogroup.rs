@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Result};
-use crate::exec::cogroup::{ByKey, Matching, moved_out};
+use crate::exec::cogroup::{ByKey, Matching, bytes_of, moved_out};
 use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::record::{Key, Record};
@@ -53,6 +53,7 @@ impl<K: Key, V: Record, W: Record> Matching for Both<K, V, W> {
     type Out = (K, Groups<V, W>);
 
     fn emit(&self, key: K, left: &mut Vec<V>, right: &mut Vec<W>, out: &mut Out<Self::Out>) -> Result<Flow> {
-        out.emit((key, (moved_out(left), moved_out(right))))
+        let bytes = bytes_of(left) + bytes_of(right);
+        out.emit_large((key, (moved_out(left), moved_out(right))), bytes)
     }
 }

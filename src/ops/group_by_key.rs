@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Result};
-use crate::exec::cogroup::{ByKey, Matching, moved_out};
+use crate::exec::cogroup::{ByKey, Matching, bytes_of, moved_out};
 use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::record::{Key, Record};
@@ -50,6 +50,7 @@ impl<K: Key, V: Record> Matching for Group<K, V> {
     type Out = (K, Vec<V>);
 
     fn emit(&self, key: K, left: &mut Vec<V>, _: &mut Vec<()>, out: &mut Out<(K, Vec<V>)>) -> Result<Flow> {
-        out.emit((key, moved_out(left)))
+        let bytes = bytes_of(left);
+        out.emit_large((key, moved_out(left)), bytes)
     }
 }

@@ -136,6 +136,10 @@ impl<T: 'static> Operator for Drawn<T> {
     fn selects(&self) -> bool {
         true
     }
+
+    fn is_positional(&self) -> bool {
+        true
+    }
 }
 
 struct DrawnPush<T> {

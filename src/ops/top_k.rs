@@ -20,6 +20,10 @@ impl<T: Record> Dataset<T> {
     ///
     /// Descending by `f`; among equals, the order of the input.
     ///
+    /// # Errors
+    ///
+    /// The run fails if the candidates, which are one state, exceed the memory limit. See [`Dataset`] for all else.
+    ///
     /// # Panics
     ///
     /// A panic of `f` ends the run with an error that names this call.
@@ -58,7 +62,7 @@ impl<F> TopK<F> {
     where
         F: Fn(&T) -> O,
     {
-        candidates.sort_by_key(|item| Reverse((self.f)(item)));
+        candidates.sort_by_cached_key(|item| Reverse((self.f)(item)));
         candidates.truncate(self.k);
     }
 }
@@ -72,7 +76,9 @@ impl<T: Record, O: Ord, F: Fn(&T) -> O + Send + Sync + 'static> Combine<T> for A
     }
 
     fn start(&self, item: T) -> ((), Vec<T>) {
-        ((), vec![item])
+        let mut state = Vec::new();
+        self.add(&mut state, item);
+        ((), state)
     }
 
     fn add(&self, state: &mut Vec<T>, value: T) {
@@ -82,6 +88,8 @@ impl<T: Record, O: Ord, F: Fn(&T) -> O + Send + Sync + 'static> Combine<T> for A
         if hopeless {
             return;
         }
+        let mut value = value;
+        value.detach(); // few candidates would keep most blocks of the input alive
         state.push(value);
         if state.len() == self.k || state.len() >= self.k.saturating_mul(2) {
             self.prune(state);

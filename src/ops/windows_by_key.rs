@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Result};
-use crate::exec::cogroup::{ByKey, Matching};
+use crate::exec::cogroup::{ByKey, Matching, bytes_of};
 use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::record::{Key, Record};
@@ -77,7 +77,7 @@ where
     fn emit(&self, key: K, left: &mut Vec<V>, _: &mut Vec<()>, out: &mut Out<(K, Vec<V>)>) -> Result<Flow> {
         left.sort_by_cached_key(&self.order); // stable, so that equals keep the order of the input
         for window in left.windows(self.size).step_by(self.step) {
-            if out.emit((key.clone(), window.to_vec()))? == Flow::Enough {
+            if out.emit_large((key.clone(), window.to_vec()), bytes_of(window))? == Flow::Enough {
                 return Ok(Flow::Enough);
             }
         }

@@ -137,6 +137,7 @@ pub fn preparation(node: &Arc<Node>, each: &Loop, roots: &[Arc<Node>], held: &He
     }
     let computed = state.iter().chain(&others.list).map(|(node, _)| Arc::clone(node)).collect::<Vec<_>>();
     add_needed_again(&mut others, node.id, &computed, roots, held);
+    add_positional(&mut others, state.as_ref().map(|state| state.0.id), node.id, roots, held);
     Preparation { state, others: others.list }
 }
 
@@ -169,4 +170,37 @@ fn add_needed_again(
         }
     }
     roots.iter().filter(|root| again(root)).for_each(|root| others.add(root, None));
+}
+
+/// Adds the operators after the loop that would see what is held in other splits than it came in, and for which that matters: the parts
+/// of a random split, of which one is read by the loop and another one after it, must be drawn from the same splits.
+fn add_positional(
+    others: &mut Holdings,
+    state: Option<NodeId>,
+    done: NodeId,
+    roots: &[Arc<Node>],
+    held: &Held,
+) {
+    let will_be_held = |node: &Node| others.places.contains_key(&node.id) || state == Some(node.id);
+    let is_positional =
+        |node: &Node| matches!(&node.shape, Shape::Narrow(operator) if operator.is_positional());
+    let later =
+        in_order_from(roots, |node| node.id == done || held.contains_key(&node.id) || will_be_held(node));
+    let mut found = Vec::new();
+    for node in later.iter().filter(|node| is_positional(node) && !will_be_held(node)) {
+        let root = std::slice::from_ref(node);
+        let is_known = |before: &Node| before.id == done || held.contains_key(&before.id);
+        let needed = in_order_from(root, is_known);
+        // What comes out of an exchange is in splits of its own.
+        let is_exchange =
+            |before: &Node| matches!(before.shape, Shape::Wide(_)) && before.passing_inputs().is_empty();
+        let read = in_order_from(root, |before| is_known(before) || is_exchange(before));
+        let needs_loop = needed.iter().any(|before| before.id == done || before.in_loop);
+        if !needs_loop && read.iter().any(|before| will_be_held(before)) {
+            found.push(Arc::clone(node));
+        }
+    }
+    for node in &found {
+        others.add(node, None);
+    }
 }

@@ -202,3 +202,52 @@ fn a_key_that_nearly_all_rows_have_is_joined_within_the_memory() {
     assert_eq!(pairs.iter().map(|(_, length, _)| length).sum::<u64>(), lengths);
     assert_eq!(ctx.budget().used_bytes(), 0);
 }
+
+/// Pairs of keys whose hashes differ in the last bit only.
+#[derive(Record, Clone, Debug, PartialEq)]
+struct Alike(u64);
+
+impl Key for Alike {
+    fn hash_into(&self, seed: u64) -> u64 {
+        self.key_hash().wrapping_mul(seed | 1)
+    }
+
+    fn key_hash(&self) -> u64 {
+        ((self.0 / 2).wrapping_mul(0x9E37_79B9_7F4A_7C15) << 1) | (self.0 % 2)
+    }
+
+    fn key_eq(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
+/// A part of a join with one key on the left and another one on the right is not one with one key.
+#[test]
+fn keys_of_nearly_one_hash_come_in_their_order_in_any_memory() {
+    const ROWS: u64 = 3000;
+    let joined = |memory_bytes: u64| {
+        let ctx = Context::builder().threads(2).memory_bytes(memory_bytes).build().unwrap();
+        let side = |parity: u64| ctx.range(0..ROWS).map(move |n| (Alike(n % 2 * 2 + parity), n));
+        let joined = side(0).full_join(&side(1)).map(|(key, (left, right))| (key.0, left, right));
+        let groups = side(0).cogroup(&side(1)).map(|(key, (left, right))| (key.0, left.len(), right.len()));
+        (joined.collect().unwrap(), groups.collect().unwrap())
+    };
+    let (all, groups) = joined(u64::MAX);
+    assert_eq!(all.len(), 2 * ROWS as usize);
+    assert_eq!(groups.len(), 4);
+    assert!(groups.iter().all(|(_, left, right)| left + right == ROWS as usize / 2));
+    assert_eq!(joined(100 << 10), (all, groups));
+}
+
+/// Lists of one key are made once, and the rows that they come from are not held beside them.
+#[test]
+fn a_group_nearly_as_large_as_the_memory_is_made() {
+    const ROWS: u64 = 50_000;
+    let ctx = Context::builder().threads(2).memory_bytes(1 << 20).build().unwrap();
+    let rows = ctx.range(0..2 * ROWS).map(|n| (n % 2, n));
+    let groups = rows.group_by_key().map(|(key, values)| (key, values.len(), values.is_sorted())).collect();
+    let mut groups = groups.unwrap();
+    groups.sort_unstable();
+    assert_eq!(groups, [(0, ROWS as usize, true), (1, ROWS as usize, true)]);
+    assert!(ctx.spilled_bytes() > 0);
+}

@@ -112,3 +112,24 @@ fn what_cannot_be_drawn_is_refused() {
         assert_eq!((error.kind(), error.call().unwrap().operator), (ErrorKind::Config, "random_split"));
     }
 }
+
+/// What a loop shares with the rest of a run is held, and comes in other splits from there.
+#[test]
+fn a_loop_that_reads_one_part_does_not_change_the_other() {
+    const ROWS: u64 = 100_000;
+    let ctx = Context::builder().threads(2).split_bytes(1000).build().unwrap();
+    let data = ctx.range(0..ROWS).filter(|n| n % 3 != 1).map(|n| (n % 10, n));
+    let parts = data.random_split(&[1.0, 1.0], 7).unwrap();
+    let sample = data.sample(0.5, 3).unwrap();
+    let (alone, sampled) = ctx.run((parts[1].to_vec(), sample.to_vec())).unwrap();
+    let shared = parts[0].clone();
+    let start = ctx.from_vec(vec![(u64::MAX, 0)]);
+    let state = start.iterate(2, move |state| state.union(&shared).map(|row| row).distinct());
+    let (first, second, third) = ctx.run((state.to_vec(), parts[1].to_vec(), sample.to_vec())).unwrap();
+    assert_eq!(second, alone);
+    assert_eq!(third, sampled);
+    let mut all: Vec<u64> =
+        first.iter().filter(|row| row.0 < u64::MAX).chain(&second).map(|row| row.1).collect();
+    all.sort_unstable();
+    assert!(all == (0..ROWS).filter(|n| n % 3 != 1).collect::<Vec<_>>(), "each element is in one part");
+}
