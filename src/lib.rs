@@ -30,7 +30,8 @@ pub use exec::source::Source;
 pub use record::derived as __private;
 
 pub use gristmill_derive::{Key, Record};
-pub use ops::{Columns, Groups, Histogram, InputPaths, Outer, Outputs, Stats, Written};
+pub use io::lines::Invalid;
+pub use ops::{Columns, Groups, Histogram, InputPaths, Outer, Outputs, Stats, TextOptions, Written};
 pub use record::{Data, Key, Record, Total};
 pub use text::Text;
 
@@ -39,6 +40,6 @@ pub mod prelude {
     pub use crate::io::commit::Existing;
     pub use crate::io::csv::CsvOptions;
     pub use crate::io::parquet::{Compression, ParquetOptions};
-    pub use crate::{Context, Dataset, Flow, Out, Output, Source, Text};
+    pub use crate::{Context, Dataset, Flow, Invalid, Out, Output, Source, Text, TextOptions};
     pub use crate::{Data, Key, Record};
 }

@@ -4,7 +4,9 @@
 //! reader of it gives blocks until there are none; encoders turn batches into bytes; [`commit`] makes an output visible in one step.
 
 pub mod commit;
+pub mod compression;
 pub mod csv;
+pub mod input;
 pub mod lines;
 pub mod parquet;
 pub mod resolve;

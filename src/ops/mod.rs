@@ -69,6 +69,6 @@ pub(crate) use counter::computations;
 pub use histogram::Histogram;
 pub use join::Outer;
 pub use parts::Written;
-pub use read_text::InputPaths;
+pub use read_text::{InputPaths, TextOptions};
 pub use run::Outputs;
 pub use stats::Stats;
