@@ -31,7 +31,10 @@ pub use record::derived as __private;
 
 pub use gristmill_derive::{Key, Record};
 pub use io::lines::Invalid;
-pub use ops::{Columns, Groups, Histogram, InputPaths, Outer, Outputs, Stats, TextOptions, Written};
+pub use ops::{
+    Columns, Groups, Histogram, InputPaths, OriginLine, Outer, Outputs, Stats, TextOptions, WholeFile,
+    Written,
+};
 pub use record::{Data, Key, Record, Total};
 pub use text::Text;
 

@@ -7,6 +7,7 @@ pub mod commit;
 pub mod compression;
 pub mod csv;
 pub mod input;
+pub mod line_counts;
 pub mod lines;
 pub mod parquet;
 pub mod resolve;
