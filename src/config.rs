@@ -27,6 +27,15 @@ pub struct Config {
     pub split_bytes: Option<u64>,
     /// The longest line that is read, in bytes. Default: 16 MiB.
     pub max_line_bytes: usize,
+    /// The largest file that is read as a whole, in bytes, inflated. Default: 256 MiB.
+    pub max_file_bytes: u64,
+    /// The most bytes that one compressed file may inflate to. Default: 1 TiB.
+    pub max_inflated_bytes: u64,
+    /// The most bytes that each byte of a compressed file may inflate to, looked at beyond the first 64 MiB. Default: 500;
+    /// text gives 3 to 20.
+    pub max_inflate_ratio: u64,
+    /// The most bytes that inflating a file may need: the window of zstd, the memory of xz. Default: 128 MiB.
+    pub max_inflate_window_bytes: u64,
     /// What the planner may do. Default: everything.
     pub rules: Rules,
 }
@@ -59,6 +68,10 @@ pub const MAX_THREADS: usize = 1024;
 
 const DEFAULT_CHUNK_ROWS: usize = 512;
 const DEFAULT_MAX_LINE_BYTES: usize = 16 << 20;
+const DEFAULT_MAX_FILE_BYTES: u64 = 256 << 20;
+const DEFAULT_MAX_INFLATED_BYTES: u64 = 1 << 40;
+const DEFAULT_MAX_INFLATE_RATIO: u64 = 500;
+const DEFAULT_MAX_INFLATE_WINDOW_BYTES: u64 = 128 << 20;
 
 impl Config {
     /// The defaults, with the environment's say.
@@ -82,6 +95,10 @@ impl Config {
             chunk_rows: DEFAULT_CHUNK_ROWS,
             split_bytes: None,
             max_line_bytes: DEFAULT_MAX_LINE_BYTES,
+            max_file_bytes: DEFAULT_MAX_FILE_BYTES,
+            max_inflated_bytes: DEFAULT_MAX_INFLATED_BYTES,
+            max_inflate_ratio: DEFAULT_MAX_INFLATE_RATIO,
+            max_inflate_window_bytes: DEFAULT_MAX_INFLATE_WINDOW_BYTES,
             rules: Rules::ALL,
         })
     }
@@ -92,12 +109,16 @@ impl Config {
     ///
     /// If a number that must be positive is 0, or there are more threads than [`MAX_THREADS`].
     pub fn check(&self) -> Result<()> {
+        let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         let positive = [
             ("threads", self.threads),
             ("in_flight_splits", self.in_flight_splits),
             ("chunk_rows", self.chunk_rows),
             ("max_line_bytes", self.max_line_bytes),
-            ("split_bytes", self.split_bytes.map_or(1, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))),
+            ("split_bytes", self.split_bytes.map_or(1, size)),
+            ("max_inflated_bytes", size(self.max_inflated_bytes)),
+            ("max_inflate_ratio", size(self.max_inflate_ratio)),
+            ("max_inflate_window_bytes", size(self.max_inflate_window_bytes)),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::new(ErrorKind::Config, format!("{name} is 0")).hint("give 1 or more"));

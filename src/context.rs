@@ -207,6 +207,26 @@ impl ContextBuilder {
         self.change(move |config| config.max_line_bytes = bytes)
     }
 
+    /// The largest file that is read as a whole, in bytes; default 256 MiB.
+    pub fn max_file_bytes(self, bytes: u64) -> ContextBuilder {
+        self.change(move |config| config.max_file_bytes = bytes)
+    }
+
+    /// The most bytes that one compressed file may inflate to; default 1 TiB.
+    pub fn max_inflated_bytes(self, bytes: u64) -> ContextBuilder {
+        self.change(move |config| config.max_inflated_bytes = bytes)
+    }
+
+    /// The most bytes that each byte of a compressed file may inflate to, looked at beyond the first 64 MiB; default 500.
+    pub fn max_inflate_ratio(self, ratio: u64) -> ContextBuilder {
+        self.change(move |config| config.max_inflate_ratio = ratio)
+    }
+
+    /// The most bytes that inflating a file may need, which is the window of zstd and the memory of xz; default 128 MiB.
+    pub fn max_inflate_window_bytes(self, bytes: u64) -> ContextBuilder {
+        self.change(move |config| config.max_inflate_window_bytes = bytes)
+    }
+
     /// What the planner may do; default everything.
     pub fn rules(self, rules: Rules) -> ContextBuilder {
         self.change(move |config| config.rules = rules)

@@ -275,7 +275,7 @@ fn text_that_is_not_utf_8_is_located_and_nothing_is_left() {
 }
 
 #[test]
-fn a_compressed_input_is_called_so() {
+fn a_compressed_input_that_ends_early_is_called_so() {
     let place = Place::new(&[]);
     for (name, content) in [
         ("gzip", b"\x1f\x8b\x08\0\0\0\0\0\0\x03KL\x02\0".as_slice()),
@@ -285,7 +285,8 @@ fn a_compressed_input_is_called_so() {
     ] {
         std::fs::write(place.at("in"), content).unwrap();
         let message = place.fail("wordcount in -o out", 1);
-        assert_says(&message, &[&format!("the file is {name}-compressed (in)"), "decompress it first"]);
+        let offset = format!("(in, byte offset {})", content.len());
+        assert_says(&message, &[&format!("the {name} data is cut off"), &offset, "fetch or compress"]);
     }
 }
 

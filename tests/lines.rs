@@ -21,7 +21,7 @@ fn model(content: &str) -> Vec<&str> {
 }
 
 fn options(block_bytes: usize, max_line_bytes: usize) -> LineOptions {
-    LineOptions { block_bytes, max_line_bytes }
+    LineOptions { block_bytes, max_line_bytes, ..LineOptions::default() }
 }
 
 fn plan(paths: &[&Path], target_bytes: u64) -> Vec<Split> {

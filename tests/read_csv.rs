@@ -164,3 +164,17 @@ fn lists_are_no_fields() {
         Context::new().unwrap().read_csv::<(u8, Vec<u8>)>("Cargo.toml", CsvFormat::default()).err().unwrap();
     assert!(error.to_string().contains("column `_2` is"), "{error}");
 }
+
+#[test]
+fn compressed_files_are_inflated() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = rows(500);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut encoder, &written(&rows)).unwrap();
+    let path = file(dir.path(), "rows.csv", encoder.finish().unwrap());
+    let ctx = context(2, 100);
+    assert!(ctx.read_csv::<Row>(&path, CsvFormat::default()).unwrap().collect().unwrap() == rows);
+    let wrong = ctx.read_csv::<(u8, u8, u8, u8)>(&path, CsvFormat::default().header(false)).unwrap();
+    let error = wrong.collect().unwrap_err().to_string();
+    assert!(error.contains("`text` of column `_1`") && error.contains("line 1"), "{error}");
+}

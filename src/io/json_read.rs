@@ -142,7 +142,7 @@ impl Batch<'_> {
     }
 
     fn offset(&self, line: &Range<usize>) -> u64 {
-        self.block.lines().offset + line.start as u64
+        self.block.lines().offset_of(line.start)
     }
 
     /// The rows of lines, or what is wrong with some of them.

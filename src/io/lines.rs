@@ -9,6 +9,8 @@ use std::io::{self, Read};
 use std::iter::FusedIterator;
 use std::ops::Range;
 
+use super::compression::{InflateLimits, Paused};
+use crate::config::Config;
 use crate::text::{Block, InvalidUtf8, Newlines, Utf8Block};
 
 /// How lines are read.
@@ -27,12 +29,49 @@ pub struct LineOptions {
     pub block_bytes: usize,
     /// The greatest length of a line, without its end. Default: 16 MiB.
     pub max_line_bytes: usize,
+    /// What is done with lines that are not UTF-8. Default: they are an error.
+    pub invalid: Invalid,
+    /// How far a compressed file may inflate.
+    pub inflate: InflateLimits,
 }
 
 impl Default for LineOptions {
     fn default() -> LineOptions {
-        LineOptions { block_bytes: 256 << 10, max_line_bytes: 16 << 20 }
+        LineOptions {
+            block_bytes: 256 << 10,
+            max_line_bytes: 16 << 20,
+            invalid: Invalid::Fail,
+            inflate: InflateLimits::default(),
+        }
     }
+}
+
+impl LineOptions {
+    /// The options with the limits of a context's settings.
+    pub fn of(config: &Config) -> LineOptions {
+        let inflate = InflateLimits {
+            max_bytes: config.max_inflated_bytes,
+            max_ratio: config.max_inflate_ratio,
+            max_window_bytes: config.max_inflate_window_bytes,
+        };
+        LineOptions { max_line_bytes: config.max_line_bytes, inflate, ..LineOptions::default() }
+    }
+}
+
+/// What is done with a line that is not UTF-8.
+///
+/// # Examples
+///
+/// See [`Context::read_text_with`](crate::Context::read_text_with).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Invalid {
+    /// It is an error, with file, line and byte offset.
+    #[default]
+    Fail,
+    /// What is no character in it becomes U+FFFD, as [`String::from_utf8_lossy`] does it.
+    Replace,
+    /// It is left out.
+    Skip,
 }
 
 /// Why a stream gives no more lines.
@@ -42,6 +81,13 @@ pub struct LineFault {
     pub offset: u64,
     /// What happened there.
     pub kind: LineFaultKind,
+}
+
+impl LineFault {
+    /// Whether it is none, but a pause of the source.
+    fn is_pause(&self) -> bool {
+        matches!(&self.kind, LineFaultKind::Read(error) if Paused::is(error))
+    }
 }
 
 /// What can happen to a stream of lines.
@@ -104,6 +150,21 @@ pub struct Lines {
     pub block: Utf8Block,
     /// The offset of the block in the stream.
     pub offset: u64,
+    /// The bytes of the stream that the block is made of.
+    source_bytes: u64,
+    /// Where the block goes on after lines that were not UTF-8; empty as long as there are none.
+    mended: Vec<Mended>,
+}
+
+/// What follows a line that was not UTF-8.
+#[derive(Debug, Clone, Copy)]
+struct Mended {
+    /// Where it is in the block.
+    at: usize,
+    /// Its offset in the stream.
+    offset: u64,
+    /// Whether the line before it was left out.
+    left_out: bool,
 }
 
 impl Lines {
@@ -113,8 +174,33 @@ impl Lines {
     /// The ranges of the lines in the block, without their ends.
     pub fn ranges(&self) -> LineRanges<'_> {
         let text = self.block.as_str();
-        let marked = self.offset == 0 && text.starts_with(Lines::MARK);
+        let marked = self.offset_of(0) == 0 && text.starts_with(Lines::MARK);
         LineRanges::new(text.as_bytes(), if marked { Lines::MARK.len() } else { 0 })
+    }
+
+    /// The offset in the stream of the line that starts here in the block.
+    pub fn offset_of(&self, start: usize) -> u64 {
+        let after = self.mended.partition_point(|mended| mended.at <= start);
+        match after.checked_sub(1).map(|last| self.mended[last]) {
+            Some(Mended { at, offset, .. }) => offset + (start - at) as u64,
+            None => self.offset + start as u64,
+        }
+    }
+
+    /// The bytes of the stream that the block is made of. They are more than those of the block where lines were left out.
+    pub fn source_bytes(&self) -> u64 {
+        self.source_bytes
+    }
+
+    /// The lines that were left out before the line that starts here in the block; all of them for its end.
+    pub fn left_out_before(&self, start: usize) -> u64 {
+        let before = self.mended.iter().take_while(|mended| mended.at <= start);
+        before.filter(|mended| mended.left_out).count() as u64
+    }
+
+    /// The lines that were not UTF-8, and were replaced or left out.
+    pub fn invalid_lines(&self) -> u64 {
+        self.mended.len() as u64
     }
 }
 
@@ -228,7 +314,8 @@ impl<R: Read> LineCutter<R> {
         &self.source
     }
 
-    /// The next block of whole lines, or `None` after the last one.
+    /// The next block of whole lines, or `None` after the last one. Where a source pauses, with the error
+    /// [`Paused`], there is `None` as well; the line that has begun is kept, and the next call goes on with it.
     ///
     /// # Errors
     ///
@@ -249,19 +336,27 @@ impl<R: Read> LineCutter<R> {
             return Ok(None);
         }
         let mut block = pool.take();
-        let offset = self.fill(block.buffer())?;
-        if block.buffer().is_empty() {
+        let Some(offset) = self.fill(block.buffer())? else { return Ok(None) };
+        let source_bytes = block.buffer().len() as u64;
+        if source_bytes == 0 {
             return Ok(None);
         }
         let not_utf8 =
-            |invalid: InvalidUtf8| fault(offset + invalid.valid_up_to as u64, LineFaultKind::NotUtf8);
-        let block = Utf8Block::new(block).map_err(not_utf8)?;
+            |invalid: &InvalidUtf8| fault(offset + invalid.valid_up_to as u64, LineFaultKind::NotUtf8);
+        let mut mended = Vec::new();
+        let block = match Utf8Block::new(block) {
+            Err(mut invalid) if self.options.invalid != Invalid::Fail => {
+                mended = mend(invalid.block.buffer(), offset, self.options.invalid);
+                Utf8Block::new(invalid.block).map_err(|invalid| not_utf8(&invalid))?
+            }
+            block => block.map_err(|invalid| not_utf8(&invalid))?,
+        };
         pool.watch(&block);
-        Ok(Some(Lines { block, offset }))
+        Ok(Some(Lines { block, offset, source_bytes, mended }))
     }
 
-    /// Fills a buffer with whole lines, and gives the offset of its first byte.
-    fn fill(&mut self, buffer: &mut Vec<u8>) -> Result<u64, LineFault> {
+    /// Fills a buffer with whole lines, and gives the offset of its first byte; `None` if the source pauses before one has ended.
+    fn fill(&mut self, buffer: &mut Vec<u8>) -> Result<Option<u64>, LineFault> {
         let offset = self.at - self.ahead.len() as u64;
         buffer.append(&mut self.ahead);
         let mut searched = 0;
@@ -274,15 +369,23 @@ impl<R: Read> LineCutter<R> {
             if searched > self.options.max_line_bytes.saturating_add(1) {
                 return Err(fault(offset, LineFaultKind::TooLong));
             }
-            if self.read(buffer)? == 0 {
-                self.state = State::Done;
-                break buffer.len();
+            match self.read(buffer) {
+                Ok(0) => {
+                    self.state = State::Done;
+                    break buffer.len();
+                }
+                Ok(_) => {}
+                Err(fault) if fault.is_pause() => {
+                    self.ahead.append(buffer);
+                    return Ok(None);
+                }
+                Err(fault) => return Err(fault),
             }
         };
         self.ahead.extend_from_slice(&buffer[end..]);
         buffer.truncate(end);
         self.check_lengths(buffer, offset)?;
-        Ok(offset)
+        Ok(Some(offset))
     }
 
     /// Where the last whole line of a buffer ends, if one ends there behind what was searched before.
@@ -329,7 +432,10 @@ impl<R: Read> LineCutter<R> {
         let count = loop {
             match self.source.read(&mut buffer[filled..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(fault(self.at, LineFaultKind::Read(error))),
+                Err(error) => {
+                    buffer.truncate(filled);
+                    return Err(fault(self.at, LineFaultKind::Read(error)));
+                }
                 Ok(count) => break count,
             }
         };
@@ -350,6 +456,25 @@ impl<R: Read> LineCutter<R> {
             None => Ok(()),
         }
     }
+}
+
+/// Replaces or takes out the lines of a buffer that are not UTF-8, and says what follows each.
+fn mend(buffer: &mut Vec<u8>, offset: u64, invalid: Invalid) -> Vec<Mended> {
+    let bytes = std::mem::take(buffer);
+    buffer.reserve(bytes.len());
+    let (mut mended, mut end) = (Vec::new(), offset);
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        end += line.len() as u64;
+        if simdutf8::basic::from_utf8(line).is_ok() {
+            buffer.extend_from_slice(line);
+            continue;
+        }
+        if invalid == Invalid::Replace {
+            buffer.extend_from_slice(String::from_utf8_lossy(line).as_bytes());
+        }
+        mended.push(Mended { at: buffer.len(), offset: end, left_out: invalid == Invalid::Skip });
+    }
+    mended
 }
 
 #[cold]

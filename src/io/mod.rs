@@ -5,9 +5,12 @@
 
 pub mod columns;
 pub mod commit;
+pub mod compression;
 pub mod csv;
+pub mod input;
 mod json_exact;
 pub mod json_read;
+pub mod line_counts;
 pub mod lines;
 pub mod parquet;
 pub mod parsed;

@@ -37,6 +37,10 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// That of standard input, which no file has.
+    pub const STANDARD_INPUT: Identity =
+        Identity { device: u64::MAX, inode: u64::MAX, modified: (i64::MAX, i64::MAX), bytes: 0 };
+
     /// The state that metadata describe.
     pub fn of(metadata: &Metadata) -> Identity {
         Identity {
@@ -55,14 +59,22 @@ pub struct InputFile {
     pub path: PathBuf,
     /// Its state. A reader that finds another one fails.
     pub identity: Identity,
-    /// Whether a reader can start in the middle; whoever finds the file compressed says no.
+    /// Whether a reader can start in the middle; `splits` finds out whether a large file is compressed, and then it cannot.
     pub splittable: bool,
 }
 
 impl InputFile {
-    /// Its length in bytes.
+    /// How standard input is written where inputs are named.
+    pub const STANDARD_INPUT: &str = "-";
+
+    /// Its length in bytes; 0 for standard input, of which nobody knows it.
     pub fn bytes(&self) -> u64 {
         self.identity.bytes
+    }
+
+    /// Whether it is no file but what the process reads from its standard input.
+    pub fn is_standard_input(&self) -> bool {
+        self.identity == Identity::STANDARD_INPUT
     }
 }
 
@@ -79,7 +91,7 @@ pub struct Inputs {
 
 /// Finds the files of an input.
 ///
-/// Each pattern is, in this order: a file; a directory, of which all files are read, at any depth; or a pattern with
+/// Each pattern is, in this order: standard input, if it is exactly `-` (a file of that name is `./-`); a file; a directory, of which all files are read, at any depth; or a pattern with
 /// `*`, `?` and `[a-z]` within a name and `**` for any number of directories, which must find something. A path that
 /// exists is never taken as a pattern, whatever its name; a directory that is written down may be empty.
 ///
@@ -107,8 +119,9 @@ pub fn resolve(patterns: &[impl AsRef<Path>]) -> Result<Inputs> {
         let mut walk = Walk { inputs: &mut inputs, seen: HashSet::new() };
         walk.pattern(pattern.as_ref())?;
     }
-    inputs.files.sort_by(|a, b| a.path.as_os_str().as_bytes().cmp(b.path.as_os_str().as_bytes()));
-    inputs.files.dedup_by(|a, b| a.path == b.path);
+    let key = |file: &InputFile| (file.path.as_os_str().as_bytes().to_vec(), file.is_standard_input());
+    inputs.files.sort_by_cached_key(key);
+    inputs.files.dedup_by(|a, b| a.path == b.path && a.is_standard_input() == b.is_standard_input());
     Ok(inputs)
 }
 
@@ -121,6 +134,12 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn pattern(&mut self, path: &Path) -> Result<()> {
+        // By its bytes: as paths, `-` and `-/.` are equal.
+        if path.as_os_str() == InputFile::STANDARD_INPUT {
+            let (path, identity) = (path.to_path_buf(), Identity::STANDARD_INPUT);
+            self.inputs.files.push(InputFile { path, identity, splittable: false });
+            return Ok(());
+        }
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => self.tree(path.to_path_buf(), &metadata),
             Ok(metadata) if metadata.is_file() => self.file(path.to_path_buf(), &metadata),

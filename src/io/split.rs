@@ -6,6 +6,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::compression::Codec;
+use super::input::open_unchanged;
 use super::resolve::InputFile;
 
 /// How large splits are.
@@ -60,6 +62,13 @@ pub struct Piece {
     pub end: u64,
 }
 
+impl Piece {
+    /// Whether it is all of its file.
+    pub fn is_whole(&self) -> bool {
+        self.start == 0 && self.end == self.file.bytes()
+    }
+}
+
 /// What one task reads: parts of large files, or many small files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Split {
@@ -76,7 +85,8 @@ impl Split {
 
 /// Cuts files that are larger than the target into even pieces, and groups smaller ones up to the target.
 ///
-/// The order of the files stays, and every byte is in exactly one piece.
+/// The order of the files stays, and every byte is in exactly one piece. Before a file is cut, its first bytes are looked at:
+/// one that is compressed is not cut as text. Smaller ones are not opened. Standard input is a split of its own.
 ///
 /// # Examples
 ///
@@ -89,17 +99,44 @@ impl Split {
 /// # Ok::<(), gristmill::Error>(())
 /// ```
 pub fn splits(files: Vec<InputFile>, options: &SplitOptions) -> Vec<Split> {
+    cut(files, options, is_plain)
+}
+
+/// Whether a file is not compressed, and still the one that was found. Where nobody knows, it is not cut: whoever reads it will
+/// find out, and fail if it must be.
+fn is_plain(file: &InputFile) -> bool {
+    open_unchanged(file).is_ok_and(|opened| matches!(Codec::of_file(&opened), Ok(None)))
+}
+
+/// The bytes of the text of all files, as far as it is known: not of compressed files, nor of standard input.
+///
+/// It is a bound for what is small, and a measure for what is not: only if all files together have less than 64 MiB their
+/// first bytes are looked at.
+pub fn text_bytes(files: &[InputFile]) -> Option<u64> {
+    const SMALL_BYTES: u64 = 64 << 20;
+    let total = files.iter().map(InputFile::bytes).sum();
+    let is_known = |file: &InputFile| !file.is_standard_input() && (total > SMALL_BYTES || is_plain(file));
+    files.iter().all(is_known).then_some(total)
+}
+
+fn cut(files: Vec<InputFile>, options: &SplitOptions, is_plain: impl Fn(&InputFile) -> bool) -> Vec<Split> {
     let target = options.target(files.iter().map(InputFile::bytes).sum());
     let mut splits = Vec::new();
     let mut group = Split::default();
     let mut grouped = 0;
     for file in files.into_iter().map(Arc::new) {
         let bytes = file.bytes();
+        if file.is_standard_input() {
+            flush(&mut group, &mut splits);
+            splits.push(Split { pieces: vec![piece(&file, 0..0)] });
+            grouped = 0;
+            continue;
+        }
         if grouped + bytes > target || group.pieces.len() >= options.max_files {
             flush(&mut group, &mut splits);
             grouped = 0;
         }
-        if bytes > target && file.splittable {
+        if bytes > target && file.splittable && is_plain(&file) {
             splits.extend(ranges(bytes, target).map(|range| Split { pieces: vec![piece(&file, range)] }));
         } else {
             grouped += bytes;
@@ -143,7 +180,7 @@ mod tests {
     fn lengths(files: Vec<InputFile>, target: u64, max_files: usize) -> Vec<Vec<u64>> {
         let options = SplitOptions { target_bytes: Some(target), max_files, ..SplitOptions::default() };
         let lengths = |split: Split| split.pieces.iter().map(|piece| piece.end - piece.start).collect();
-        splits(files, &options).into_iter().map(lengths).collect()
+        cut(files, &options, |_| true).into_iter().map(lengths).collect()
     }
 
     #[test]

@@ -1,16 +1,21 @@
 //! The lines of a split of text files.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::compression::{Codec, InflateLimits, Inflater};
+use super::input::InputBytes;
+pub(crate) use super::input::{changed, open_unchanged, read_error};
 use super::lines::{BlockPool, LineCutter, LineFault, LineFaultKind, LineOptions, LineRanges, Lines};
-use super::resolve::{Identity, InputFile};
+use super::resolve::InputFile;
 use super::split::{Piece, Split};
 use crate::{Error, ErrorKind, Place, Result, Text};
 
 /// Reads the lines of a split, in blocks.
+///
+/// Compressed files are inflated: their first bytes tell, whatever their names are.
 ///
 /// Files are opened when their turn comes and closed when their last line is read, so that one is open at a time. They
 /// are read, not mapped: a file that is cut short meanwhile is an error, not a signal.
@@ -39,6 +44,7 @@ pub struct LineReader {
     open: Option<OpenPiece>,
     pool: BlockPool,
     bytes_read: u64,
+    invalid_lines: u64,
 }
 
 /// A block of whole lines of a file.
@@ -79,7 +85,8 @@ impl LineReader {
     pub fn new(split: Split, options: LineOptions) -> LineReader {
         let mut pieces = split.pieces;
         pieces.reverse();
-        LineReader { pieces, options, open: None, pool: BlockPool::new(options.block_bytes), bytes_read: 0 }
+        let pool = BlockPool::new(options.block_bytes);
+        LineReader { pieces, options, open: None, pool, bytes_read: 0, invalid_lines: 0 }
     }
 
     /// The next block, or `None` after the last one.
@@ -87,7 +94,8 @@ impl LineReader {
     /// # Errors
     ///
     /// [`ErrorKind::Input`] if a file cannot be read, is not as it was when the program was planned, holds a line that
-    /// is longer than the limit, or is not UTF-8; one that is compressed is called so.
+    /// is longer than the limit, or is not UTF-8, or if it is compressed and damaged, cut off, or beyond a limit of
+    /// [`LineOptions::inflate`]. Offsets are those in the text, and in the compressed bytes where inflating fails.
     pub fn next_block(&mut self) -> Result<Option<LineBlock>> {
         loop {
             let Some(open) = &mut self.open else {
@@ -96,17 +104,23 @@ impl LineReader {
                 continue;
             };
             if let Some(lines) = open.next_lines(&mut self.pool)? {
-                self.bytes_read += lines.block.as_str().len() as u64;
+                self.bytes_read += lines.source_bytes();
+                self.invalid_lines += lines.invalid_lines();
                 return Ok(Some(LineBlock { file: Arc::clone(&open.file), lines }));
             }
             self.open = None;
         }
     }
 
-    /// The bytes of all lines that were read, with their ends. Over all splits of an input it is the size of the
-    /// input: what two readers look at counts once.
+    /// The bytes of all lines that were read, with their ends, inflated where files are compressed. Over all splits of an
+    /// input it is the size of the input: what two readers look at counts once.
     pub fn bytes_read(&self) -> u64 {
         self.bytes_read
+    }
+
+    /// The lines that were not UTF-8 so far, and were replaced or left out; see [`LineOptions::invalid`].
+    pub fn invalid_lines(&self) -> u64 {
+        self.invalid_lines
     }
 }
 
@@ -114,21 +128,32 @@ impl LineReader {
 #[derive(Debug)]
 struct OpenPiece {
     file: Arc<InputFile>,
-    cutter: LineCutter<File>,
+    cutter: LineCutter<InputBytes>,
     max_line_bytes: usize,
 }
 
 impl OpenPiece {
-    fn new(piece: Piece, options: LineOptions) -> Result<OpenPiece> {
-        let start = LineCutter::<File>::first_byte(piece.start);
-        let source = open_unchanged(&piece.file).and_then(|mut source| {
-            source
-                .seek(SeekFrom::Start(start))
-                .map_err(|error| read_error(&piece.file.path, start, error))?;
-            Ok(source)
-        })?;
-        let cutter = LineCutter::new(source, piece.start..piece.end, options);
+    fn new(piece: Piece, mut options: LineOptions) -> Result<OpenPiece> {
+        let source = OpenPiece::open(&piece, options.inflate)?;
+        let range = if source.is_plain() { piece.start..piece.end } else { 0..u64::MAX };
+        if !source.is_plain() && !piece.file.is_standard_input() {
+            // A small file needs no large block: there may be very many.
+            let enough = piece.file.bytes().saturating_mul(8).max(4 << 10);
+            options.block_bytes = options.block_bytes.min(usize::try_from(enough).unwrap_or(usize::MAX));
+        }
+        let cutter = LineCutter::new(source, range, options);
         Ok(OpenPiece { file: piece.file, cutter, max_line_bytes: options.max_line_bytes })
+    }
+
+    /// A part of a file is never of a compressed one.
+    fn open(piece: &Piece, limits: InflateLimits) -> Result<InputBytes> {
+        if piece.is_whole() {
+            return InputBytes::open(&piece.file, limits);
+        }
+        let start = LineCutter::<File>::first_byte(piece.start);
+        let mut source = open_unchanged(&piece.file)?;
+        source.seek(SeekFrom::Start(start)).map_err(|error| read_error(&piece.file.path, start, error))?;
+        Ok(InputBytes::plain(source))
     }
 
     fn next_lines(&mut self, pool: &mut BlockPool) -> Result<Option<Lines>> {
@@ -141,34 +166,33 @@ impl OpenPiece {
 
     /// Fails if the file changed since it was opened, or ended early.
     fn check_unchanged(&self) -> Result<()> {
-        let now = self.cutter.source().metadata().map_err(|error| read_error(&self.file.path, 0, error))?;
-        let ended = self.cutter.end().unwrap_or(self.file.bytes());
-        if Identity::of(&now) != self.file.identity || ended != self.file.bytes() {
-            return Err(changed(&self.file.path));
-        }
-        Ok(())
+        self.cutter.source().check_unchanged(&self.file, self.cutter.end())
     }
 
     fn error(&self, fault: LineFault) -> Error {
         let path = &self.file.path;
         let offset = fault.offset;
         let (message, hint) = match fault.kind {
-            LineFaultKind::Read(error) => return read_error(path, offset, error),
+            LineFaultKind::Read(error) => {
+                // Who writes a compressed file at this moment leaves it cut off.
+                let now = self.check_unchanged();
+                return now.err().unwrap_or_else(|| read_error(path, offset, error));
+            }
             LineFaultKind::TooLong => (
                 format!("a line is longer than {} bytes", self.max_line_bytes),
                 "check that the file has lines, or raise max_line_bytes",
             ),
             LineFaultKind::NotUtf8 => ("a line is not UTF-8".to_string(), "convert the file to UTF-8"),
         };
-        // What is wrong in the file matters less than that someone is writing it, or that it is no text at all.
+        // What is wrong in the file matters less than that someone is writing it.
         if self.check_unchanged().is_err() {
             return changed(path);
         }
-        if let Some(name) = compression(path) {
-            return compressed(path, name);
-        }
         let error = Error::new(ErrorKind::Input, message).hint(hint);
         let place = Place::file(path).at_offset(offset);
+        if self.file.is_standard_input() {
+            return error.at(place);
+        }
         error.at(match line_number(path, offset) {
             Ok(line) => place.at_line(line),
             Err(_) => place,
@@ -176,59 +200,7 @@ impl OpenPiece {
     }
 }
 
-/// Opens a file if it is still what it was when the program was planned.
-///
-/// # Errors
-///
-/// [`ErrorKind::Input`] if it cannot be opened, or has changed.
-pub(crate) fn open_unchanged(file: &InputFile) -> Result<File> {
-    let open = || -> io::Result<Option<File>> {
-        // Asked before it is opened too: what replaced the file may be a FIFO, and opening that would wait for ever.
-        if Identity::of(&fs::metadata(&file.path)?) != file.identity {
-            return Ok(None);
-        }
-        let opened = File::open(&file.path)?;
-        Ok((Identity::of(&opened.metadata()?) == file.identity).then_some(opened))
-    };
-    match open() {
-        Ok(Some(opened)) => Ok(opened),
-        Ok(None) => Err(changed(&file.path)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(changed(&file.path).because(error)),
-        Err(error) => Err(Error::io(ErrorKind::Input, "open", &file.path, error)),
-    }
-}
-
-/// The first bytes of compressed files. But for those of bzip2, no text in UTF-8 starts with them.
-const COMPRESSED: [(&str, &[u8]); 4] =
-    [("gzip", b"\x1f\x8b"), ("zstd", b"\x28\xb5\x2f\xfd"), ("bzip2", b"BZh"), ("xz", b"\xfd7zXZ\0")];
-
-/// How a file is compressed, as far as it can be read and is. Only asked of files that are no text.
-fn compression(path: &Path) -> Option<&'static str> {
-    let mut start = Vec::new();
-    File::open(path).ok()?.take(6).read_to_end(&mut start).ok()?;
-    COMPRESSED.iter().find(|(_, magic)| start.starts_with(magic)).map(|(name, _)| *name)
-}
-
-fn compressed(path: &Path, name: &str) -> Error {
-    Error::new(ErrorKind::Input, format!("the file is {name}-compressed"))
-        .hint("decompress it first: only plain text is read")
-        .at(Place::file(path))
-}
-
-pub(crate) fn changed(path: &Path) -> Error {
-    Error::new(ErrorKind::Input, "an input changed while read")
-        .hint("run again when nothing writes, replaces or removes it")
-        .at(Place::file(path))
-}
-
-pub(crate) fn read_error(path: &Path, offset: u64, error: io::Error) -> Error {
-    Error::new(ErrorKind::Input, format!("cannot read an input: {error}"))
-        .hint("check the disk and the file system")
-        .because(error)
-        .at(Place::file(path).at_offset(offset))
-}
-
-/// The 1-based line of a file that the byte at `offset` is in.
+/// The 1-based line of a file that the byte at `offset` is in; of a compressed one it is an offset in the text.
 ///
 /// It reads all of the file before the offset: for messages, not for work.
 ///
@@ -244,7 +216,12 @@ pub(crate) fn read_error(path: &Path, offset: u64, error: io::Error) -> Error {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn line_number(path: &Path, offset: u64) -> io::Result<u64> {
-    let mut prefix = File::open(path)?.take(offset);
+    let file = File::open(path)?;
+    let text: Box<dyn Read> = match Codec::of_file(&file)? {
+        Some(codec) => Box::new(Inflater::new(file, codec, InflateLimits::default())),
+        None => Box::new(file),
+    };
+    let mut prefix = text.take(offset);
     let mut buffer = vec![0; 64 << 10];
     let mut line = 1;
     loop {
@@ -285,7 +262,7 @@ pub fn locate(split: Split, index: u64, options: LineOptions) -> Result<Place> {
             before > index
         });
         if let Some(range) = found {
-            let offset = block.lines().offset + range.start as u64;
+            let offset = block.lines().offset_of(range.start);
             let path = &block.file().path;
             let line = line_number(path, offset).map_err(|error| read_error(path, offset, error))?;
             return Ok(Place::file(path).at_line(line).at_offset(offset));

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Result};
 use crate::io::csv::{CsvFiles, CsvFormat};
+use crate::io::lines::LineOptions;
 use crate::record::{Record, schema};
 
 impl Context {
@@ -52,7 +53,8 @@ impl Context {
     pub fn read_csv<T: Record>(&self, inputs: impl InputPaths, format: CsvFormat) -> Result<Dataset<T>> {
         let call = CallSite::here("read_csv");
         let whole_files = format.reads_whole_files();
-        let files = CsvFiles::new(format, schema::<T>(), self.config().max_line_bytes);
+        let lines = LineOptions::of(self.config());
+        let files = CsvFiles::new(format, schema::<T>(), lines.max_line_bytes, lines.inflate);
         let files = files.map_err(|error| error.in_call(call))?;
         read_records(self, call, &inputs.into_paths(), whole_files, files)
     }

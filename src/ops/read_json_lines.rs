@@ -52,7 +52,7 @@ impl Context {
         format: JsonFormat,
     ) -> Result<Dataset<T>> {
         let call = CallSite::here("read_json_lines");
-        let lines = LineOptions { max_line_bytes: self.config().max_line_bytes, ..LineOptions::default() };
+        let lines = LineOptions::of(self.config());
         let files = JsonFiles::new(format, schema::<T>(), lines).map_err(|error| error.in_call(call))?;
         read_records(self, call, &inputs.into_paths(), false, files)
     }

@@ -5,22 +5,27 @@ use std::path::{Path, PathBuf};
 use crate::context::Context;
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Place, Result, printable};
+use crate::exec::counter::Counter;
 use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::exec::source::Source;
-use crate::io::lines::LineOptions;
+use crate::io::lines::{Invalid, LineOptions};
 use crate::io::resolve::{InputFile, resolve};
-use crate::io::split::{Split, SplitOptions, splits};
-use crate::io::text::{LineReader, locate};
+use crate::io::split::{Split, SplitOptions, splits, text_bytes};
+use crate::io::text::{LineBlock, LineReader, locate};
 use crate::text::Text;
 
 impl Context {
     /// The lines of text files, one element a line, without line ends.
     ///
     /// `inputs` is a path or several: files, directories (all files in them, at any depth, but for hidden ones), or globs with `*`,
-    /// `?`, `[a-z]` and `**`. Files are UTF-8; LF and CRLF end a line. Large files are cut into splits, a line belonging to
-    /// the split in which it starts, and small ones are grouped. What is no file, such as a FIFO, is left
-    /// out, and [`Dataset::notes`] tells. Files are looked up now and opened when they are read.
+    /// `?`, `[a-z]` and `**`. Files are UTF-8, a byte order mark is no part of the first line; LF and CRLF end a line. Large files are
+    /// cut into splits, a line belonging to the split in which it starts, and small ones are grouped. What is no file, such as a FIFO,
+    /// is left out, and [`Dataset::notes`] tells. Files are looked up now and opened when they are read.
+    ///
+    /// Files that are compressed with gzip, zstd, bzip2 or xz are inflated: their first bytes tell, not their names.
+    ///
+    /// The path `-` is standard input, compressed or not, which can be read once; a file of that name is `./-`.
     ///
     /// # Ordering
     ///
@@ -29,8 +34,10 @@ impl Context {
     /// # Errors
     ///
     /// Now: if a path does not exist or cannot be read, or a glob matches nothing. From the action: if a file has changed since
-    /// now, is compressed, is not UTF-8, or holds a line longer than the limit of
-    /// [`Config::max_line_bytes`](crate::config::Config::max_line_bytes); with file, line and byte offset.
+    /// now, is not UTF-8, or holds a line longer than the limit of
+    /// [`Config::max_line_bytes`](crate::config::Config::max_line_bytes); with file, line and byte offset. If a compressed file is cut off,
+    /// damaged, or inflates beyond [`Config::max_inflated_bytes`](crate::config::Config::max_inflated_bytes) and the limits beside it; with
+    /// the offset in the compressed bytes. If standard input has been read before.
     ///
     /// # Examples
     ///
@@ -44,17 +51,70 @@ impl Context {
     /// ```
     #[track_caller]
     pub fn read_text(&self, inputs: impl InputPaths) -> Result<Dataset<Text>> {
-        let call = CallSite::here("read_text");
-        let patterns = inputs.into_paths();
-        let found = resolve(&patterns).map_err(|error| error.in_call(call))?;
-        let detail = describe(&patterns, &found.files, found.notes.len());
-        let files = found.files.iter().map(|file| file.path.clone());
-        let paths = found.scopes.into_iter().chain(files).collect();
-        let bytes = found.files.iter().map(InputFile::bytes).sum();
-        let options = SplitOptions { target_bytes: self.config().split_bytes, ..SplitOptions::default() };
-        let lines = LineOptions { max_line_bytes: self.config().max_line_bytes, ..LineOptions::default() };
-        let source = TextFiles { splits: splits(found.files, &options), paths, bytes, lines };
-        Ok(Dataset::from_noted_source(self, call, detail, found.notes, source))
+        text(self, CallSite::here("read_text"), inputs, TextOptions::default())
+    }
+
+    /// The lines of text files, as [`Context::read_text`], with a say in what lines that are not UTF-8 become.
+    ///
+    /// Lines that are replaced or left out are counted: see [`TextOptions::INVALID_LINES`].
+    ///
+    /// # Ordering
+    ///
+    /// As [`Context::read_text`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::read_text`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("latin-1.txt");
+    /// std::fs::write(&path, b"caf\xe9\ntea\n")?;
+    /// let ctx = Context::new()?;
+    /// let options = TextOptions::default().invalid(Invalid::Replace);
+    /// assert_eq!(ctx.read_text_with(&path, options)?.collect()?, ["caf\u{FFFD}", "tea"]);
+    /// assert_eq!(ctx.counter(TextOptions::INVALID_LINES).value(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn read_text_with(&self, inputs: impl InputPaths, options: TextOptions) -> Result<Dataset<Text>> {
+        text(self, CallSite::here("read_text_with"), inputs, options)
+    }
+}
+
+fn text(
+    ctx: &Context,
+    call: CallSite,
+    inputs: impl InputPaths,
+    options: TextOptions,
+) -> Result<Dataset<Text>> {
+    let (files, detail, notes) = TextFiles::find(ctx, call, inputs, options)?;
+    Ok(Dataset::from_noted_source(ctx, call, detail, notes, Texts(files)))
+}
+
+/// How text is read.
+///
+/// # Examples
+///
+/// See [`Context::read_text_with`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TextOptions {
+    invalid: Invalid,
+}
+
+impl TextOptions {
+    /// The name of the [counter](Context::counter) of the lines that were not UTF-8 and were replaced or left out. As every
+    /// counter it tells of succeeded runs, and of all sources of the context together.
+    pub const INVALID_LINES: &str = "invalid lines";
+
+    /// What is done with lines that are not UTF-8. Default: they are an error.
+    #[must_use]
+    pub fn invalid(mut self, invalid: Invalid) -> TextOptions {
+        self.invalid = invalid;
+        self
     }
 }
 
@@ -96,45 +156,107 @@ pub(super) fn describe(patterns: &[PathBuf], files: &[InputFile], skipped: usize
     format!("{}{more} ({} file(s), {bytes} bytes{skipped})", names.join(", "), files.len())
 }
 
-struct TextFiles {
-    splits: Vec<Split>,
+/// Text files, cut into splits: what all sources of lines share.
+pub(super) struct TextFiles {
+    pub(super) splits: Vec<Split>,
     /// Of the files, and where other files would be found by the next run.
     paths: Vec<PathBuf>,
-    bytes: u64,
+    bytes: Option<u64>,
     lines: LineOptions,
+    invalid: Counter,
 }
 
-impl Source<Text> for TextFiles {
-    fn splits(&self) -> usize {
-        self.splits.len()
+impl TextFiles {
+    /// Finds the files; with what `explain` says of them, and notes on what is left out.
+    pub(super) fn find(
+        ctx: &Context,
+        call: CallSite,
+        inputs: impl InputPaths,
+        options: TextOptions,
+    ) -> Result<(TextFiles, String, Vec<String>)> {
+        let patterns = inputs.into_paths();
+        let found = resolve(&patterns).map_err(|error| error.in_call(call))?;
+        let detail = describe(&patterns, &found.files, found.notes.len());
+        let files = found.files.iter().filter(|file| !file.is_standard_input());
+        let paths = found.scopes.into_iter().chain(files.map(|file| file.path.clone())).collect();
+        let bytes = text_bytes(&found.files);
+        let sizes = SplitOptions { target_bytes: ctx.config().split_bytes, ..SplitOptions::default() };
+        let lines = LineOptions { invalid: options.invalid, ..LineOptions::of(ctx.config()) };
+        let (splits, invalid) = (splits(found.files, &sizes), ctx.counter(TextOptions::INVALID_LINES));
+        Ok((TextFiles { splits, paths, bytes, lines, invalid }, detail, found.notes))
     }
 
-    fn read(&self, split: usize, out: &mut Out<Text>) -> Result<()> {
+    /// Reads a split block by block, until `take` has enough.
+    pub(super) fn read(&self, split: usize, mut take: impl FnMut(LineBlock) -> Result<Flow>) -> Result<()> {
         let mut reader = LineReader::new(self.splits[split].clone(), self.lines);
         while let Some(block) = reader.next_block()? {
-            for line in block.texts() {
-                if out.emit(line)? == Flow::Enough {
-                    return Ok(());
-                }
+            if take(block)? == Flow::Enough {
+                break;
             }
+        }
+        if reader.invalid_lines() > 0 {
+            self.invalid.add(reader.invalid_lines());
         }
         Ok(())
     }
 
-    fn size_bytes(&self) -> Option<u64> {
-        Some(self.bytes)
+    pub(super) fn size_bytes(&self) -> Option<u64> {
+        self.bytes
     }
 
-    fn split_bytes(&self, split: usize) -> u64 {
-        self.splits[split].bytes()
-    }
-
-    fn paths(&self) -> Vec<PathBuf> {
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
         self.paths.clone()
     }
 
+    pub(super) fn place(&self, split: usize, row: u64) -> Place {
+        let pieces = &self.splits[split].pieces;
+        match pieces.first() {
+            // It cannot be read again. Where lines were left out, the row is no line.
+            Some(piece) if piece.file.is_standard_input() => {
+                let place = Place { row: Some(row), ..Place::file(InputFile::STANDARD_INPUT) };
+                if self.lines.invalid == Invalid::Skip {
+                    place
+                } else {
+                    Place { row: None, ..place.at_line(row + 1) }
+                }
+            }
+            // The row is known, and if its line cannot be found again, because the file is gone by now, it has to do.
+            _ => locate(self.splits[split].clone(), row, self.lines).unwrap_or_else(|_| Place::row(row)),
+        }
+    }
+}
+
+struct Texts(TextFiles);
+
+impl Source<Text> for Texts {
+    fn splits(&self) -> usize {
+        self.0.splits.len()
+    }
+
+    fn read(&self, split: usize, out: &mut Out<Text>) -> Result<()> {
+        self.0.read(split, |block| {
+            for line in block.texts() {
+                if out.emit(line)? == Flow::Enough {
+                    return Ok(Flow::Enough);
+                }
+            }
+            Ok(Flow::More)
+        })
+    }
+
+    fn size_bytes(&self) -> Option<u64> {
+        self.0.size_bytes()
+    }
+
+    fn split_bytes(&self, split: usize) -> u64 {
+        self.0.splits[split].bytes()
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
+        self.0.paths()
+    }
+
     fn place(&self, split: usize, row: u64) -> Place {
-        // The row is known, and if its line cannot be found again, because the file is gone by now, it has to do.
-        locate(self.splits[split].clone(), row, self.lines).unwrap_or_else(|_| Place::row(row))
+        self.0.place(split, row)
     }
 }

@@ -11,8 +11,8 @@ use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::exec::source::Source;
 use crate::io::parsed::{Format, Parsed, place};
-use crate::io::resolve::{InputFile, resolve};
-use crate::io::split::{Split, SplitOptions, splits};
+use crate::io::resolve::resolve;
+use crate::io::split::{Split, SplitOptions, splits, text_bytes};
 use crate::record::{Record, from_batch};
 
 /// The rows of files, in a format that has the columns of `T`.
@@ -21,7 +21,7 @@ pub(super) struct RecordFiles<T, F> {
     splits: Vec<Split>,
     /// Of the files, and where other files would be found by the next run.
     paths: Vec<PathBuf>,
-    bytes: u64,
+    bytes: Option<u64>,
     types: PhantomData<fn() -> T>,
 }
 
@@ -38,9 +38,9 @@ pub(super) fn read_records<T: Record, F: Format>(
         found.files.iter_mut().for_each(|file| file.splittable = false);
     }
     let detail = describe(patterns, &found.files, found.notes.len());
-    let files = found.files.iter().map(|file| file.path.clone());
-    let paths = found.scopes.into_iter().chain(files).collect();
-    let bytes = found.files.iter().map(InputFile::bytes).sum();
+    let files = found.files.iter().filter(|file| !file.is_standard_input());
+    let paths = found.scopes.into_iter().chain(files.map(|file| file.path.clone())).collect();
+    let bytes = text_bytes(&found.files);
     let options = SplitOptions { target_bytes: ctx.config().split_bytes, ..SplitOptions::default() };
     let splits = splits(found.files, &options);
     let source = RecordFiles { format, splits, paths, bytes, types: PhantomData };
@@ -80,7 +80,7 @@ impl<T: Record, F: Format> Source<T> for RecordFiles<T, F> {
     }
 
     fn size_bytes(&self) -> Option<u64> {
-        Some(self.bytes)
+        self.bytes
     }
 
     fn split_bytes(&self, split: usize) -> u64 {

@@ -16,10 +16,11 @@ use super::quotes;
 use super::records::{Record, Records};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::io::columns::Columns;
+use crate::io::compression::InflateLimits;
+use crate::io::input::{InputBytes, open_unchanged, read_error};
 use crate::io::parsed::{BadRecord, Format, Parsed, Reader};
 use crate::io::resolve::InputFile;
 use crate::io::split::{Piece, Split};
-use crate::io::text::{changed, open_unchanged, read_error};
 use crate::record::nearest;
 
 /// Rows of a batch.
@@ -99,6 +100,7 @@ pub struct CsvFiles {
     format: CsvFormat,
     schema: SchemaRef,
     max_record_bytes: usize,
+    limits: InflateLimits,
     borders: Borders,
 }
 
@@ -108,10 +110,25 @@ impl CsvFiles {
     /// # Errors
     ///
     /// If an option cannot work, or a column can be no field of CSV, such as a list.
-    pub fn new(format: CsvFormat, schema: SchemaRef, max_record_bytes: usize) -> Result<CsvFiles> {
+    pub fn new(
+        format: CsvFormat,
+        schema: SchemaRef,
+        max_record_bytes: usize,
+        limits: InflateLimits,
+    ) -> Result<CsvFiles> {
         format.check()?;
         drop(Columns::new(&schema)?);
-        Ok(CsvFiles { format, schema, max_record_bytes, borders: Borders::default() })
+        Ok(CsvFiles { format, schema, max_record_bytes, limits, borders: Borders::default() })
+    }
+
+    /// The bytes of the file of a piece from an offset on, which is 0 if the piece is the whole file.
+    fn open_at(&self, piece: &Piece, offset: u64) -> Result<InputBytes> {
+        if piece.is_whole() {
+            return InputBytes::open(&piece.file, self.limits);
+        }
+        let mut file = open_unchanged(&piece.file)?;
+        file.seek(SeekFrom::Start(offset)).map_err(|error| read_error(&piece.file.path, offset, error))?;
+        Ok(InputBytes::plain(file))
     }
 
     fn records<R: Read>(&self, source: R, offset: u64) -> Records<R> {
@@ -155,7 +172,7 @@ impl Reader for SplitReader<'_> {
 struct PieceReader<'a> {
     files: &'a CsvFiles,
     piece: &'a Piece,
-    records: Records<File>,
+    records: Records<InputBytes>,
     layout: Layout,
     columns: Columns,
     is_first: bool,
@@ -165,24 +182,18 @@ struct PieceReader<'a> {
 impl<'a> PieceReader<'a> {
     /// None if the file is empty.
     fn open(files: &'a CsvFiles, piece: &'a Piece) -> Result<Option<PieceReader<'a>>> {
-        let file = open_unchanged(&piece.file)?;
-        let failed = |error| read_error(&piece.file.path, 0, error);
-        let mut records = files.records(file, 0);
+        let mut records = files.records(files.open_at(piece, 0)?, 0);
         let layout = if files.format.header {
-            let header = records.next().map_err(failed)?;
+            let header = records.next().map_err(|error| read_error(&piece.file.path, 0, error))?;
             let Some(header) = header else { return Ok(None) };
-            Layout::of_header(files, &header)
-                .map_err(|error| error.at(Place::file(&piece.file.path).at_line(1)))?
+            let at_first_line = |error: Error| error.at(Place::file(&piece.file.path).at_line(1));
+            Layout::of_header(files, &header).map_err(at_first_line)?
         } else {
             Layout::in_order(&files.schema)
         };
         if piece.start > 0 {
             let start = first_in(files, piece)?;
-            let mut file = open_unchanged(&piece.file)?;
-            file.seek(SeekFrom::Start(start)).map_err(failed)?;
-            records = files.records(file, start);
-        } else if !files.format.header {
-            records = files.records(open_unchanged(&piece.file)?, 0);
+            records = files.records(files.open_at(piece, start)?, start);
         }
         let columns = Columns::new(&files.schema)?;
         Ok(Some(PieceReader { files, piece, records, layout, columns, is_first: true, is_over: false }))
@@ -192,11 +203,11 @@ impl<'a> PieceReader<'a> {
         let (mut offsets, mut bad) = (Vec::new(), Vec::new());
         while !self.is_over && self.columns.rows() + bad.len() < BATCH_ROWS {
             let record = self.records.next().map_err(|error| read_error(&self.piece.file.path, 0, error))?;
-            let offset = record.as_ref().map_or(self.piece.file.bytes(), |record| record.offset);
+            let offset = record.as_ref().map_or(u64::MAX, |record| record.offset);
             if std::mem::take(&mut self.is_first) {
                 self.files.borders.begin(self.piece, offset)?;
             }
-            let Some(record) = record.filter(|_| offset < self.piece.end) else {
+            let Some(record) = record.filter(|_| self.piece.is_whole() || offset < self.piece.end) else {
                 self.is_over = true;
                 self.files.borders.end(self.piece, offset)?;
                 break;
@@ -207,19 +218,9 @@ impl<'a> PieceReader<'a> {
             }
         }
         if offsets.is_empty() && bad.is_empty() {
-            return self.check_unchanged().map(|()| None);
+            return self.records.source().check_unchanged(&self.piece.file, None).map(|()| None);
         }
         Ok(Some(Parsed { file: Arc::clone(&self.piece.file), rows: self.columns.take()?, offsets, bad }))
-    }
-
-    fn check_unchanged(&self) -> Result<()> {
-        let path = &self.piece.file.path;
-        let now = self.records.source().metadata().map_err(|error| read_error(path, 0, error))?;
-        if crate::io::resolve::Identity::of(&now) == self.piece.file.identity {
-            Ok(())
-        } else {
-            Err(changed(path))
-        }
     }
 }
 

@@ -1,0 +1,90 @@
+//! How many lines lie before a piece of a large file.
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+
+use super::input::{changed, open_unchanged, read_error};
+use super::resolve::InputFile;
+use crate::Result;
+
+/// The line ends in each range of a file, counted when somebody needs them, and kept.
+///
+/// Whoever reads a range needs the counts of all before it. Each is taken once, at the speed of memory; ranges that are read at the same
+/// time count different ones, and then wait for the others at most as long as one takes. So all bytes but those of the last range are
+/// read once more than without line numbers, as a rule from the cache of the system.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use gristmill::io::{line_counts::LineCounts, resolve::resolve};
+///
+/// let file = resolve(&["src/io/mod.rs"])?.files.remove(0);
+/// let end = file.bytes();
+/// let counts = LineCounts::new(Arc::new(file), vec![0..100, 100..end]);
+/// assert!(counts.before(1)? < 100);
+/// # Ok::<(), gristmill::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct LineCounts {
+    file: Arc<InputFile>,
+    ranges: Vec<(Range<u64>, Mutex<Option<u64>>)>,
+}
+
+impl LineCounts {
+    /// Those of the ranges of a file that is not compressed; nothing is read yet.
+    pub fn new(file: Arc<InputFile>, ranges: Vec<Range<u64>>) -> LineCounts {
+        LineCounts { file, ranges: ranges.into_iter().map(|range| (range, Mutex::new(None))).collect() }
+    }
+
+    /// The line ends in all ranges before the one with this index.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or has changed since it was planned.
+    pub fn before(&self, index: usize) -> Result<u64> {
+        let before = &self.ranges[..index.min(self.ranges.len())];
+        // Backwards, and past what others count: tasks that start together share the work.
+        for (range, count) in before.iter().rev() {
+            match count.try_lock() {
+                Ok(mut count) => self.counted(range, &mut count)?,
+                Err(TryLockError::Poisoned(count)) => self.counted(range, &mut count.into_inner())?,
+                Err(TryLockError::WouldBlock) => 0,
+            };
+        }
+        let all = before.iter();
+        all.map(|(range, count)| {
+            self.counted(range, &mut count.lock().unwrap_or_else(PoisonError::into_inner))
+        })
+        .sum()
+    }
+
+    fn counted(&self, range: &Range<u64>, count: &mut Option<u64>) -> Result<u64> {
+        match *count {
+            Some(lines) => Ok(lines),
+            None => Ok(*count.insert(self.count(range)?)),
+        }
+    }
+
+    fn count(&self, range: &Range<u64>) -> Result<u64> {
+        let path = &self.file.path;
+        let mut file = open_unchanged(&self.file)?;
+        file.seek(SeekFrom::Start(range.start)).map_err(|error| read_error(path, range.start, error))?;
+        let mut rest = file.take(range.end - range.start);
+        let (mut at, mut lines, mut buffer) = (range.start, 0, vec![0; 256 << 10]);
+        loop {
+            match rest.read(&mut buffer) {
+                Ok(0) if at < range.end => return Err(changed(path)),
+                Ok(0) => return Ok(lines),
+                Ok(count) => {
+                    at += count as u64;
+                    lines += memchr::memchr_iter(b'\n', &buffer[..count]).count() as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(read_error(path, at, error)),
+            }
+        }
+    }
+}
