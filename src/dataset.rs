@@ -9,8 +9,9 @@ use crate::exec::erased::Of;
 use crate::exec::exchange::Exchange;
 use crate::exec::narrow::Operator;
 use crate::exec::source::{Erased, Source};
+use crate::ops::OnError;
 use crate::plan::explain::explain;
-use crate::plan::graph::{Held, Node, Shape, in_order};
+use crate::plan::graph::{Attached, Held, Node, Shape, in_order};
 use crate::plan::stages::{Sink, plan};
 use crate::record::{Data, Record};
 
@@ -50,12 +51,17 @@ use crate::record::{Data, Record};
 pub struct Dataset<T> {
     ctx: Context,
     node: Arc<Node>,
+    tolerant: Option<Tolerant<T>>,
     types: PhantomData<fn() -> T>,
 }
 
+/// The same dataset with another policy for what cannot be read.
+pub(crate) type Tolerant<T> = Arc<dyn Fn(OnError) -> Dataset<T> + Send + Sync>;
+
 impl<T> Clone for Dataset<T> {
     fn clone(&self) -> Dataset<T> {
-        Dataset { ctx: self.ctx.clone(), node: Arc::clone(&self.node), types: PhantomData }
+        let tolerant = self.tolerant.clone();
+        Dataset { ctx: self.ctx.clone(), node: Arc::clone(&self.node), tolerant, types: PhantomData }
     }
 }
 
@@ -67,6 +73,22 @@ impl<T> Dataset<T> {
 
     pub(crate) fn node(&self) -> &Arc<Node> {
         &self.node
+    }
+
+    /// How to make the same dataset with another policy for what cannot be read, where there is one.
+    pub(crate) fn tolerant(&self) -> Option<&Tolerant<T>> {
+        self.tolerant.as_ref()
+    }
+
+    /// The same dataset, for which there can be another policy for what cannot be read.
+    pub(crate) fn with_tolerant(self, tolerant: Tolerant<T>) -> Dataset<T> {
+        Dataset { tolerant: Some(tolerant), ..self }
+    }
+
+    /// The same dataset with what it gives beside its elements; nobody else may know its node yet.
+    pub(crate) fn with_attached(self, attached: Arc<dyn Attached>) -> Dataset<T> {
+        let Dataset { ctx, node, tolerant, types } = self;
+        Dataset { ctx, node: node.with_attached(attached), tolerant, types }
     }
 
     /// What would be run to collect it, for people: the logical graph, then the stages with their fused operators and
@@ -134,12 +156,12 @@ impl<T: Data> Dataset<T> {
     ) -> Dataset<T> {
         let shape = Shape::Source(Arc::new(Erased::new(source)));
         let node = Node::new(call, detail, notes, Of::<T>::elements(), shape, Vec::new());
-        Dataset { ctx: ctx.clone(), node, types: PhantomData }
+        Dataset { ctx: ctx.clone(), node, tolerant: None, types: PhantomData }
     }
 
     /// A dataset over a node that is there.
     pub(crate) fn of_node(ctx: &Context, node: Arc<Node>) -> Dataset<T> {
-        Dataset { ctx: ctx.clone(), node, types: PhantomData }
+        Dataset { ctx: ctx.clone(), node, tolerant: None, types: PhantomData }
     }
 
     /// A dataset over a node of any shape.
@@ -151,7 +173,7 @@ impl<T: Data> Dataset<T> {
         inputs: Vec<Arc<Node>>,
     ) -> Dataset<T> {
         let node = Node::new(call, detail, Vec::new(), Of::<T>::elements(), shape, inputs);
-        Dataset { ctx: ctx.clone(), node, types: PhantomData }
+        Dataset { ctx: ctx.clone(), node, tolerant: None, types: PhantomData }
     }
 
     /// A dataset of records over a node of any shape: what of it has to be held can go to disk.
@@ -166,7 +188,7 @@ impl<T: Data> Dataset<T> {
         T: Record,
     {
         let node = Node::new(call, detail, Vec::new(), Of::<T>::records(), shape, inputs);
-        Dataset { ctx: ctx.clone(), node, types: PhantomData }
+        Dataset { ctx: ctx.clone(), node, tolerant: None, types: PhantomData }
     }
 
     /// What a narrow operator makes of this dataset.

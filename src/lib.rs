@@ -32,8 +32,8 @@ pub use record::derived as __private;
 pub use gristmill_derive::{Key, Record};
 pub use io::lines::Invalid;
 pub use ops::{
-    Columns, Groups, Histogram, InputPaths, OriginLine, Outer, Outputs, Stats, TextOptions, WholeFile,
-    Written,
+    Columns, Groups, Histogram, InputPaths, OnError, OriginLine, Outer, Outputs, Stats, TextOptions,
+    WholeFile, Written,
 };
 pub use record::{Data, Key, Record, Total};
 pub use text::Text;
@@ -44,6 +44,6 @@ pub mod prelude {
     pub use crate::io::csv::{CsvFormat, CsvOptions};
     pub use crate::io::json_read::JsonFormat;
     pub use crate::io::parquet::{Compression, ParquetOptions};
-    pub use crate::{Context, Dataset, Flow, Invalid, Out, Output, Source, Text, TextOptions};
+    pub use crate::{Context, Dataset, Flow, Invalid, OnError, Out, Output, Source, Text, TextOptions};
     pub use crate::{Data, Key, Record};
 }

@@ -1,5 +1,7 @@
 //! CSV files as users have them, against the csv crate.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::{Path, PathBuf};
 
 use gristmill::prelude::*;

@@ -1,5 +1,7 @@
 //! JSON lines as users have them.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::{Path, PathBuf};
 
 use gristmill::prelude::*;

@@ -37,7 +37,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// ```
 pub struct Columns {
     schema: SchemaRef,
-    columns: Vec<Box<dyn Column>>,
+    all: Vec<Box<dyn Column>>,
     rows: usize,
 }
 
@@ -58,7 +58,7 @@ impl Columns {
     /// If a column has a type that no single field of text can be, such as a list.
     pub fn new(schema: &SchemaRef) -> Result<Columns> {
         let columns = schema.fields().iter().map(|field| column_of(field)).collect::<Result<_>>()?;
-        Ok(Columns { schema: Arc::clone(schema), columns, rows: 0 })
+        Ok(Columns { schema: Arc::clone(schema), all: columns, rows: 0 })
     }
 
     /// The number of rows.
@@ -73,9 +73,9 @@ impl Columns {
     /// If a field is not what its column holds.
     #[inline]
     pub fn push<'a>(&mut self, of: impl Fn(usize) -> Option<&'a str>) -> Result<(), Refused> {
-        for index in 0..self.columns.len() {
+        for index in 0..self.all.len() {
             let field = of(index);
-            if !self.columns[index].push(field) {
+            if !self.all[index].push(field) {
                 return Err(self.refuse(index, field));
             }
         }
@@ -85,7 +85,7 @@ impl Columns {
 
     #[cold]
     fn refuse(&mut self, column: usize, text: Option<&str>) -> Refused {
-        self.columns.iter_mut().for_each(|column| column.truncate(self.rows));
+        self.all.iter_mut().for_each(|column| column.truncate(self.rows));
         let field = self.schema.field(column);
         let name = field.name();
         let reason = match text {
@@ -103,7 +103,7 @@ impl Columns {
     ///
     /// If they are no valid batch, which is a bug.
     pub fn take(&mut self) -> Result<RecordBatch> {
-        let arrays = self.columns.iter_mut().map(|column| column.take()).collect();
+        let arrays = self.all.iter_mut().map(|column| column.take()).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(std::mem::take(&mut self.rows)));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
             .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))
@@ -111,7 +111,7 @@ impl Columns {
 
     /// The bytes that the rows take.
     pub fn bytes(&self) -> usize {
-        self.columns.iter().map(|column| column.bytes()).sum()
+        self.all.iter().map(|column| column.bytes()).sum()
     }
 }
 
@@ -283,9 +283,8 @@ struct Booleans {
 impl Column for Booleans {
     fn push(&mut self, field: Option<&str>) -> bool {
         let value = match field {
-            None => false,
             Some("true" | "True" | "TRUE" | "t" | "1") => true,
-            Some("false" | "False" | "FALSE" | "f" | "0") => false,
+            Some("false" | "False" | "FALSE" | "f" | "0") | None => false,
             Some(_) => return false,
         };
         if !self.nulls.push(field.is_some()) {
@@ -330,7 +329,7 @@ impl Column for Strings {
 
     fn truncate(&mut self, rows: usize) {
         self.ends.truncate(rows + 1);
-        self.bytes.truncate(self.ends.last().map_or(0, |end| *end as usize));
+        self.bytes.truncate(self.ends.last().map_or(0, |end| end.cast_unsigned() as usize));
         self.nulls.truncate(rows);
     }
 

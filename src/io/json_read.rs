@@ -126,12 +126,11 @@ struct Batch<'a> {
 impl Batch<'_> {
     fn decode(mut self) -> Result<Parsed> {
         let mut bad = Vec::new();
-        let rows = match self.rows(&self.lines)? {
-            Ok(rows) => rows,
-            Err(_) => {
-                bad = self.take_bad()?;
-                self.rows(&self.lines)?.map_err(|reason| Error::new(ErrorKind::Internal, reason))?
-            }
+        let rows = if let Ok(rows) = self.rows(&self.lines)? {
+            rows
+        } else {
+            bad = self.take_bad()?;
+            self.rows(&self.lines)?.map_err(|reason| Error::new(ErrorKind::Internal, reason))?
         };
         let offsets = self.lines.iter().map(|line| self.offset(line)).collect();
         Ok(Parsed { file: Arc::clone(self.block.file()), rows, offsets, bad })

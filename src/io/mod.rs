@@ -11,6 +11,7 @@ pub mod input;
 mod json_exact;
 pub mod json_read;
 pub mod line_counts;
+pub mod line_finder;
 pub mod lines;
 pub mod parquet;
 pub mod parsed;

@@ -170,7 +170,7 @@ pub(super) fn shape_of(path: &Path, extension: &str) -> Result<Shape> {
 }
 
 /// The schema as the manifest has it.
-fn describe(schema: &SchemaRef) -> Value {
+pub(super) fn describe(schema: &SchemaRef) -> Value {
     let fields = schema.fields().iter().map(|field| {
         json!({ "name": field.name(), "type": field.data_type().to_string(), "nullable": field.is_nullable() })
     });

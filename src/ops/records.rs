@@ -2,8 +2,11 @@
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::on_error::{Action, OnError};
 use super::read_text::describe;
+use super::rejects::Rejects;
 use crate::context::Context;
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Place, Result};
@@ -16,13 +19,19 @@ use crate::io::split::{Split, SplitOptions, splits, text_bytes};
 use crate::record::{Record, from_batch};
 
 /// The rows of files, in a format that has the columns of `T`.
-pub(super) struct RecordFiles<T, F> {
+struct RecordFiles<T, F> {
+    files: Arc<Files<F>>,
+    /// What takes the records that cannot be read; without it, they are errors.
+    rejects: Option<Rejects>,
+    types: PhantomData<fn() -> T>,
+}
+
+struct Files<F> {
     format: F,
     splits: Vec<Split>,
     /// Of the files, and where other files would be found by the next run.
     paths: Vec<PathBuf>,
     bytes: Option<u64>,
-    types: PhantomData<fn() -> T>,
 }
 
 /// A dataset of the rows of files.
@@ -43,11 +52,25 @@ pub(super) fn read_records<T: Record, F: Format>(
     let bytes = text_bytes(&found.files);
     let options = SplitOptions { target_bytes: ctx.config().split_bytes, ..SplitOptions::default() };
     let splits = splits(found.files, &options);
-    let source = RecordFiles { format, splits, paths, bytes, types: PhantomData };
-    Ok(Dataset::from_noted_source(ctx, call, detail, found.notes, source))
+    let files = Arc::new(Files { format, splits, paths, bytes });
+    let ctx = ctx.clone();
+    let with_policy = move |policy: OnError| {
+        let rejects = (policy.action != Action::Fail)
+            .then(|| Rejects::new(call, policy, ctx.budget(), ctx.counter(OnError::BAD_RECORDS)));
+        let attached = rejects.as_ref().map(Rejects::attached);
+        let source = RecordFiles { files: Arc::clone(&files), rejects, types: PhantomData };
+        let (detail, notes) = (detail.clone(), found.notes.clone());
+        let dataset = Dataset::<T>::from_noted_source(&ctx, call, detail, notes, source);
+        match attached {
+            Some(attached) => dataset.with_attached(attached),
+            None => dataset,
+        }
+    };
+    let strict = with_policy(OnError::fail());
+    Ok(strict.with_tolerant(Arc::new(with_policy)))
 }
 
-impl<T: Record, F: Format> RecordFiles<T, F> {
+impl<F: Format> Files<F> {
     /// Hands batches to `visit` until it has enough.
     fn each(&self, split: usize, visit: &mut impl FnMut(Parsed) -> Result<Flow>) -> Result<()> {
         let mut reader = self.format.reader(&self.splits[split]);
@@ -62,13 +85,16 @@ impl<T: Record, F: Format> RecordFiles<T, F> {
 
 impl<T: Record, F: Format> Source<T> for RecordFiles<T, F> {
     fn splits(&self) -> usize {
-        self.splits.len()
+        self.files.splits.len()
     }
 
     fn read(&self, split: usize, out: &mut Out<T>) -> Result<()> {
-        self.each(split, &mut |parsed| {
-            if let Some(bad) = parsed.bad.first() {
-                return Err(bad.error(&parsed.file));
+        let mut finding = self.rejects.as_ref().map(|rejects| rejects.finding(split));
+        self.files.each(split, &mut |parsed| {
+            match (&mut finding, parsed.bad.first()) {
+                (Some(finding), _) => finding.note(&parsed.file, parsed.offsets.len(), parsed.bad)?,
+                (None, Some(bad)) => return Err(bad.error(&parsed.file)),
+                (None, None) => {}
             }
             for row in from_batch::<T>(&parsed.rows)? {
                 if out.emit(row)? == Flow::Enough {
@@ -76,24 +102,28 @@ impl<T: Record, F: Format> Source<T> for RecordFiles<T, F> {
                 }
             }
             Ok(Flow::More)
-        })
+        })?;
+        match (&self.rejects, finding) {
+            (Some(rejects), Some(finding)) => rejects.take(finding),
+            _ => Ok(()),
+        }
     }
 
     fn size_bytes(&self) -> Option<u64> {
-        self.bytes
+        self.files.bytes
     }
 
     fn split_bytes(&self, split: usize) -> u64 {
-        self.splits[split].bytes()
+        self.files.splits[split].bytes()
     }
 
     fn paths(&self) -> Vec<PathBuf> {
-        self.paths.clone()
+        self.files.paths.clone()
     }
 
     fn place(&self, split: usize, row: u64) -> Place {
         let (mut before, mut found) = (0, None);
-        let read = self.each(split, &mut |parsed| {
+        let read = self.files.each(split, &mut |parsed| {
             let rows = parsed.offsets.len() as u64;
             if row < before + rows {
                 found = Some(place(&parsed.file, parsed.offsets[(row - before) as usize]));

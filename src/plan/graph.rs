@@ -1,11 +1,12 @@
 //! The lazy graph that `Dataset` builds: nodes behind `Arc`, erased but for id and shape.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::loops::Loop;
-use crate::error::CallSite;
+use crate::error::{CallSite, Result};
 use crate::exec::broadcast::{Broadcast, Side};
 use crate::exec::erased::Elements;
 use crate::exec::exchange::Exchange;
@@ -34,6 +35,8 @@ pub struct Node {
     pub inputs: Vec<Arc<Node>>,
     /// Whether it needs the state of a loop, and so is another one in each of its rounds.
     pub in_loop: bool,
+    /// What it gives beside its elements.
+    pub attached: Option<Arc<dyn Attached>>,
     /// The most bytes that it emits, where its sources know theirs and no operator on the way may add to them.
     pub max_bytes: Option<u64>,
 }
@@ -55,6 +58,19 @@ pub enum Shape {
     /// Rounds over a state: its first input is the state of the first round, the others are what all rounds share.
     Loop(Loop),
 }
+
+/// What a node gives beside its elements, such as records that cannot be read. Every run that computes the node completes it.
+pub trait Attached: Send + Sync {
+    /// Before the run: checks and opens whatever it needs. `inputs` are the files that are read.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    fn open(&self, inputs: &[PathBuf]) -> Result<Completion>;
+}
+
+/// What is done after a run that succeeded, before its outputs are committed. If it fails, they are not.
+pub type Completion = Box<dyn FnOnce() -> Result<()>>;
 
 /// What a run holds already of nodes that it needs: what loops have computed, and what their rounds share.
 pub type Held = HashMap<NodeId, Arc<dyn AnySource>>;
@@ -82,7 +98,8 @@ impl Node {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let max_bytes = max_bytes(&shape, &inputs);
         let in_loop = inputs.iter().any(|input| input.in_loop);
-        Arc::new(Node { id, call, detail, notes, elements, shape, inputs, in_loop, max_bytes })
+        let attached = None;
+        Arc::new(Node { id, call, detail, notes, elements, shape, inputs, in_loop, attached, max_bytes })
     }
 
     /// The node that stands for the state within the body of a loop; nothing of it is known but what its elements can do.
@@ -93,6 +110,14 @@ impl Node {
             node.in_loop = true;
         }
         node
+    }
+
+    /// The same node with what it gives beside its elements.
+    pub fn with_attached(mut self: Arc<Node>, attached: Arc<dyn Attached>) -> Arc<Node> {
+        if let Some(node) = Arc::get_mut(&mut self) {
+            node.attached = Some(attached);
+        }
+        self
     }
 
     /// Takes the nodes that it keeps alive.

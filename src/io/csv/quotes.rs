@@ -34,11 +34,9 @@ impl State {
         match self {
             State::Quoted => Ok(if byte == b'"' { State::Closed } else { State::Quoted }),
             _ if byte == delimiter || matches!(byte, b'\n' | b'\r') => Ok(State::Start),
-            State::Start if byte == b'"' => Ok(State::Quoted),
-            State::Start => Ok(State::Plain),
+            State::Start | State::Closed if byte == b'"' => Ok(State::Quoted),
             State::Plain if byte == b'"' => Err(Stray::Inside),
-            State::Plain => Ok(State::Plain),
-            State::Closed if byte == b'"' => Ok(State::Quoted),
+            State::Start | State::Plain => Ok(State::Plain),
             State::Closed => Err(Stray::Before),
         }
     }
@@ -46,15 +44,18 @@ impl State {
 
 /// What is wrong with the quotes of a record, for people.
 pub fn fault(record: &[u8], delimiter: u8) -> Option<&'static str> {
-    let mut state = State::Start;
+    const NOT_CLOSED: &str = "a quote is not closed";
+    let (mut state, mut line) = (State::Start, 0);
     for &byte in record {
         state = match state.after(byte, delimiter) {
             Ok(state) => state,
+            Err(_) if line > 0 => return Some(NOT_CLOSED), // a quote of a later record seems to close it
             Err(Stray::Inside) => return Some("a quote stands in a field that does not begin with one"),
             Err(Stray::Before) => return Some("a quote ends a field, and something else follows it"),
         };
+        line += usize::from(byte == b'\n');
     }
-    (state == State::Quoted).then_some("a quote is not closed")
+    (state == State::Quoted).then_some(NOT_CLOSED)
 }
 
 /// Whether the field at an index of a record is quoted.

@@ -1,0 +1,122 @@
+//! `on_error`: what becomes of records that cannot be read.
+
+use std::path::PathBuf;
+
+use crate::dataset::Dataset;
+use crate::error::{CallSite, Error, ErrorKind, Result};
+use crate::record::Data;
+
+/// What becomes of records that cannot be read; see [`Dataset::on_error`].
+///
+/// # Examples
+///
+/// ```
+/// use gristmill::OnError;
+///
+/// let careful = OnError::reject("rejects").max_records(1000).max_share(0.01);
+/// assert_ne!(careful, OnError::skip());
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct OnError {
+    pub(super) action: Action,
+    pub(super) max_records: Option<u64>,
+    pub(super) max_share: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Action {
+    Fail,
+    Skip,
+    Reject(PathBuf),
+}
+
+impl OnError {
+    /// The first one ends the run, with its place. This is the default.
+    pub fn fail() -> OnError {
+        OnError { action: Action::Fail, max_records: None, max_share: None }
+    }
+
+    /// They are left out, and counted by the counter [`OnError::BAD_RECORDS`].
+    pub fn skip() -> OnError {
+        OnError { action: Action::Skip, ..OnError::fail() }
+    }
+
+    /// They are left out, counted, and written to `to` as CSV: a directory, or a single file if it ends in `.csv`.
+    ///
+    /// Each has the columns `file`, `line` (1-based), `offset` (of its first byte in the file, inflated if that is compressed), `reason`, and
+    /// `raw`: the record as it stands, with `U+FFFD` for what is not UTF-8. They are in the order of the input, and take the place of those of an
+    /// earlier run when the run has succeeded, just before its outputs are committed.
+    pub fn reject(to: impl Into<PathBuf>) -> OnError {
+        OnError { action: Action::Reject(to.into()), ..OnError::fail() }
+    }
+
+    /// The run fails if there are more than so many. Default: no limit.
+    pub fn max_records(mut self, records: u64) -> OnError {
+        self.max_records = Some(records);
+        self
+    }
+
+    /// The run fails if they are more than this share of all records, from 0 to 1. It is looked at when all have been read. Default: no limit.
+    pub fn max_share(mut self, share: f64) -> OnError {
+        self.max_share = Some(share);
+        self
+    }
+
+    /// The name of the counter of records that were left out; see [`Context::counter`](crate::Context::counter).
+    pub const BAD_RECORDS: &'static str = "bad records";
+
+    pub(super) fn check(&self) -> Result<()> {
+        match self.max_share {
+            Some(share) if !(0.0..=1.0).contains(&share) => {
+                let error = Error::new(ErrorKind::Config, format!("the share of bad records is {share}"));
+                Err(error.hint("give a number from 0 to 1"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<T: Data> Dataset<T> {
+    /// Says what becomes of the records that the source before it cannot read; without it, the first one ends the run.
+    ///
+    /// It follows [`Context::read_csv`](crate::Context::read_csv) or
+    /// [`Context::read_json_lines`](crate::Context::read_json_lines), immediately. Each run that reads the source counts and writes what it
+    /// leaves out; one that stops early, such as that of `take`, knows only of what it has read.
+    ///
+    /// # Ordering
+    ///
+    /// Kept.
+    ///
+    /// # Errors
+    ///
+    /// Now: if it follows something else, or the share is not from 0 to 1. From the action: if there are more than the
+    /// limits of `policy`, or the rejects cannot be written; nothing is committed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (path, rejects) = (dir.path().join("rows.csv"), dir.path().join("rejects.csv"));
+    /// std::fs::write(&path, "n\n1\nx\n3\n")?;
+    /// let ctx = Context::new()?;
+    /// let numbers = ctx.read_csv::<(u8,)>(&path, CsvFormat::default().header(false))?;
+    /// let numbers = numbers.on_error(OnError::reject(&rejects).max_records(10))?;
+    /// assert_eq!(numbers.collect()?, [(1,), (3,)]);
+    /// assert_eq!(ctx.counter(OnError::BAD_RECORDS).value(), 2);
+    /// let rejects = std::fs::read_to_string(&rejects)?;
+    /// assert!(rejects.lines().nth(2).is_some_and(|line| line.contains("rows.csv,3,4,")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn on_error(&self, policy: OnError) -> Result<Dataset<T>> {
+        let call = CallSite::here("on_error");
+        policy.check().map_err(|error| error.in_call(call))?;
+        if let Some(tolerant) = self.tolerant() {
+            return Ok(tolerant(policy));
+        }
+        let error = Error::new(ErrorKind::Config, "it follows no source of records");
+        Err(error.in_call(call).hint("call it on the result of read_csv or read_json_lines"))
+    }
+}
