@@ -10,6 +10,7 @@ pub mod input;
 pub mod line_counts;
 pub mod lines;
 pub mod parquet;
+mod relay;
 pub mod resolve;
 pub mod split;
 pub mod text;
