@@ -89,6 +89,13 @@ impl InputBytes {
         }))))
     }
 
+    /// Takes in the compressed bytes before this offset only, see [`Inflater::pause_at`]; other bytes go on.
+    pub(super) fn pause_at(&mut self, offset: u64) {
+        if let Source::Inflated(inflater) = &mut self.0 {
+            inflater.pause_at(offset);
+        }
+    }
+
     /// Whether these are the bytes of the file itself, whose number is known.
     pub fn is_plain(&self) -> bool {
         matches!(self.0, Source::Plain(_))

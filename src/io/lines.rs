@@ -314,6 +314,11 @@ impl<R: Read> LineCutter<R> {
         &self.source
     }
 
+    /// The source, to be told when to pause.
+    pub(super) fn source_mut(&mut self) -> &mut R {
+        &mut self.source
+    }
+
     /// The next block of whole lines, or `None` after the last one. Where a source pauses, with the error
     /// [`Paused`], there is `None` as well; the line that has begun is kept, and the next call goes on with it.
     ///

@@ -15,6 +15,7 @@ pub mod line_finder;
 pub mod lines;
 pub mod parquet;
 pub mod parsed;
+mod relay;
 pub mod resolve;
 pub mod split;
 pub mod text;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::compression::Codec;
 use super::input::open_unchanged;
+use super::relay::{Relay, RelayedPiece};
 use super::resolve::InputFile;
 
 /// How large splits are.
@@ -30,6 +31,19 @@ pub struct SplitOptions {
     pub max_target_bytes: u64,
     /// The greatest number of files in a split. Default: 10,000.
     pub max_files: usize,
+    /// How large compressed files are read. Default: as a whole.
+    pub compressed: CompressedFiles,
+}
+
+/// How compressed files are read that are larger than the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CompressedFiles {
+    /// As one piece, which is one for any reader.
+    #[default]
+    Whole,
+    /// In pieces of compressed bytes, of which a [`LineReader`](super::text::LineReader) knows how to read the lines: while one task
+    /// inflates, the others parse. Since text inflates to a multiple, they are a quarter of the target, and 1 MiB at the most.
+    Relayed,
 }
 
 impl Default for SplitOptions {
@@ -39,6 +53,7 @@ impl Default for SplitOptions {
             min_target_bytes: 1 << 20,
             max_target_bytes: 32 << 20,
             max_files: 10_000,
+            compressed: CompressedFiles::Whole,
         }
     }
 }
@@ -51,7 +66,7 @@ impl SplitOptions {
     }
 }
 
-/// A range of bytes of a file.
+/// A range of bytes of a file: compressed ones, where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
     /// The file.
@@ -60,9 +75,16 @@ pub struct Piece {
     pub start: u64,
     /// The byte after the last one.
     pub end: u64,
+    /// Of a compressed file that is read in several pieces: which one.
+    pub(super) relayed: Option<RelayedPiece>,
 }
 
 impl Piece {
+    /// Whether its bytes are compressed ones, which only a [`LineReader`](super::text::LineReader) can make something of.
+    pub fn is_relayed(&self) -> bool {
+        self.relayed.is_some()
+    }
+
     /// Whether it is all of its file.
     pub fn is_whole(&self) -> bool {
         self.start == 0 && self.end == self.file.bytes()
@@ -86,7 +108,7 @@ impl Split {
 /// Cuts files that are larger than the target into even pieces, and groups smaller ones up to the target.
 ///
 /// The order of the files stays, and every byte is in exactly one piece. Before a file is cut, its first bytes are looked at:
-/// one that is compressed is not cut as text. Smaller ones are not opened. Standard input is a split of its own.
+/// one that is compressed is not cut as text, but [as the options say](CompressedFiles). Smaller ones are not opened. Standard input is a split of its own.
 ///
 /// # Examples
 ///
@@ -99,13 +121,24 @@ impl Split {
 /// # Ok::<(), gristmill::Error>(())
 /// ```
 pub fn splits(files: Vec<InputFile>, options: &SplitOptions) -> Vec<Split> {
-    cut(files, options, is_plain)
+    cut(files, options, form)
 }
 
-/// Whether a file is not compressed, and still the one that was found. Where nobody knows, it is not cut: whoever reads it will
-/// find out, and fail if it must be.
-fn is_plain(file: &InputFile) -> bool {
-    open_unchanged(file).is_ok_and(|opened| matches!(Codec::of_file(&opened), Ok(None)))
+/// What a large file is found to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Plain,
+    Compressed,
+    /// It cannot be read, or is not the one any more that was found. It is not cut: whoever reads it will fail if he must.
+    Unknown,
+}
+
+fn form(file: &InputFile) -> Form {
+    match open_unchanged(file).ok().and_then(|opened| Codec::of_file(&opened).ok()) {
+        Some(None) => Form::Plain,
+        Some(Some(_)) => Form::Compressed,
+        None => Form::Unknown,
+    }
 }
 
 /// The bytes of the text of all files, as far as it is known: not of compressed files, nor of standard input.
@@ -115,11 +148,12 @@ fn is_plain(file: &InputFile) -> bool {
 pub fn text_bytes(files: &[InputFile]) -> Option<u64> {
     const SMALL_BYTES: u64 = 64 << 20;
     let total = files.iter().map(InputFile::bytes).sum();
-    let is_known = |file: &InputFile| !file.is_standard_input() && (total > SMALL_BYTES || is_plain(file));
+    let is_known =
+        |file: &InputFile| !file.is_standard_input() && (total > SMALL_BYTES || form(file) == Form::Plain);
     files.iter().all(is_known).then_some(total)
 }
 
-fn cut(files: Vec<InputFile>, options: &SplitOptions, is_plain: impl Fn(&InputFile) -> bool) -> Vec<Split> {
+fn cut(files: Vec<InputFile>, options: &SplitOptions, form: impl Fn(&InputFile) -> Form) -> Vec<Split> {
     let target = options.target(files.iter().map(InputFile::bytes).sum());
     let mut splits = Vec::new();
     let mut group = Split::default();
@@ -136,11 +170,16 @@ fn cut(files: Vec<InputFile>, options: &SplitOptions, is_plain: impl Fn(&InputFi
             flush(&mut group, &mut splits);
             grouped = 0;
         }
-        if bytes > target && file.splittable && is_plain(&file) {
-            splits.extend(ranges(bytes, target).map(|range| Split { pieces: vec![piece(&file, range)] }));
-        } else {
-            grouped += bytes;
-            group.pieces.push(piece(&file, 0..bytes));
+        let form = if bytes > target && file.splittable { form(&file) } else { Form::Unknown };
+        match (form, options.compressed) {
+            (Form::Plain, _) => {
+                splits.extend(ranges(bytes, target).map(|range| Split { pieces: vec![piece(&file, range)] }));
+            }
+            (Form::Compressed, CompressedFiles::Relayed) => splits.extend(relayed(&file, target)),
+            _ => {
+                grouped += bytes;
+                group.pieces.push(piece(&file, 0..bytes));
+            }
         }
     }
     flush(&mut group, &mut splits);
@@ -154,7 +193,19 @@ fn flush(group: &mut Split, splits: &mut Vec<Split>) {
 }
 
 fn piece(file: &Arc<InputFile>, range: Range<u64>) -> Piece {
-    Piece { file: Arc::clone(file), start: range.start, end: range.end }
+    Piece { file: Arc::clone(file), start: range.start, end: range.end, relayed: None }
+}
+
+/// The pieces of a compressed file, of which each is a split.
+fn relayed(file: &Arc<InputFile>, target: u64) -> Vec<Split> {
+    const MAX_BYTES: u64 = 1 << 20;
+    let ranges: Vec<Range<u64>> = ranges(file.bytes(), (target / 4).clamp(1, MAX_BYTES)).collect();
+    let relay = Arc::new(Relay::new(Arc::clone(file), ranges.clone()));
+    let piece = |(index, range)| Piece {
+        relayed: Some(RelayedPiece { relay: Arc::clone(&relay), index }),
+        ..piece(file, range)
+    };
+    ranges.into_iter().enumerate().map(|place| Split { pieces: vec![piece(place)] }).collect()
 }
 
 /// The fewest ranges of at most `target` bytes, which differ by one byte at most.
@@ -180,7 +231,7 @@ mod tests {
     fn lengths(files: Vec<InputFile>, target: u64, max_files: usize) -> Vec<Vec<u64>> {
         let options = SplitOptions { target_bytes: Some(target), max_files, ..SplitOptions::default() };
         let lengths = |split: Split| split.pieces.iter().map(|piece| piece.end - piece.start).collect();
-        cut(files, &options, |_| true).into_iter().map(lengths).collect()
+        cut(files, &options, |_| Form::Plain).into_iter().map(lengths).collect()
     }
 
     #[test]

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::compression::{Codec, InflateLimits, Inflater};
 use super::input::InputBytes;
-pub(crate) use super::input::{changed, open_unchanged, read_error};
+pub(crate) use super::input::{open_unchanged, read_error};
 use super::lines::{BlockPool, LineCutter, LineFault, LineFaultKind, LineOptions, LineRanges, Lines};
+use super::relay::{RelayFault, RelayedLines};
 use super::resolve::InputFile;
 use super::split::{Piece, Split};
 use crate::{Error, ErrorKind, Place, Result, Text};
@@ -41,7 +42,7 @@ pub struct LineReader {
     /// The pieces that are not yet opened, the next one last.
     pieces: Vec<Piece>,
     options: LineOptions,
-    open: Option<OpenPiece>,
+    open: Option<Open>,
     pool: BlockPool,
     bytes_read: u64,
     invalid_lines: u64,
@@ -56,9 +57,16 @@ pub struct LineReader {
 pub struct LineBlock {
     file: Arc<InputFile>,
     lines: Lines,
+    lines_before: Option<u64>,
 }
 
 impl LineBlock {
+    /// The lines of the file before the block, those that were left out included, where the reader knows: in a compressed file
+    /// that is read in pieces.
+    pub fn lines_before(&self) -> Option<u64> {
+        self.lines_before
+    }
+
     /// The file that the lines are of.
     pub fn file(&self) -> &Arc<InputFile> {
         &self.file
@@ -100,13 +108,13 @@ impl LineReader {
         loop {
             let Some(open) = &mut self.open else {
                 let Some(piece) = self.pieces.pop() else { return Ok(None) };
-                self.open = Some(OpenPiece::new(piece, self.options)?);
+                self.open = Some(Open::new(piece, self.options, &mut self.pool)?);
                 continue;
             };
-            if let Some(lines) = open.next_lines(&mut self.pool)? {
-                self.bytes_read += lines.source_bytes();
-                self.invalid_lines += lines.invalid_lines();
-                return Ok(Some(LineBlock { file: Arc::clone(&open.file), lines }));
+            if let Some(block) = open.next_block(self.options, &mut self.pool)? {
+                self.bytes_read += block.lines.source_bytes();
+                self.invalid_lines += block.lines.invalid_lines();
+                return Ok(Some(block));
             }
             self.open = None;
         }
@@ -121,6 +129,36 @@ impl LineReader {
     /// The lines that were not UTF-8 so far, and were replaced or left out; see [`LineOptions::invalid`].
     pub fn invalid_lines(&self) -> u64 {
         self.invalid_lines
+    }
+}
+
+/// A piece that is being read.
+#[derive(Debug)]
+enum Open {
+    File(OpenPiece),
+    Relayed(Arc<InputFile>, Box<RelayedLines>),
+}
+
+impl Open {
+    fn new(piece: Piece, options: LineOptions, pool: &mut BlockPool) -> Result<Open> {
+        let Some(relayed) = piece.relayed else { return Ok(Open::File(OpenPiece::new(piece, options)?)) };
+        let lines = RelayedLines::new(relayed, options, pool);
+        let lines = lines.map_err(|fault| relay_error(&piece.file, options, fault))?;
+        Ok(Open::Relayed(piece.file, Box::new(lines)))
+    }
+
+    fn next_block(&mut self, options: LineOptions, pool: &mut BlockPool) -> Result<Option<LineBlock>> {
+        match self {
+            Open::File(open) => {
+                let file = Arc::clone(&open.file);
+                Ok(open.next_lines(pool)?.map(|lines| LineBlock { file, lines, lines_before: None }))
+            }
+            Open::Relayed(file, open) => {
+                let next = open.next(pool).map_err(|fault| relay_error(file, options, fault))?;
+                let file = Arc::clone(file);
+                Ok(next.map(|(lines, before)| LineBlock { file, lines, lines_before: Some(before) }))
+            }
+        }
     }
 }
 
@@ -145,7 +183,7 @@ impl OpenPiece {
         Ok(OpenPiece { file: piece.file, cutter, max_line_bytes: options.max_line_bytes })
     }
 
-    /// A part of a file is never of a compressed one.
+    /// A part of a file that is not relayed is not compressed.
     fn open(piece: &Piece, limits: InflateLimits) -> Result<InputBytes> {
         if piece.is_whole() {
             return InputBytes::open(&piece.file, limits);
@@ -170,34 +208,47 @@ impl OpenPiece {
     }
 
     fn error(&self, fault: LineFault) -> Error {
-        let path = &self.file.path;
-        let offset = fault.offset;
-        let (message, hint) = match fault.kind {
-            LineFaultKind::Read(error) => {
-                // Who writes a compressed file at this moment leaves it cut off.
-                let now = self.check_unchanged();
-                return now.err().unwrap_or_else(|| read_error(path, offset, error));
-            }
-            LineFaultKind::TooLong => (
-                format!("a line is longer than {} bytes", self.max_line_bytes),
-                "check that the file has lines, or raise max_line_bytes",
-            ),
-            LineFaultKind::NotUtf8 => ("a line is not UTF-8".to_string(), "convert the file to UTF-8"),
-        };
-        // What is wrong in the file matters less than that someone is writing it.
-        if self.check_unchanged().is_err() {
-            return changed(path);
-        }
-        let error = Error::new(ErrorKind::Input, message).hint(hint);
-        let place = Place::file(path).at_offset(offset);
-        if self.file.is_standard_input() {
-            return error.at(place);
-        }
-        error.at(match line_number(path, offset) {
-            Ok(line) => place.at_line(line),
-            Err(_) => place,
-        })
+        line_error(&self.file, self.max_line_bytes, fault, || self.check_unchanged())
     }
+}
+
+fn relay_error(file: &InputFile, options: LineOptions, fault: RelayFault) -> Error {
+    match fault {
+        RelayFault::Other(error) => error,
+        RelayFault::Lines(fault) => {
+            line_error(file, options.max_line_bytes, fault, || open_unchanged(file).map(drop))
+        }
+    }
+}
+
+fn line_error(
+    file: &InputFile,
+    max_line_bytes: usize,
+    fault: LineFault,
+    check_unchanged: impl Fn() -> Result<()>,
+) -> Error {
+    // What is wrong in the file matters less than that someone is writing it: it may be cut off for that.
+    if let Err(error) = check_unchanged() {
+        return error;
+    }
+    let (path, offset) = (&file.path, fault.offset);
+    let (message, hint) = match fault.kind {
+        LineFaultKind::Read(error) => return read_error(path, offset, error),
+        LineFaultKind::TooLong => (
+            format!("a line is longer than {max_line_bytes} bytes"),
+            "check that the file has lines, or raise max_line_bytes",
+        ),
+        LineFaultKind::NotUtf8 => ("a line is not UTF-8".to_string(), "convert the file to UTF-8"),
+    };
+    let error = Error::new(ErrorKind::Input, message).hint(hint);
+    let place = Place::file(path).at_offset(offset);
+    if file.is_standard_input() {
+        return error.at(place);
+    }
+    error.at(match line_number(path, offset) {
+        Ok(line) => place.at_line(line),
+        Err(_) => place,
+    })
 }
 
 /// The 1-based line of a file that the byte at `offset` is in; of a compressed one it is an offset in the text.

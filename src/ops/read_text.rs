@@ -11,7 +11,7 @@ use crate::exec::push::Flow;
 use crate::exec::source::Source;
 use crate::io::lines::{Invalid, LineOptions};
 use crate::io::resolve::{InputFile, resolve};
-use crate::io::split::{Split, SplitOptions, splits, text_bytes};
+use crate::io::split::{CompressedFiles, Split, SplitOptions, splits, text_bytes};
 use crate::io::text::{LineBlock, LineReader, locate};
 use crate::text::Text;
 
@@ -180,7 +180,8 @@ impl TextFiles {
         let files = found.files.iter().filter(|file| !file.is_standard_input());
         let paths = found.scopes.into_iter().chain(files.map(|file| file.path.clone())).collect();
         let bytes = text_bytes(&found.files);
-        let sizes = SplitOptions { target_bytes: ctx.config().split_bytes, ..SplitOptions::default() };
+        let (target_bytes, compressed) = (ctx.config().split_bytes, CompressedFiles::Relayed);
+        let sizes = SplitOptions { target_bytes, compressed, ..SplitOptions::default() };
         let lines = LineOptions { invalid: options.invalid, ..LineOptions::of(ctx.config()) };
         let (splits, invalid) = (splits(found.files, &sizes), ctx.counter(TextOptions::INVALID_LINES));
         Ok((TextFiles { splits, paths, bytes, lines, invalid }, detail, found.notes))

@@ -90,7 +90,7 @@ fn counts(splits: &[Split]) -> HashMap<usize, Counts> {
         .iter()
         .enumerate()
         .filter_map(|(split, Split { pieces })| {
-            Some((split, pieces.first().filter(|piece| !piece.is_whole())?))
+            Some((split, pieces.first().filter(|piece| !piece.is_whole() && !piece.is_relayed())?))
         })
         .collect();
     let mut counts = HashMap::new();
@@ -139,6 +139,9 @@ impl Numbering {
 impl OriginLines {
     /// The lines before a block, which is the first one that was read of its file in this split.
     fn before(&self, split: usize, block: &LineBlock) -> Result<u64> {
+        if let Some(before) = block.lines_before() {
+            return Ok(before);
+        }
         let Some(Counts { of_file, index }) = self.counts.get(&split) else { return Ok(0) };
         let start = self.files.splits[split].pieces.first().map_or(0, |piece| piece.start);
         // The line that begins in the split before this one ends here: with an end that was not counted there.
