@@ -45,8 +45,8 @@ impl std::error::Error for Invalid {}
 ///
 /// let line = r#"::1 - - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.1" 200 2326 "-" "curl"#;
 /// let fault = CombinedFormat.cut(line, &mut Row::new()).unwrap_err();
-/// assert_eq!(fault.at(), 68);
-/// assert_eq!(fault.to_string(), "the quote that begins here is not closed (column `agent`, byte 68)");
+/// assert_eq!(fault.at(), 67);
+/// assert_eq!(fault.to_string(), "the quote that begins here is not closed (column `agent`, byte 67)");
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Fault(Box<Inner>); // one word, so that results stay small where lines are right

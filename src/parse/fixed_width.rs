@@ -111,8 +111,8 @@ impl<'a> Places<'a> {
         }
         let (from, start) = self.last;
         let rest = self.line.get(start..)?;
-        let ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
-        let byte = start + ends.skip(char - from).next()?;
+        let mut ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
+        let byte = start + ends.nth(char - from)?;
         self.last = (char, byte);
         Some(byte)
     }

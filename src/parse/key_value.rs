@@ -168,8 +168,11 @@ impl Syntax {
         let value = scan.quoted(key)?;
         let end = scan.at();
         self.skip_blanks(scan);
-        let ended = scan.rest().is_empty() || scan.rest().starts_with(char::from(self.separator));
-        if !ended && !(self.separator == b' ' && scan.at() > end) {
+        let separated = match self.separator {
+            b' ' => scan.at() > end,
+            separator => scan.rest().starts_with(char::from(separator)),
+        };
+        if !separated && !scan.rest().is_empty() {
             return Err(Fault::new(scan.at(), "the value goes on after its closing quote").in_column(key));
         }
         Ok((key, value))

@@ -42,8 +42,8 @@ impl Regex {
             let message = format!("the pattern cannot be used: {error}");
             Error::new(ErrorKind::Config, message).because(error)
         })?;
-        let named = pattern.capture_names().enumerate().filter_map(|(group, name)| Some((group, name?)));
-        let (groups, names): (Vec<usize>, Vec<&str>) = named.unzip();
+        let columns = pattern.capture_names().enumerate().filter_map(|(group, name)| Some((group, name?)));
+        let (groups, names): (Vec<usize>, Vec<&str>) = columns.unzip();
         let columns = text_columns(names).map_err(|error| {
             let hint = "name the groups that are columns, as in `(?<status>[0-9]+)`";
             Error::new(ErrorKind::Config, "the pattern has no named groups").because(error).hint(hint)

@@ -257,7 +257,7 @@ mod tests {
         fn what_is_written_is_read(number: i64, double: f64, units in -99_999_999_i128..=99_999_999, scale in 0_u8..=8) {
             prop_assert_eq!(int(&number.to_string()), Ok(number));
             let read = float(&double.to_string());
-            prop_assert!(read.is_ok_and(|read| read == double || read.is_nan() && double.is_nan()));
+            prop_assert!(read.is_ok_and(|read| read.to_bits() == double.to_bits() || read.is_nan() && double.is_nan()));
             let divisor = 10_i128.pow(scale.into());
             let (sign, size) = (if units < 0 { "-" } else { "" }, units.abs());
             let written = match scale {

@@ -13,11 +13,9 @@ fn leap(year: i32) -> bool {
 fn every_day_follows_the_day_before() {
     let mut expected = -719_528; // 0000-01-01
     for year in 0..=9999 {
-        for (month, length) in
-            [31, 28 + i32::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31].iter().enumerate()
-        {
-            let month = month as i32 + 1;
-            for day in 1..=*length {
+        let february = 28 + i32::from(leap(year));
+        for (month, length) in (1..).zip([31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]) {
+            for day in 1..=length {
                 assert_eq!(days(year, month, day), Ok(expected), "{year}-{month}-{day}");
                 expected += 1;
             }
@@ -122,20 +120,20 @@ fn units() {
 proptest! {
     #[test]
     fn what_is_written_is_read(
-        (year, month, day) in (0..=9999_i32, 1..=12_i32, 1..=28_i32),
+        (year, month, day) in (0..=9999_u16, 1..=12_u8, 1..=28_i32),
         (hour, minute, second) in (0..24_i32, 0..60_i32, 0..60_i32),
         (zone, nanos) in (-1439..1440_i32, 0..1_000_000_000_u32),
     ) {
         let clock = hour * 3600 + minute * 60 + second - zone * 60;
-        let seconds = i64::from(days(year, month, day).unwrap()) * 86_400 + i64::from(clock);
+        let seconds = i64::from(days(year.into(), month.into(), day).unwrap()) * 86_400 + i64::from(clock);
         let (sign, hours, minutes) = (if zone < 0 { '-' } else { '+' }, zone.abs() / 60, zone.abs() % 60);
         let digits = format!("{hour:02}:{minute:02}:{second:02}");
         let text = format!("{year:04}-{month:02}-{day:02}T{digits}.{nanos:09}{sign}{hours:02}:{minutes:02}");
         prop_assert_eq!(rfc3339(&text), Ok(UnixTime { seconds, nanos }));
-        let name = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][month as usize - 1];
+        let name = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][usize::from(month) - 1];
         let text = format!("{day:02}/{name}/{year:04}:{digits} {sign}{hours:02}{minutes:02}");
         prop_assert_eq!(clf(&text), Ok(UnixTime { seconds, nanos: 0 }));
-        let assumed = Assumed { year: year as u16, offset_minutes: zone as i16 };
+        let assumed = Assumed { year, offset_minutes: zone as i16 };
         let text = format!("{name} {day:2} {digits}");
         prop_assert_eq!(rfc3164(&text, assumed), Ok(UnixTime { seconds, nanos: 0 }));
         let text = format!("{year:04}/{month:02}/{day:02} {digits}");
