@@ -13,6 +13,7 @@ pub mod error;
 mod exec;
 pub mod io;
 mod ops;
+pub mod parse;
 mod plan;
 pub mod record;
 mod report;

@@ -6,8 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the lowest to the highest; a file may import from its own layer and from lower ones.
-const LAYERS: [&[&str]; 6] = [
+const LAYERS: [&[&str]; 7] = [
     &["error", "config", "text", "record"],
+    &["parse"],
     &["io"],
     &["exec"],
     &["plan"],
