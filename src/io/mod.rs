@@ -5,6 +5,7 @@
 
 pub mod commit;
 pub mod csv;
+pub mod hive;
 pub mod lines;
 pub mod parquet;
 pub mod resolve;
