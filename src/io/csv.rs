@@ -10,6 +10,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::commit::Existing;
+use crate::io::placement::{Placement, placement_methods};
 
 /// How CSV is written.
 ///
@@ -31,26 +32,17 @@ pub struct CsvOptions {
     delimiter: u8,
     header: bool,
     null: String,
-    existing: Existing,
+    pub(crate) placement: Placement,
 }
 
 impl Default for CsvOptions {
     fn default() -> Self {
-        CsvOptions { delimiter: b',', header: true, null: String::new(), existing: Existing::Refuse }
+        CsvOptions { delimiter: b',', header: true, null: String::new(), placement: Placement::default() }
     }
 }
 
 impl CsvOptions {
-    /// What to do if the output exists. Default: [`Existing::Refuse`].
-    pub fn existing(mut self, existing: Existing) -> Self {
-        self.existing = existing;
-        self
-    }
-
-    /// What [`CsvOptions::existing`] has set.
-    pub fn when_existing(&self) -> Existing {
-        self.existing
-    }
+    placement_methods!();
 
     /// What stands between two fields: any ASCII character but quotes and line ends. Default: a comma.
     pub fn delimiter(mut self, delimiter: u8) -> Self {
@@ -253,7 +245,7 @@ impl<'a> Cells<'a> {
 }
 
 /// The column with its time zone, if any, as an offset: names of zones need a table that we do without.
-fn with_offset(array: &ArrayRef) -> Result<ArrayRef> {
+pub(crate) fn with_offset(array: &ArrayRef) -> Result<ArrayRef> {
     match array.data_type() {
         DataType::Timestamp(unit, Some(_)) => {
             cast(array, &DataType::Timestamp(*unit, Some("+00:00".into()))).map_err(unprintable)

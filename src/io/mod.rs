@@ -8,6 +8,7 @@ pub mod csv;
 pub mod hive;
 pub mod lines;
 pub mod parquet;
+pub(crate) mod placement;
 pub mod resolve;
 pub mod split;
 pub mod text;

@@ -14,6 +14,7 @@ use crate::exec::memory::Budget;
 use crate::exec::pages::Pages;
 use crate::io::commit::PartWriter;
 use crate::io::csv::{CsvEncoder, CsvOptions};
+use crate::io::placement::Placement;
 use crate::record::Record;
 
 impl<T: Record> Dataset<T> {
@@ -79,7 +80,7 @@ fn csv<T: Record>(
     names: Option<Vec<String>>,
     options: CsvOptions,
 ) -> Output<Written> {
-    let destination = Destination { path: path.to_owned(), existing: options.when_existing(), names };
+    let destination = Destination { path: path.to_owned(), names };
     output(dataset, call, options, destination)
 }
 
@@ -90,6 +91,7 @@ const PAGE_BYTES: usize = 1 << 20;
 pub struct Lines {
     pages: Pages,
     rows: u64,
+    bytes: u64,
 }
 
 /// Encodes the rows of a task as lines.
@@ -115,8 +117,12 @@ impl Format for CsvOptions {
         "csv"
     }
 
+    fn placement(&self) -> &Placement {
+        &self.placement
+    }
+
     fn encoder(&self, schema: &SchemaRef, budget: &Budget) -> Result<LineEncoder> {
-        let lines = Lines { pages: Pages::new(budget), rows: 0 };
+        let lines = Lines { pages: Pages::new(budget), rows: 0, bytes: 0 };
         Ok(LineEncoder { encoder: CsvEncoder::new(schema, self)?, bytes: Vec::new(), lines })
     }
 
@@ -124,6 +130,10 @@ impl Format for CsvOptions {
         let mut file = CsvFile { writer, rows: 0 };
         file.write(&CsvEncoder::new(schema, self)?.header())?;
         Ok(file)
+    }
+
+    fn piece_bytes(piece: &Lines) -> u64 {
+        piece.bytes
     }
 
     fn append(file: &mut CsvFile, piece: Lines) -> Result<u64> {
@@ -152,6 +162,7 @@ impl CsvFile {
 impl LineEncoder {
     fn end_page(&mut self) -> Result<()> {
         self.bytes.shrink_to_fit();
+        self.lines.bytes += self.bytes.len() as u64;
         self.lines.pages.put(std::mem::take(&mut self.bytes).into()).map(drop)
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::append::{link_parts, manifest_of, next_part_number};
+use super::fs::Fs;
 use super::journal::{self, Journal};
 use super::lock::Lock;
 use super::manifest::{Head, Manifest, PartEntry};
@@ -72,6 +73,29 @@ pub struct Attempt {
     target: CheckedTarget,
 }
 
+/// The numbers of parts that are added to the partitions of a table.
+#[derive(Debug, Clone)]
+pub struct PartNumbers {
+    /// The table, unless there is none or its partitions are replaced.
+    added_to: Option<(Fs, PathBuf)>,
+}
+
+impl PartNumbers {
+    /// The number from which on no part of a partition has its name `part-NNNNN`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Input`] if the manifest of the partition is damaged, [`ErrorKind::Output`] if it is missing.
+    pub fn next(&self, partition: &PartitionPath) -> Result<usize> {
+        let Some((fs, table)) = &self.added_to else { return Ok(0) };
+        let place = table.join(partition.as_path());
+        match fs.inspect(&place)? {
+            Some(_) => manifest_of(&place).map(|manifest| next_part_number(&manifest)),
+            None => Ok(0),
+        }
+    }
+}
+
 /// A committed output.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -121,14 +145,19 @@ impl Attempt {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Input`] if the manifest of the partition is damaged, [`ErrorKind::Output`] if it is missing.
+    /// As [`PartNumbers::next`].
     pub fn next_part_number(&self, partition: Option<&PartitionPath>) -> Result<usize> {
-        let Some(there) = self.appends_to() else { return Ok(0) };
-        let Some(partition) = partition else { return Ok(next_part_number(there)) };
-        let place = self.target.path().join(partition.as_path());
-        match self.target.fs().inspect(&place)? {
-            Some(_) => manifest_of(&place).map(|manifest| next_part_number(&manifest)),
-            None => Ok(0),
+        match (self.appends_to(), partition) {
+            (None, _) => Ok(0),
+            (Some(there), None) => Ok(next_part_number(there)),
+            (Some(_), Some(partition)) => self.part_numbers().next(partition),
+        }
+    }
+
+    /// The same for the partitions that will be found while the output is written.
+    pub fn part_numbers(&self) -> PartNumbers {
+        PartNumbers {
+            added_to: self.appends_to().map(|_| (self.target.fs().clone(), self.path().to_owned())),
         }
     }
 

@@ -30,7 +30,7 @@ mod table;
 mod target;
 pub mod verify;
 
-pub use attempt::{Attempt, Commit};
+pub use attempt::{Attempt, Commit, PartNumbers};
 pub use fs::{Call, Fs, Hook};
 pub use manifest::{Manifest, PartEntry};
 pub use mode::{Mode, Owned};

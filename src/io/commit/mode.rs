@@ -47,7 +47,7 @@ impl Mode {
     }
 
     /// Whether rows of a partition may be written.
-    pub(super) fn owns(&self, partition: &PartitionPath) -> bool {
+    pub fn owns(&self, partition: &PartitionPath) -> bool {
         self.declared().is_none_or(|declared| declared.iter().any(|owned| partition.is_within(owned)))
     }
 

@@ -5,6 +5,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::commit::Existing;
+use crate::io::placement::{Placement, placement_methods};
 
 /// The most that a data page may be asked to hold, in bytes; the format has 31 bits for its size.
 const MAX_PAGE_BYTES: usize = 1 << 30;
@@ -51,7 +52,7 @@ pub struct ParquetOptions {
     pub(super) data_page_bytes: usize,
     pub(super) dictionary_bytes: usize,
     pub(super) statistics: Statistics,
-    existing: Existing,
+    pub(crate) placement: Placement,
 }
 
 impl Default for ParquetOptions {
@@ -62,22 +63,13 @@ impl Default for ParquetOptions {
             data_page_bytes: 1 << 20,
             dictionary_bytes: 1 << 18,
             statistics: Statistics::Page,
-            existing: Existing::Refuse,
+            placement: Placement::default(),
         }
     }
 }
 
 impl ParquetOptions {
-    /// What to do if the output exists. Default: [`Existing::Refuse`].
-    pub fn existing(mut self, existing: Existing) -> Self {
-        self.existing = existing;
-        self
-    }
-
-    /// What [`ParquetOptions::existing`] has set.
-    pub fn when_existing(&self) -> Existing {
-        self.existing
-    }
+    placement_methods!();
 
     /// What pages are compressed with. Default: `Zstd(1)`.
     ///
