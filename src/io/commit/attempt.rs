@@ -297,10 +297,7 @@ impl Attempt {
         let journal = Journal::new(&self.staging, attempts)?;
         journal.publish(&self.target, &self.staging)?;
         self.staging.keep_on_drop();
-        journal.carry_out(&self.target).map_err(|error| {
-            error
-                .hint("the commit is decided, but not complete: run again, or `gristmill recover` the output")
-        })?;
+        journal.carry_out(&self.target)?;
         let left_over = self.staging.delete().err();
         Ok(Commit { path: self.target.path().to_owned(), manifest, replaced: true, left_over })
     }

@@ -85,8 +85,8 @@ impl Journal {
 
     /// Puts the partitions in place, after [`Journal::publish`], and removes the journal.
     pub(super) fn carry_out(&self, target: &CheckedTarget) -> Result<()> {
-        target.fs().sync_dir(target.parent())?;
-        self.apply(target, Pass::First)
+        target.fs().sync_dir(target.parent()).map_err(incomplete)?;
+        self.apply(target, Pass::First).map_err(incomplete)
     }
 
     fn apply(&self, target: &CheckedTarget, pass: Pass) -> Result<()> {
@@ -187,7 +187,7 @@ pub(super) fn roll_forward(target: &CheckedTarget) -> Result<Vec<String>> {
     if !is_abandoned(target.fs(), &target.parent().join(&journal.staging))? {
         return Err(invalid(&path, "the run that wrote it is still at work"));
     }
-    journal.apply(target, Pass::Recovery)?;
+    journal.apply(target, Pass::Recovery).map_err(incomplete)?;
     Ok(journal.partitions.into_iter().map(|entry| entry.path).collect())
 }
 
@@ -201,6 +201,10 @@ fn invalid(path: &Path, fault: &str) -> Error {
     Error::new(ErrorKind::Output, message).hint(
         "nothing was changed: look at the partitions and at the staging directory beside it, and delete the journal to give its commit up",
     )
+}
+
+fn incomplete(error: Error) -> Error {
+    error.hint("the commit is decided, but not complete: run again, or `gristmill recover` the output")
 }
 
 fn unwritable(error: serde_json::Error) -> Error {

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::journal;
 use super::manifest::{self, FILE_NAME, Manifest, PartEntry, checksum_of, open_file};
+use super::target::{Existing, Shape, Target};
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::io::hive::PartitionPath;
 
@@ -49,6 +51,8 @@ pub enum FaultKind {
     Changed,
     /// No manifest lists it.
     Foreign,
+    /// A commit is under way, or its run died: some partitions may be old, and others new.
+    Unfinished,
 }
 
 /// Reads all files of an output and compares names, lengths and checksums with its manifests. Names that begin with a dot are not
@@ -80,6 +84,7 @@ pub fn check(dir: &Path) -> Result<Verified> {
     let depth = manifest.partition_by.len();
     let found = Verified { manifest, partitions: 0, parts: 0, rows: 0, bytes: 0, faults: Vec::new() };
     let mut walk = Walk { root: dir, found };
+    walk.journal()?;
     if depth == 0 {
         let parts = walk.found.manifest.parts.clone();
         walk.directory(dir, &parts)?;
@@ -95,6 +100,21 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    fn journal(&mut self) -> Result<()> {
+        let target = Target::new(self.root, Shape::Directory, Existing::Refuse).located()?;
+        let path = journal::path_of(&target);
+        if target.fs().inspect(&path)?.is_some() {
+            let message = format!("{} tells of a commit that is not complete", printable(&path));
+            self.fault(
+                &path,
+                FaultKind::Unfinished,
+                message,
+                "if no run is at work, `gristmill recover` the output",
+            );
+        }
+        Ok(())
+    }
+
     /// The directories of a table, level by level.
     fn levels(&mut self, depth: usize) -> Result<()> {
         let mut dirs = vec![(self.root.to_owned(), 0)];
