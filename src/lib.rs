@@ -37,7 +37,9 @@ pub use text::Text;
 /// What a program usually needs.
 pub mod prelude {
     pub use crate::io::commit::Existing;
+    pub use crate::io::compress::TextCompression;
     pub use crate::io::csv::CsvOptions;
+    pub use crate::io::json::JsonOptions;
     pub use crate::io::parquet::{Compression, ParquetOptions};
     pub use crate::{Context, Dataset, Flow, Out, Output, Source, Text};
     pub use crate::{Data, Key, Record};

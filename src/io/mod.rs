@@ -4,8 +4,10 @@
 //! reader of it gives blocks until there are none; encoders turn batches into bytes; [`commit`] makes an output visible in one step.
 
 pub mod commit;
+pub mod compress;
 pub mod csv;
 pub mod hive;
+pub mod json;
 pub mod lines;
 pub mod parquet;
 pub(crate) mod placement;

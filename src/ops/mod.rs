@@ -33,6 +33,7 @@ mod iterate;
 mod join;
 mod key_by;
 mod keys;
+mod line_files;
 mod map;
 mod map_partitions;
 mod map_values;
@@ -62,6 +63,7 @@ mod union;
 mod values;
 mod windows_by_key;
 mod write_csv;
+mod write_json;
 mod write_parquet;
 mod zip_with_index;
 

@@ -182,24 +182,31 @@ impl<T: Record, F: Format> Action<Written> for WriteAction<T, F> {
     }
 }
 
-/// The extensions of all formats, which single files end in.
-const EXTENSIONS: [&str; 2] = ["parquet", "csv"];
+/// How single files end, each with the extension of the format that is written so.
+const ENDINGS: [(&str, &str); 5] =
+    [("parquet", "parquet"), ("csv", "csv"), ("jsonl", "jsonl"), ("ndjson", "jsonl"), ("json", "jsonl")];
+
+/// What is added to the ending of a compressed file.
+const SUFFIXES: [&str; 2] = ["gz", "zst"];
 
 /// A path that ends in the format's extension, in any case, is a single file, any other one a directory; but one that
-/// ends in that of another format would mislead whoever finds it.
+/// ends in that of another format or compression would mislead whoever finds it.
 pub(super) fn shape_of(path: &Path, extension: &str) -> Result<Shape> {
-    let ending = path.extension().unwrap_or_default();
-    match EXTENSIONS.iter().find(|known| ending.eq_ignore_ascii_case(known)) {
-        None => Ok(Shape::Directory),
-        Some(found) if *found == extension => Ok(Shape::File),
-        Some(found) => {
-            let path = crate::error::printable(path);
-            let message = format!("the output {path} ends in .{found}, but its format is {extension}");
-            let hint =
-                format!("write {found} (--format {found}), or let it end in .{extension} or in neither");
-            Err(Error::new(ErrorKind::Config, message).hint(hint))
-        }
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let suffix =
+        SUFFIXES.iter().find(|suffix| name.strip_suffix(*suffix).is_some_and(|rest| rest.ends_with('.')));
+    let stem = suffix.map_or(name.as_str(), |suffix| &name[..name.len() - suffix.len() - 1]);
+    let ending =
+        Path::new(stem).extension().and_then(|ending| ENDINGS.iter().find(|known| ending == known.0));
+    let Some((_, format)) = ending else { return Ok(Shape::Directory) };
+    let found = suffix.map_or((*format).to_owned(), |suffix| format!("{format}.{suffix}"));
+    if found == extension {
+        return Ok(Shape::File);
     }
+    let path = crate::error::printable(path);
+    let message = format!("the output {path} ends in .{found}, but its format is {extension}");
+    let hint = format!("write {found} (--format {found}), or let it end in .{extension} or in neither");
+    Err(Error::new(ErrorKind::Config, message).hint(hint))
 }
 
 /// The schema as the manifest has it.
@@ -351,5 +358,32 @@ impl<T: Record> Push<T> for Skipped<T> {
     fn finish(&mut self) -> Result<()> {
         self.0.deliver(vec![(0, Box::new(()))]);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ending_of_a_path_is_that_of_its_format_or_of_none() {
+        let shape = |path: &str, extension| shape_of(Path::new(path), extension);
+        for (path, extension) in [
+            ("a/b.parquet", "parquet"),
+            ("b.CSV", "csv"),
+            ("b.csv.gz", "csv.gz"),
+            ("b.JSON.zst", "jsonl.zst"),
+            ("b.ndjson", "jsonl"),
+        ] {
+            assert_eq!(shape(path, extension).unwrap(), Shape::File, "{path}");
+        }
+        for path in ["b", "b.d", "csv", ".csv", "b.gz", "b.csv.d"] {
+            assert_eq!(shape(path, "csv").unwrap(), Shape::Directory, "{path}");
+        }
+        for (path, extension) in
+            [("b.csv", "parquet"), ("b.csv", "csv.gz"), ("b.csv.gz", "csv"), ("b.csv.gz", "csv.zst")]
+        {
+            assert!(shape(path, extension).is_err(), "{path}");
+        }
     }
 }
