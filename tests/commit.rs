@@ -1,6 +1,8 @@
 //! Atomic output under faults, crashes and competition.
 #![allow(clippy::unwrap_used, reason = "clippy knows tests, but not the functions that they share")]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -10,6 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use common::faults::FailCalls;
+use common::scramble;
 use gristmill::io::commit::{
     Attempt, Call, CheckedTarget, Commit, Existing, Fs, Hook, Shape, Target, manifest,
 };
@@ -78,25 +82,6 @@ fn staging_beside(path: &Path) -> Vec<String> {
     names.filter(|name| name.contains("staging")).collect()
 }
 
-/// Fails the calls that its test picks by their number, which begins at 1.
-struct FailCalls<F> {
-    calls: AtomicUsize,
-    fails: F,
-}
-
-impl<F: Fn(usize) -> bool + Send + Sync + 'static> FailCalls<F> {
-    fn new(fails: F) -> Arc<FailCalls<F>> {
-        Arc::new(FailCalls { calls: AtomicUsize::new(0), fails })
-    }
-}
-
-impl<F: Fn(usize) -> bool + Send + Sync> Hook for FailCalls<F> {
-    fn before(&self, _: Call, _: &Path) -> io::Result<()> {
-        let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        if (self.fails)(call) { Err(io::Error::other(format!("injected at call {call}"))) } else { Ok(()) }
-    }
-}
-
 /// Remembers every call.
 #[derive(Default)]
 struct Trace(Mutex<Vec<(Call, PathBuf)>>);
@@ -129,7 +114,7 @@ fn fail_every_call(shape: Shape, is_old_there: bool, for_ever: bool) {
             assert_eq!(now, new, "call {n}: a success that is not the new output");
         }
         check_recovery(&path, shape, n);
-        if hook.calls.load(Ordering::Relaxed) < n {
+        if hook.calls() < n {
             assert!(n > 20, "{n} calls are fewer than a commit makes");
             return;
         }
@@ -493,13 +478,6 @@ fn wait_for_generation(path: &Path, generation: u64) {
         std::thread::sleep(Duration::from_millis(1));
     }
     panic!("the child has replaced nothing in 10 s");
-}
-
-/// Numbers without a pattern, the same in every run: splitmix64.
-fn scramble(seed: u64) -> u64 {
-    let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed ^ (mixed >> 31)
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use gristmill::io::csv::{CsvEncoder, CsvOptions};
+use gristmill::io::csv::{CsvEncoder, CsvOptions, LineEnd, Quotes};
 use gristmill::record::{schema, to_batch};
 use gristmill::{Record, Text};
 use proptest::prelude::*;
@@ -90,10 +90,43 @@ fn an_instant_beyond_the_calendar_is_an_error() {
     assert!(error.to_string().starts_with("CSV cannot hold a value of column `at`"), "{error}");
 }
 
+#[test]
+fn quotes_and_line_ends_as_the_options_say() {
+    let rows = [(1, Some("a".to_owned())), (-2, None)];
+    let options = CsvOptions::default().quotes(Quotes::Always).line_end(LineEnd::CrLf);
+    assert_eq!(encoded(&rows, &options), "\"_1\",\"_2\"\r\n\"1\",\"a\"\r\n\"-2\",\r\n");
+}
+
+#[test]
+fn a_formula_is_text_behind_its_guard() {
+    #[derive(Record, Clone)]
+    struct Row {
+        text: Option<Text>,
+        number: i32,
+    }
+    let texts = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "x=1", "", "'"];
+    let mut rows: Vec<_> = texts.map(|text| Row { text: Some(text.into()), number: -1 }).into();
+    rows.push(Row { text: None, number: -2 });
+    let guarded = encoded(&rows, &CsvOptions::default().formula_guard(true).header(false));
+    let expected = "'=1+1,-1\n'+1,-1\n'-1,-1\n'@x,-1\n'\tx,-1\n\"'\rx\",-1\nx=1,-1\n\"\",-1\n',-1\n,-2\n";
+    assert_eq!(guarded, expected);
+    assert!(encoded(&rows, &CsvOptions::default()).contains("\n=1+1,-1\n"));
+}
+
+#[test]
+fn an_empty_text_alone_is_no_empty_line() {
+    let rows = [Some(String::new()), None];
+    assert_eq!(encoded(&rows, &CsvOptions::default().null("NULL")), "value\n\"\"\nNULL\n");
+}
+
 proptest! {
     #[test]
-    fn the_csv_crate_reads_it(rows in proptest::collection::vec(any::<(String, i32, String)>(), 0..20)) {
-        let written = encoded(&rows, &CsvOptions::default());
+    fn the_csv_crate_reads_it(
+        rows in proptest::collection::vec(any::<(String, i32, String)>(), 0..20),
+        quotes in prop_oneof![Just(Quotes::Necessary), Just(Quotes::Always)],
+        line_end in prop_oneof![Just(LineEnd::Lf), Just(LineEnd::CrLf)],
+    ) {
+        let written = encoded(&rows, &CsvOptions::default().quotes(quotes).line_end(line_end));
         let mut reader = csv::Reader::from_reader(written.as_bytes());
         let read: Vec<(String, i32, String)> = reader.deserialize().collect::<Result<_, _>>().unwrap();
         prop_assert_eq!(read, rows);

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use gristmill::io::parquet::{
-    Compression, EncodedRowGroup, ParquetFileWriter, ParquetOptions, RowGroupEncoder, Statistics,
-    read_parquet, read_parquet_schema,
+    Compression, EncodedRowGroup, ParquetFileWriter, ParquetOptions, RowGroupEncoder, SortedColumn,
+    Statistics, read_parquet, read_parquet_schema,
 };
 use gristmill::record::{from_batch, schema, to_batch};
 use gristmill::{ErrorKind, Record, Text};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 #[derive(Record, Clone, Debug, PartialEq)]
 struct Visit {
@@ -100,6 +101,58 @@ fn row_groups_of_several_encoders_make_one_file() {
     assert_eq!(stored.rows::<Visit>(Some(410)), rows[..410]);
 }
 
+fn by(name: &str) -> SortedColumn {
+    SortedColumn { name: name.to_owned(), descending: false, nulls_first: true }
+}
+
+fn metadata(stored: &Stored) -> ParquetMetaData {
+    ParquetMetaDataReader::new().parse_and_finish(&std::fs::File::open(&stored.0).unwrap()).unwrap()
+}
+
+#[test]
+fn the_footer_says_what_the_options_ask_for() {
+    let options = ParquetOptions::default()
+        .statistics(Statistics::RowGroup)
+        .bloom_filters(["path"])
+        .offset_index(false)
+        .sorted_by([SortedColumn { descending: true, ..by("seconds") }])
+        .metadata("made of", "logs")
+        .metadata("made of", "lines");
+    let bytes = file::<Visit>(vec![encoded(&visits(300), &options)], &options);
+    let found = metadata(&Stored::new("footer.parquet", &bytes));
+    let group = found.row_group(0);
+    let filters: Vec<_> =
+        group.columns().iter().filter(|column| column.bloom_filter_offset().is_some()).collect();
+    assert_eq!(filters.iter().map(|column| column.column_path().string()).collect::<Vec<_>>(), ["path"]);
+    let sorted = group.sorting_columns().unwrap();
+    let name = group.column(usize::try_from(sorted[0].column_idx).unwrap()).column_path().string();
+    assert_eq!(
+        (sorted.len(), name.as_str(), sorted[0].descending, sorted[0].nulls_first),
+        (1, "seconds", true, true)
+    );
+    let values = found.file_metadata().key_value_metadata().unwrap();
+    let values: Vec<_> = values.iter().filter(|pair| pair.key == "made of").map(|pair| &pair.value).collect();
+    assert_eq!(values, [&Some("lines".to_owned())]);
+    assert!(group.columns().iter().all(|column| column.offset_index_offset().is_none()));
+
+    let options = ParquetOptions::default();
+    let bytes = file::<Visit>(vec![encoded(&visits(300), &options)], &options);
+    let found = metadata(&Stored::new("footer-default.parquet", &bytes));
+    assert!(found.row_group(0).columns().iter().all(|column| column.offset_index_offset().is_some()));
+}
+
+#[test]
+fn a_row_group_ends_at_its_bytes() {
+    let options = ParquetOptions::default().row_group_bytes(4000).compression(Compression::None);
+    let mut encoder = RowGroupEncoder::new(&schema::<u64>(), &options).unwrap();
+    let batch = to_batch(&(0..1000_u64).map(|n| n * 0x9E37_79B9).collect::<Vec<_>>()).unwrap();
+    assert!(encoder.room() > 0);
+    encoder.write(&batch.slice(0, 100)).unwrap();
+    assert!(encoder.room() > 0);
+    encoder.write(&batch).unwrap();
+    assert_eq!(encoder.room(), 0);
+}
+
 #[test]
 fn every_option_can_be_read() {
     let rows = visits(300);
@@ -108,6 +161,8 @@ fn every_option_can_be_read() {
         options.clone().compression(Compression::None).statistics(Statistics::None),
         options.clone().compression(Compression::Snappy).statistics(Statistics::RowGroup),
         options.clone().compression(Compression::Zstd(9)).dictionary_bytes(0),
+        options.clone().bloom_filters(["path", "day"]).offset_index(false).metadata("key", "value"),
+        options.clone().row_group_bytes(1).sorted_by([by("at"), by("seconds")]),
         options.dictionary_bytes(64).data_page_bytes(100).row_group_rows(10),
     ];
     for (number, options) in all.iter().enumerate() {
@@ -146,6 +201,9 @@ fn errors() {
     let error = refused(ParquetOptions::default().compression(Compression::Zstd(23)));
     assert_eq!(error.to_string(), "the Zstandard level is 23; give 1 to 22");
     assert_eq!(refused(ParquetOptions::default().row_group_rows(0)).kind(), ErrorKind::Config);
+    let error = refused(ParquetOptions::default().bloom_filters(["id"]));
+    assert!(error.to_string().ends_with("their columns are `value`"), "{error}");
+    assert_eq!(refused(ParquetOptions::default().sorted_by([by("id")])).kind(), ErrorKind::Config);
     assert_eq!(refused(ParquetOptions::default().data_page_bytes(usize::MAX)).kind(), ErrorKind::Config);
 
     let mut encoder = RowGroupEncoder::new(&schema::<u64>(), &ParquetOptions::default()).unwrap();

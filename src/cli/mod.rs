@@ -4,9 +4,11 @@ pub mod escape;
 mod metrics_file;
 mod options;
 pub mod progress;
+pub mod recover;
 pub mod show;
 pub mod signals;
 mod table;
+pub mod verify;
 mod wordcount;
 
 use std::fmt::Display;
@@ -34,6 +36,14 @@ enum Command {
     Wordcount(wordcount::WordcountOptions),
     /// Print the first rows of a committed output as a table.
     Show(show::ShowOptions),
+    /// Compare the files of an output with its manifests: names, bytes, checksums.
+    ///
+    /// It reads all of the output, prints what is missing, changed or foreign, and exits with 1 if anything is.
+    Verify(verify::VerifyOptions),
+    /// Complete the commit that a dead run had decided, and delete what dead runs have left.
+    ///
+    /// The next run on the output would do the same. Runs that are alive are left alone.
+    Recover(recover::RecoverOptions),
 }
 
 /// Runs the command with the arguments of the process.
@@ -44,6 +54,10 @@ pub fn main() -> ExitCode {
     let result = match &arguments.command {
         Command::Wordcount(options) => wordcount::run(options),
         Command::Show(options) => show::run(options, &mut io::stdout().lock()).map(|()| ExitCode::SUCCESS),
+        Command::Verify(options) => verify::run(options, &mut io::stdout().lock()),
+        Command::Recover(options) => {
+            recover::run(options, &mut io::stdout().lock()).map(|()| ExitCode::SUCCESS)
+        }
     };
     result.unwrap_or_else(|error| fail(&error))
 }

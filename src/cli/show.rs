@@ -97,6 +97,11 @@ impl Preview {
                 Error::new(ErrorKind::Input, message).hint("name an output of gristmill, or one file")
             );
         };
+        if !manifest.partition_by.is_empty() {
+            let columns = manifest.partition_by.join("`, `");
+            let message = format!("{} is partitioned by `{columns}`", printable(dir));
+            return Err(Error::new(ErrorKind::Input, message).hint("name the directory of one partition"));
+        }
         let mut table = Table::default();
         for part in &manifest.parts {
             let left = limit.saturating_sub(table.rows.len());

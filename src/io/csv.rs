@@ -1,6 +1,6 @@
 //! CSV: batches to bytes, in the calling thread; whoever writes the file puts the bytes in order.
 //!
-//! Fields are quoted as RFC 4180 says; lines end with a single line feed. The `csv` crate reads what is written here,
+//! Fields are quoted as RFC 4180 says; lines end with a single line feed unless the options say otherwise. The `csv` crate reads what is written here,
 //! but cannot write it: it has no way to quote one field and not the next, and so to tell an empty string from a null.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
@@ -10,6 +10,8 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::commit::Existing;
+use crate::io::compress::TextCompression;
+use crate::io::placement::{Placement, placement_methods};
 
 mod quotes;
 mod read;
@@ -37,26 +39,50 @@ pub struct CsvOptions {
     delimiter: u8,
     header: bool,
     null: String,
-    existing: Existing,
+    line_end: LineEnd,
+    quotes: Quotes,
+    formula_guard: bool,
+    compression: TextCompression,
+    pub(crate) placement: Placement,
+}
+
+/// What ends a line of CSV.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LineEnd {
+    /// A line feed.
+    #[default]
+    Lf,
+    /// A carriage return and a line feed, as RFC 4180 has it.
+    CrLf,
+}
+
+/// Which fields of CSV stand in quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Quotes {
+    /// Those that must, to be read as what they are.
+    #[default]
+    Necessary,
+    /// All but nulls.
+    Always,
 }
 
 impl Default for CsvOptions {
     fn default() -> Self {
-        CsvOptions { delimiter: b',', header: true, null: String::new(), existing: Existing::Refuse }
+        CsvOptions {
+            delimiter: b',',
+            header: true,
+            null: String::new(),
+            line_end: LineEnd::Lf,
+            quotes: Quotes::Necessary,
+            formula_guard: false,
+            compression: TextCompression::None,
+            placement: Placement::default(),
+        }
     }
 }
 
 impl CsvOptions {
-    /// What to do if the output exists. Default: [`Existing::Refuse`].
-    pub fn existing(mut self, existing: Existing) -> Self {
-        self.existing = existing;
-        self
-    }
-
-    /// What [`CsvOptions::existing`] has set.
-    pub fn when_existing(&self) -> Existing {
-        self.existing
-    }
+    placement_methods!();
 
     /// What stands between two fields: any ASCII character but quotes and line ends. Default: a comma.
     pub fn delimiter(mut self, delimiter: u8) -> Self {
@@ -76,9 +102,40 @@ impl CsvOptions {
         self
     }
 
+    /// What ends a line. Default: [`LineEnd::Lf`].
+    pub fn line_end(mut self, line_end: LineEnd) -> Self {
+        self.line_end = line_end;
+        self
+    }
+
+    /// Which fields stand in quotes. Default: [`Quotes::Necessary`].
+    pub fn quotes(mut self, quotes: Quotes) -> Self {
+        self.quotes = quotes;
+        self
+    }
+
+    /// Whether a text or a column's name that begins with `=`, `+`, `-`, `@`, a tab or a carriage return gets a `'` before it, so that
+    /// spreadsheets show it and do not take it for a formula. Default: no, since what is read back is then another text.
+    ///
+    /// See "CSV injection" of OWASP. Numbers stay as they are.
+    pub fn formula_guard(mut self, guard: bool) -> Self {
+        self.formula_guard = guard;
+        self
+    }
+
+    /// What the files are compressed with. Default: nothing.
+    pub fn compression(mut self, compression: TextCompression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    pub(crate) fn compressed_with(&self) -> TextCompression {
+        self.compression
+    }
+
     /// Whether a field must be quoted to be read as what it is.
     fn must_quote(&self, field: &[u8]) -> bool {
-        field == self.null.as_bytes() || self.has_syntax(field)
+        self.quotes == Quotes::Always || field == self.null.as_bytes() || self.has_syntax(field)
     }
 
     /// Whether a field contains what means something else outside of quotes.
@@ -87,6 +144,7 @@ impl CsvOptions {
     }
 
     fn check(&self) -> Result<()> {
+        self.compression.check()?;
         let wrong = |message: String, hint| Err(Error::new(ErrorKind::Config, message).hint(hint));
         if !self.delimiter.is_ascii() || matches!(self.delimiter, b'"' | b'\n' | b'\r') {
             let message = format!("`{}` cannot stand between CSV fields", self.delimiter.escape_ascii());
@@ -154,10 +212,10 @@ impl CsvEncoder {
         let mut line = Vec::new();
         if self.options.header {
             for field in self.schema.fields() {
-                self.push(field.name().as_bytes(), &mut line);
+                self.push_text(field.name().as_bytes(), &mut line);
                 line.push(self.options.delimiter);
             }
-            end_line(&mut line);
+            self.end_line(&mut line);
         }
         line
     }
@@ -179,7 +237,7 @@ impl CsvEncoder {
                 self.encode_cell(column, field, row, &mut scratch, lines)?;
                 lines.push(self.options.delimiter);
             }
-            end_line(lines);
+            self.end_line(lines);
         }
         Ok(())
     }
@@ -195,7 +253,7 @@ impl CsvEncoder {
     ) -> Result<()> {
         match cells {
             _ if cells.is_null(row) => lines.extend_from_slice(self.options.null.as_bytes()),
-            Cells::Strings(strings) => self.push(strings.value(row).as_bytes(), lines),
+            Cells::Strings(strings) => self.push_text(strings.value(row).as_bytes(), lines),
             Cells::Others(_, formatter) => {
                 scratch.clear();
                 formatter.value(row).write(scratch).map_err(|error| {
@@ -208,10 +266,37 @@ impl CsvEncoder {
         Ok(())
     }
 
+    /// Ends a line where a delimiter stands for one field too many.
+    #[inline]
+    fn end_line(&self, line: &mut Vec<u8>) {
+        line.pop();
+        line.extend_from_slice(match self.options.line_end {
+            LineEnd::Lf => b"\n",
+            LineEnd::CrLf => b"\r\n",
+        });
+    }
+
+    /// Appends a field that is text, and could be taken for a formula.
+    #[inline]
+    fn push_text(&self, field: &[u8], line: &mut Vec<u8>) {
+        let is_formula = matches!(field.first(), Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r'));
+        if self.options.formula_guard && is_formula {
+            self.push(&[b"'", field].concat(), line);
+        } else {
+            self.push(field, line);
+        }
+    }
+
     /// Appends a field, in quotes if it needs them.
     #[inline]
     fn push(&self, field: &[u8], line: &mut Vec<u8>) {
-        if self.options.must_quote(field) { push_quoted(field, line) } else { line.extend_from_slice(field) }
+        // An empty line would be no row to most readers.
+        let is_line = field.is_empty() && self.schema.fields().len() == 1;
+        if is_line || self.options.must_quote(field) {
+            push_quoted(field, line);
+        } else {
+            line.extend_from_slice(field);
+        }
     }
 }
 
@@ -225,13 +310,6 @@ fn push_quoted(field: &[u8], line: &mut Vec<u8>) {
         }
     }
     line.push(b'"');
-}
-
-/// Ends a line where a delimiter stands for one field too many.
-fn end_line(line: &mut [u8]) {
-    if let Some(last) = line.last_mut() {
-        *last = b'\n';
-    }
 }
 
 /// The cells of a column, in the form that is fastest to write.
@@ -259,7 +337,7 @@ impl<'a> Cells<'a> {
 }
 
 /// The column with its time zone, if any, as an offset: names of zones need a table that we do without.
-fn with_offset(array: &ArrayRef) -> Result<ArrayRef> {
+pub(crate) fn with_offset(array: &ArrayRef) -> Result<ArrayRef> {
     match array.data_type() {
         DataType::Timestamp(unit, Some(_)) => {
             cast(array, &DataType::Timestamp(*unit, Some("+00:00".into()))).map_err(unprintable)

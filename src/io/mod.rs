@@ -5,9 +5,12 @@
 
 pub mod columns;
 pub mod commit;
+pub mod compress;
 pub mod compression;
 pub mod csv;
+pub mod hive;
 pub mod input;
+pub mod json;
 mod json_exact;
 pub mod json_read;
 pub mod line_counts;
@@ -15,6 +18,7 @@ pub mod line_finder;
 pub mod lines;
 pub mod parquet;
 pub mod parsed;
+pub(crate) mod placement;
 mod relay;
 pub mod resolve;
 pub mod split;

@@ -23,7 +23,7 @@ mod options;
 mod read;
 mod stored;
 
-pub use options::{Compression, ParquetOptions, Statistics};
+pub use options::{Compression, ParquetOptions, SortedColumn, Statistics};
 pub use read::{ParquetBatches, read_parquet, read_parquet_schema};
 pub(crate) use stored::{StoredPart, stored_parts};
 
@@ -38,10 +38,10 @@ fn file_writer<W: Write + Send>(
     schema: &Schema,
     options: &ParquetOptions,
 ) -> Result<SerializedFileWriter<W>> {
-    let mut properties = options.properties()?;
-    add_encoded_arrow_schema_to_metadata(schema, &mut properties);
     let columns =
         ArrowSchemaConverter::new().convert(schema).map_err(|error| failed("store the schema", error))?;
+    let mut properties = options.properties(&columns)?;
+    add_encoded_arrow_schema_to_metadata(schema, &mut properties);
     SerializedFileWriter::new(to, columns.root_schema_ptr(), Arc::new(properties))
         .map_err(|error| failed("begin a file", error))
 }
@@ -71,6 +71,7 @@ pub struct RowGroupEncoder {
     leaves: Vec<ArrowColumnWriter>,
     rows: usize,
     capacity: usize,
+    capacity_bytes: usize,
 }
 
 impl RowGroupEncoder {
@@ -98,7 +99,8 @@ impl RowGroupEncoder {
             .with_page_store_factory(pages)
             .create_column_writers(0) // the number of the row group matters to encrypted files only
             .map_err(|error| failed("store the schema", error))?;
-        Ok(RowGroupEncoder { schema: schema.clone(), leaves, rows: 0, capacity: options.row_group_rows })
+        let (capacity, capacity_bytes) = (options.row_group_rows, options.row_group_bytes);
+        Ok(RowGroupEncoder { schema: schema.clone(), leaves, rows: 0, capacity, capacity_bytes })
     }
 
     /// Adds the rows of a batch.
@@ -126,9 +128,17 @@ impl RowGroupEncoder {
         self.rows
     }
 
-    /// How many rows are wanting to the size of a row group that the options ask for.
+    /// How many rows are wanting to the size of a row group that the options ask for; none if it has its bytes already.
     pub fn room(&self) -> usize {
+        if self.capacity_bytes < usize::MAX && self.encoded_bytes() >= self.capacity_bytes {
+            return 0;
+        }
         self.capacity.saturating_sub(self.rows)
+    }
+
+    /// The bytes that the row group will have in its file, about.
+    fn encoded_bytes(&self) -> usize {
+        self.leaves.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum()
     }
 
     /// The bytes that the encoder holds, about.

@@ -62,8 +62,7 @@ impl<T: Record> Dataset<T> {
         let call = CallSite::here("checkpoint");
         check_directory(path.as_ref()).map_err(|error| error.in_call(call))?;
         let options = ParquetOptions::default().existing(Existing::Overwrite);
-        let destination =
-            Destination { path: path.as_ref().to_owned(), existing: options.when_existing(), names: None };
+        let destination = Destination { path: path.as_ref().to_owned(), names: None };
         let written = output(self, call, options, destination).run()?;
         let files = ParquetFiles::<T>::committed(&written.path).map_err(|error| error.in_call(call))?;
         let detail =

@@ -6,12 +6,14 @@
 
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use serde_json::{Value, json};
 
+use super::part_files::Files;
+use super::partition_rows::{Gathered, Layout};
 use crate::dataset::{Action, Dataset, Output};
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::chunk::Chunk;
@@ -21,14 +23,13 @@ use crate::exec::job::{Batch, Port, Terminal};
 use crate::exec::memory::{Budget, Reservation};
 use crate::exec::push::{Flow, Push};
 use crate::exec::task::TaskCx;
-use crate::io::commit::{Attempt, Existing, PartEntry, PartWriter, Parts, Shape, Target};
+use crate::io::commit::{Attempt, PartWriter, Shape, Target};
+use crate::io::hive::PartitionPath;
+use crate::io::placement::Placement;
 use crate::record::{self, Record};
 
 /// Rows that are turned into columns at once: the columns of a narrow record then stay in a core's cache.
 const BATCH_ROWS: usize = 8192;
-
-/// Encoded bytes after which a directory gets a new part.
-const PART_BYTES: u64 = 128 << 20;
 
 /// A file format: how pieces are encoded, and how they are put into files.
 pub trait Format: Clone + Send + Sync + 'static {
@@ -42,11 +43,17 @@ pub trait Format: Clone + Send + Sync + 'static {
     /// The extension of part files, without the dot.
     fn extension(&self) -> &'static str;
 
+    /// Where the rows go.
+    fn placement(&self) -> &Placement;
+
     /// An encoder for the rows of one task; what it has encoded takes memory from `budget`.
     fn encoder(&self, schema: &SchemaRef, budget: &Budget) -> Result<Self::Encoder>;
 
     /// Begins a file.
     fn begin(&self, schema: &SchemaRef, writer: PartWriter) -> Result<Self::File>;
+
+    /// The bytes that a piece adds to a file, about.
+    fn piece_bytes(piece: &Self::Piece) -> u64;
 
     /// Appends a piece and returns the bytes of the file so far.
     fn append(file: &mut Self::File, piece: Self::Piece) -> Result<u64>;
@@ -67,7 +74,7 @@ pub trait Encoder<P> {
     fn finish(self) -> Result<Vec<P>>;
 }
 
-/// What has been written and committed.
+/// What has been written and committed by one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Written {
@@ -79,14 +86,14 @@ pub struct Written {
     pub bytes: u64,
     /// The number of its parts.
     pub parts: usize,
+    /// The number of partitions that were replaced or added to; 0 if the output is not partitioned.
+    pub partitions: usize,
 }
 
 /// Where an output goes, and what of.
 pub struct Destination {
     /// The directory, or the single file.
     pub path: PathBuf,
-    /// What to do if something is there.
-    pub existing: Existing,
     /// The names of the columns, unless those of the record are to be used.
     pub names: Option<Vec<String>>,
 }
@@ -108,8 +115,16 @@ struct WriteAction<T, F: Format> {
     format: F,
     destination: Destination,
     budget: Budget,
-    opened: Option<(Attempt, SchemaRef, Arc<Files<F>>)>,
+    opened: Option<Opened<F>>,
     types: PhantomData<fn(T)>,
+}
+
+/// An output between its two steps.
+struct Opened<F: Format> {
+    attempt: Attempt,
+    schema: SchemaRef,
+    /// `None` if what is to be appended is there already.
+    files: Option<Arc<Files<F>>>,
 }
 
 impl<T: Record, F: Format> Action<Written> for WriteAction<T, F> {
@@ -119,54 +134,79 @@ impl<T: Record, F: Format> Action<Written> for WriteAction<T, F> {
             Some(names) => record::rename_schema(&record::schema::<T>(), names)?,
             None => record::schema::<T>(),
         };
+        let placement = self.format.placement();
+        let layout = Layout::new(&schema, placement)?;
         // An encoder that cannot hold the schema is found now, not after an hour of work.
-        drop(self.format.encoder(&schema, &self.budget)?);
-        let target = Target::new(&self.destination.path, shape, self.destination.existing);
+        drop(self.format.encoder(layout.file_schema(), &self.budget)?);
+        let target = Target::new(&self.destination.path, shape, placement.existing)
+            .partitioned_by(placement.partition_by.clone())
+            .mode(placement.mode()?);
         let attempt = target.check(inputs)?.begin()?;
-        let files = Arc::new(Files {
-            format: self.format.clone(),
-            schema: Arc::clone(&schema),
-            parts: attempt.parts(),
-            part_bytes: if shape == Shape::File { u64::MAX } else { PART_BYTES },
-            state: Mutex::new(State { open: None, done: Vec::new() }),
-        });
-        self.opened = Some((attempt, schema, Arc::clone(&files)));
+        attempt.check_schema(&describe(&schema))?;
+        if attempt.appended_before().is_some() {
+            self.opened = Some(Opened { attempt, schema, files: None });
+            return Ok(Arc::new(Skip::<T>(PhantomData)));
+        }
+        let part_bytes = if shape == Shape::File { u64::MAX } else { placement.target_file_bytes.max(1) };
+        let files = Arc::new(Files::new(self.format.clone(), layout, &attempt, part_bytes, &self.budget)?);
+        self.opened = Some(Opened { attempt, schema, files: Some(Arc::clone(&files)) });
         Ok(Arc::new(WriteTerminal::<T, F> { files, types: PhantomData }))
     }
 
     fn complete(self: Box<Self>) -> Result<Written> {
-        let Some((attempt, schema, files)) = self.opened else {
+        let Some(Opened { attempt, schema, files }) = self.opened else {
             return Err(Error::new(ErrorKind::Internal, "an output was committed before it was opened"));
         };
-        let parts = std::mem::take(&mut files.state().done);
-        let commit = attempt.commit(describe(&schema), Value::Null, parts)?;
-        Ok(Written {
-            path: commit.path,
-            rows: commit.manifest.rows,
-            bytes: commit.manifest.parts.iter().map(|part| part.bytes).sum(),
-            parts: commit.manifest.parts.len(),
-        })
+        let mut written =
+            Written { path: attempt.path().to_owned(), rows: 0, bytes: 0, parts: 0, partitions: 0 };
+        let Some(files) = files else {
+            attempt.abort()?;
+            return Ok(written);
+        };
+        let done = files.take_done();
+        for part in done.iter().flat_map(|(_, parts)| parts) {
+            written.rows += part.rows;
+            written.bytes += part.bytes;
+            written.parts += 1;
+        }
+        let schema = describe(&schema);
+        if files.layout.is_partitioned() {
+            written.partitions = done.len();
+            let partitions = done.into_iter().filter_map(|(place, parts)| Some((place?, parts)));
+            attempt.commit_partitions(schema, Value::Null, partitions.collect())?;
+        } else {
+            let parts = done.into_iter().flat_map(|(_, parts)| parts);
+            attempt.commit(schema, Value::Null, parts.collect())?;
+        }
+        Ok(written)
     }
 }
 
-/// The extensions of all formats, which single files end in.
-const EXTENSIONS: [&str; 2] = ["parquet", "csv"];
+/// How single files end, each with the extension of the format that is written so.
+const ENDINGS: [(&str, &str); 5] =
+    [("parquet", "parquet"), ("csv", "csv"), ("jsonl", "jsonl"), ("ndjson", "jsonl"), ("json", "jsonl")];
+
+/// What is added to the ending of a compressed file.
+const SUFFIXES: [&str; 2] = ["gz", "zst"];
 
 /// A path that ends in the format's extension, in any case, is a single file, any other one a directory; but one that
-/// ends in that of another format would mislead whoever finds it.
+/// ends in that of another format or compression would mislead whoever finds it.
 pub(super) fn shape_of(path: &Path, extension: &str) -> Result<Shape> {
-    let ending = path.extension().unwrap_or_default();
-    match EXTENSIONS.iter().find(|known| ending.eq_ignore_ascii_case(known)) {
-        None => Ok(Shape::Directory),
-        Some(found) if *found == extension => Ok(Shape::File),
-        Some(found) => {
-            let path = crate::error::printable(path);
-            let message = format!("the output {path} ends in .{found}, but its format is {extension}");
-            let hint =
-                format!("write {found} (--format {found}), or let it end in .{extension} or in neither");
-            Err(Error::new(ErrorKind::Config, message).hint(hint))
-        }
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let suffix =
+        SUFFIXES.iter().find(|suffix| name.strip_suffix(*suffix).is_some_and(|rest| rest.ends_with('.')));
+    let stem = suffix.map_or(name.as_str(), |suffix| &name[..name.len() - suffix.len() - 1]);
+    let ending =
+        Path::new(stem).extension().and_then(|ending| ENDINGS.iter().find(|known| ending == known.0));
+    let Some((_, format)) = ending else { return Ok(Shape::Directory) };
+    let found = suffix.map_or((*format).to_owned(), |suffix| format!("{format}.{suffix}"));
+    if found == extension {
+        return Ok(Shape::File);
     }
+    let path = crate::error::printable(path);
+    let message = format!("the output {path} ends in .{found}, but its format is {extension}");
+    let hint = format!("write {found} (--format {found}), or let it end in .{extension} or in neither");
+    Err(Error::new(ErrorKind::Config, message).hint(hint))
 }
 
 /// The schema as the manifest has it.
@@ -175,66 +215,6 @@ pub(super) fn describe(schema: &SchemaRef) -> Value {
         json!({ "name": field.name(), "type": field.data_type().to_string(), "nullable": field.is_nullable() })
     });
     Value::Array(fields.collect())
-}
-
-/// The part files, to which one worker at a time appends.
-struct Files<F: Format> {
-    format: F,
-    schema: SchemaRef,
-    parts: Parts,
-    part_bytes: u64,
-    state: Mutex<State<F::File>>,
-}
-
-struct State<W> {
-    open: Option<W>,
-    done: Vec<PartEntry>,
-}
-
-impl<W> State<W> {
-    fn end<F: Format<File = W>>(&mut self, file: W) -> Result<()> {
-        let (writer, rows) = F::end(file)?;
-        self.done.push(writer.finish(rows)?);
-        Ok(())
-    }
-}
-
-impl<F: Format> Files<F> {
-    fn state(&self) -> std::sync::MutexGuard<'_, State<F::File>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn append(&self, piece: F::Piece) -> Result<()> {
-        let mut state = self.state();
-        let mut file = match state.open.take() {
-            Some(file) => file,
-            None => self.begin(&state)?,
-        };
-        if F::append(&mut file, piece)? >= self.part_bytes {
-            state.end::<F>(file)
-        } else {
-            state.open = Some(file);
-            Ok(())
-        }
-    }
-
-    /// Ends the last file; an output without rows gets one that has the schema.
-    fn seal(&self) -> Result<()> {
-        let mut state = self.state();
-        match state.open.take() {
-            Some(file) => state.end::<F>(file),
-            None if state.done.is_empty() => {
-                let file = self.begin(&state)?;
-                state.end::<F>(file)
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn begin(&self, state: &State<F::File>) -> Result<F::File> {
-        let name = format!("part-{:05}.{}", state.done.len(), self.format.extension());
-        self.format.begin(&self.schema, self.parts.create(&name)?)
-    }
 }
 
 struct WriteTerminal<T, F: Format> {
@@ -248,6 +228,8 @@ impl<T: Record, F: Format> Terminal for WriteTerminal<T, F> {
             files: Arc::clone(&self.files),
             rows: Vec::with_capacity(BATCH_ROWS),
             encoder: None,
+            gathered: self.files.layout.gathered()?,
+            pieces: Vec::new(),
             reservation: cx.budget().reservation(),
             port,
         };
@@ -255,8 +237,8 @@ impl<T: Record, F: Format> Terminal for WriteTerminal<T, F> {
     }
 
     fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
-        let (pieces, _reserved) = downcast::<(Vec<F::Piece>, Reservation)>(batch)?;
-        pieces.into_iter().try_for_each(|piece| self.files.append(piece))?;
+        let (pieces, _reserved) = downcast::<(Placed<F>, Reservation)>(batch)?;
+        pieces.into_iter().try_for_each(|(place, piece)| self.files.append(place, piece))?;
         Ok(Flow::More)
     }
 
@@ -265,47 +247,143 @@ impl<T: Record, F: Format> Terminal for WriteTerminal<T, F> {
     }
 }
 
+/// What a task leaves: pieces, each with the partition that it belongs to if there are partitions.
+type Placed<F> = Vec<(Option<PartitionPath>, <F as Format>::Piece)>;
+
 /// Encodes what one task is pushed.
 struct Writer<T, F: Format> {
     files: Arc<Files<F>>,
     rows: Vec<T>,
+    /// The encoder of an output that is not partitioned, once there are rows.
     encoder: Option<F::Encoder>,
+    /// The rows of a partitioned one.
+    gathered: Option<Gathered>,
+    pieces: Placed<F>,
     reservation: Reservation,
     port: Port,
 }
 
 impl<T: Record, F: Format> Writer<T, F> {
-    fn encode(&mut self) -> Result<()> {
-        let columns = record::to_batch(&self.rows)?;
-        self.rows.clear();
-        let columns = RecordBatch::try_new(Arc::clone(&self.files.schema), columns.columns().to_vec())
+    /// Encodes the first rows. All batches but the last of a split have the same number, so that what is encoded together does not
+    /// depend on how rows came in chunks.
+    fn encode(&mut self, rows: usize) -> Result<()> {
+        let rows = rows.min(self.rows.len());
+        let batch = record::to_batch(&self.rows[..rows])?;
+        self.rows.drain(..rows);
+        match &mut self.gathered {
+            Some(gathered) => {
+                gathered.add(&batch)?;
+                self.reservation.resize(gathered.bytes())?;
+                if gathered.is_full() { self.encode_gathered() } else { Ok(()) }
+            }
+            None => self.encode_batch(&batch),
+        }
+    }
+
+    fn encode_batch(&mut self, batch: &RecordBatch) -> Result<()> {
+        let schema = self.files.layout.file_schema();
+        let columns = RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec())
             .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
         let encoder = match &mut self.encoder {
             Some(encoder) => encoder,
-            none => none.insert(self.files.format.encoder(&self.files.schema, self.reservation.budget())?),
+            none => none.insert(self.files.format.encoder(schema, self.reservation.budget())?),
         };
         encoder.write(&columns)?;
         self.reservation.resize(encoder.memory_bytes() as u64)
+    }
+
+    /// Encodes one partition after the other, so that one encoder is open at a time, however many there are.
+    fn encode_gathered(&mut self) -> Result<()> {
+        let Some(gathered) = &mut self.gathered else { return Ok(()) };
+        let (held, files) = (gathered.bytes(), &self.files);
+        let (pieces, reservation) = (&mut self.pieces, &mut self.reservation);
+        gathered.drain(BATCH_ROWS, |partition, batches| {
+            let mut encoder = files.format.encoder(files.layout.file_schema(), reservation.budget())?;
+            for batch in batches {
+                encoder.write(&batch?)?;
+                reservation.resize(held + encoder.memory_bytes() as u64)?;
+            }
+            pieces.extend(encoder.finish()?.into_iter().map(|piece| (Some(partition.clone()), piece)));
+            Ok(())
+        })?;
+        reservation.resize(0)
     }
 }
 
 impl<T: Record, F: Format> Push<T> for Writer<T, F> {
     fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
         self.rows.append(&mut chunk.items);
-        if self.rows.len() >= BATCH_ROWS {
-            self.encode()?;
+        while self.rows.len() >= BATCH_ROWS {
+            self.encode(BATCH_ROWS)?;
         }
         Ok(Flow::More)
     }
 
     fn finish(&mut self) -> Result<()> {
         if !self.rows.is_empty() {
-            self.encode()?;
+            self.encode(self.rows.len())?;
         }
+        self.encode_gathered()?;
         let pieces = self.encoder.take().map_or_else(|| Ok(Vec::new()), Encoder::finish)?;
+        self.pieces.extend(pieces.into_iter().map(|piece| (None, piece)));
         let empty = self.reservation.split_off();
         let reservation = std::mem::replace(&mut self.reservation, empty);
+        let pieces: Placed<F> = std::mem::take(&mut self.pieces);
         self.port.deliver(vec![(0, Box::new((pieces, reservation)))]);
         Ok(())
+    }
+}
+
+/// Takes nothing: for what was appended before.
+struct Skip<T>(PhantomData<fn(T)>);
+
+impl<T: Record> Terminal for Skip<T> {
+    fn writer(&self, _cx: &TaskCx, port: Port) -> Result<AnyPush> {
+        Ok(AnyPush::new(Skipped::<T>(port, PhantomData)))
+    }
+
+    fn absorb(&self, _cell: usize, _lane: usize, _batch: Batch) -> Result<Flow> {
+        Ok(Flow::Enough)
+    }
+}
+
+struct Skipped<T>(Port, PhantomData<fn(T)>);
+
+impl<T: Record> Push<T> for Skipped<T> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+        chunk.items.clear();
+        Ok(Flow::Enough)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.0.deliver(vec![(0, Box::new(()))]);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ending_of_a_path_is_that_of_its_format_or_of_none() {
+        let shape = |path: &str, extension| shape_of(Path::new(path), extension);
+        for (path, extension) in [
+            ("a/b.parquet", "parquet"),
+            ("b.CSV", "csv"),
+            ("b.csv.gz", "csv.gz"),
+            ("b.JSON.zst", "jsonl.zst"),
+            ("b.ndjson", "jsonl"),
+        ] {
+            assert_eq!(shape(path, extension).unwrap(), Shape::File, "{path}");
+        }
+        for path in ["b", "b.d", "csv", ".csv", "b.gz", "b.csv.d"] {
+            assert_eq!(shape(path, "csv").unwrap(), Shape::Directory, "{path}");
+        }
+        for (path, extension) in
+            [("b.csv", "parquet"), ("b.csv", "csv.gz"), ("b.csv.gz", "csv"), ("b.csv.gz", "csv.zst")]
+        {
+            assert!(shape(path, extension).is_err(), "{path}");
+        }
     }
 }

@@ -1,19 +1,20 @@
 //! `write_csv`: a committed directory of CSV files, or a single one.
 
-use std::io::Write;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use super::columns::Columns;
-use super::parts::{Destination, Encoder, Format, Written, output};
+use super::line_files::{EncodeLines, LineEncoder, LineFile, Lines};
+use super::parts::{Destination, Format, Written, output};
 use crate::dataset::{Dataset, Output};
-use crate::error::{CallSite, Error, ErrorKind, Result};
+use crate::error::{CallSite, Result};
 use crate::exec::memory::Budget;
-use crate::exec::pages::Pages;
 use crate::io::commit::PartWriter;
+use crate::io::compress::TextCompression;
 use crate::io::csv::{CsvEncoder, CsvOptions};
+use crate::io::placement::Placement;
 use crate::record::Record;
 
 impl<T: Record> Dataset<T> {
@@ -21,6 +22,10 @@ impl<T: Record> Dataset<T> {
     ///
     /// A path that ends in `.csv`, in any case, becomes a single file; any other one a directory of parts `part-00000.csv`, …,
     /// each with a header, and a `_manifest.json`. One that ends in `.parquet` is an error. An existing output is an error unless [`CsvOptions::existing`] says otherwise.
+    /// With [`CsvOptions::compression`] all names end in `.csv.gz` or `.csv.zst`.
+    ///
+    /// With [`CsvOptions::partition_by`] it becomes a table of partitions, of which
+    /// [`some can be replaced`](CsvOptions::replace_partitions); [`append_once`](CsvOptions::append_once) adds to what is there.
     ///
     /// # Ordering
     ///
@@ -79,96 +84,50 @@ fn csv<T: Record>(
     names: Option<Vec<String>>,
     options: CsvOptions,
 ) -> Output<Written> {
-    let destination = Destination { path: path.to_owned(), existing: options.when_existing(), names };
+    let destination = Destination { path: path.to_owned(), names };
     output(dataset, call, options, destination)
-}
-
-/// Bytes of lines that are kept together.
-const PAGE_BYTES: usize = 1 << 20;
-
-/// Encoded lines and their number.
-pub struct Lines {
-    pages: Pages,
-    rows: u64,
-}
-
-/// Encodes the rows of a task as lines.
-pub struct LineEncoder {
-    encoder: CsvEncoder,
-    /// The page that is being filled.
-    bytes: Vec<u8>,
-    lines: Lines,
-}
-
-/// A file that lines are appended to.
-pub struct CsvFile {
-    writer: PartWriter,
-    rows: u64,
 }
 
 impl Format for CsvOptions {
     type Piece = Lines;
-    type Encoder = LineEncoder;
-    type File = CsvFile;
+    type Encoder = LineEncoder<CsvEncoder>;
+    type File = LineFile;
 
     fn extension(&self) -> &'static str {
-        "csv"
-    }
-
-    fn encoder(&self, schema: &SchemaRef, budget: &Budget) -> Result<LineEncoder> {
-        let lines = Lines { pages: Pages::new(budget), rows: 0 };
-        Ok(LineEncoder { encoder: CsvEncoder::new(schema, self)?, bytes: Vec::new(), lines })
-    }
-
-    fn begin(&self, schema: &SchemaRef, writer: PartWriter) -> Result<CsvFile> {
-        let mut file = CsvFile { writer, rows: 0 };
-        file.write(&CsvEncoder::new(schema, self)?.header())?;
-        Ok(file)
-    }
-
-    fn append(file: &mut CsvFile, piece: Lines) -> Result<u64> {
-        file.rows += piece.rows;
-        let mut pages = piece.pages;
-        for page in 0..pages.len() {
-            file.write(&pages.take(page)?)?;
+        match self.compressed_with() {
+            TextCompression::None => "csv",
+            TextCompression::Gzip(_) => "csv.gz",
+            TextCompression::Zstd(_) => "csv.zst",
         }
-        Ok(file.writer.bytes())
     }
 
-    fn end(file: CsvFile) -> Result<(PartWriter, u64)> {
-        Ok((file.writer, file.rows))
+    fn placement(&self) -> &Placement {
+        &self.placement
+    }
+
+    fn encoder(&self, schema: &SchemaRef, budget: &Budget) -> Result<Self::Encoder> {
+        Ok(LineEncoder::new(CsvEncoder::new(schema, self)?, self.compressed_with(), budget))
+    }
+
+    fn begin(&self, schema: &SchemaRef, writer: PartWriter) -> Result<LineFile> {
+        LineFile::begin(writer, CsvEncoder::new(schema, self)?.header(), self.compressed_with())
+    }
+
+    fn piece_bytes(piece: &Lines) -> u64 {
+        piece.bytes()
+    }
+
+    fn append(file: &mut LineFile, piece: Lines) -> Result<u64> {
+        file.append(piece)
+    }
+
+    fn end(file: LineFile) -> Result<(PartWriter, u64)> {
+        file.end()
     }
 }
 
-impl CsvFile {
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.writer.write_all(bytes).map_err(|error| {
-            // The writer's own message names the file and what to do.
-            Error::new(ErrorKind::Output, error.to_string()).because(error)
-        })
-    }
-}
-
-impl LineEncoder {
-    fn end_page(&mut self) -> Result<()> {
-        self.bytes.shrink_to_fit();
-        self.lines.pages.put(std::mem::take(&mut self.bytes).into()).map(drop)
-    }
-}
-
-impl Encoder<Lines> for LineEncoder {
-    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.lines.rows += batch.num_rows() as u64;
-        self.encoder.encode(batch, &mut self.bytes)?;
-        if self.bytes.len() >= PAGE_BYTES { self.end_page() } else { Ok(()) }
-    }
-
-    fn memory_bytes(&self) -> usize {
-        self.bytes.capacity()
-    }
-
-    fn finish(mut self) -> Result<Vec<Lines>> {
-        self.end_page()?;
-        Ok(vec![self.lines])
+impl EncodeLines for CsvEncoder {
+    fn encode(&self, batch: &RecordBatch, lines: &mut Vec<u8>) -> Result<()> {
+        CsvEncoder::encode(self, batch, lines)
     }
 }

@@ -14,6 +14,7 @@ use crate::exec::memory::Budget;
 use crate::exec::pages::ColumnPages;
 use crate::io::commit::PartWriter;
 use crate::io::parquet::{EncodedRowGroup, ParquetFileWriter, ParquetOptions, RowGroupEncoder};
+use crate::io::placement::Placement;
 use crate::record::Record;
 
 impl<T: Record> Dataset<T> {
@@ -21,6 +22,9 @@ impl<T: Record> Dataset<T> {
     ///
     /// A path that ends in `.parquet`, in any case, becomes a single file; any other one a directory of parts
     /// `part-00000.parquet`, … with a `_manifest.json`. One that ends in `.csv` is an error. An existing output is an error unless [`ParquetOptions::existing`] says otherwise.
+    ///
+    /// With [`ParquetOptions::partition_by`] it becomes a table of partitions, of which
+    /// [`some can be replaced`](ParquetOptions::replace_partitions); [`append_once`](ParquetOptions::append_once) adds to what is there.
     ///
     /// # Ordering
     ///
@@ -80,7 +84,7 @@ fn parquet<T: Record>(
     names: Option<Vec<String>>,
     options: ParquetOptions,
 ) -> Output<Written> {
-    let destination = Destination { path: path.to_owned(), existing: options.when_existing(), names };
+    let destination = Destination { path: path.to_owned(), names };
     output(dataset, call, options, destination)
 }
 
@@ -93,6 +97,10 @@ impl Format for ParquetOptions {
         "parquet"
     }
 
+    fn placement(&self) -> &Placement {
+        &self.placement
+    }
+
     fn encoder(&self, schema: &SchemaRef, budget: &Budget) -> Result<RowGroups> {
         let pages = Arc::new(ColumnPages::new(budget));
         let open = RowGroupEncoder::keeping(schema, self, pages.clone())?;
@@ -101,6 +109,10 @@ impl Format for ParquetOptions {
 
     fn begin(&self, schema: &SchemaRef, writer: PartWriter) -> Result<Self::File> {
         ParquetFileWriter::new(writer, schema, self)
+    }
+
+    fn piece_bytes(piece: &EncodedRowGroup) -> u64 {
+        piece.bytes()
     }
 
     fn append(file: &mut Self::File, piece: EncodedRowGroup) -> Result<u64> {

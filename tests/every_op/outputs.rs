@@ -19,28 +19,33 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn write_parquet_and_write_csv() {
+fn write_parquet_and_write_csv_and_write_json_lines() {
     check(
         |data| {
             let dir = tempfile::tempdir().unwrap();
-            let (parquet, csv) = (dir.path().join("parquet"), dir.path().join("csv"));
+            let [parquet, csv, json] = ["parquet", "csv", "rows.jsonl"].map(|name| dir.path().join(name));
             let options = ParquetOptions::default().row_group_rows(50).data_page_bytes(100);
             let sorted = data.sort_by_key(|row| row.1);
-            data.context()
-                .run((sorted.to_parquet(&parquet, options), data.to_csv(&csv, CsvOptions::default())))
-                .unwrap();
+            let outputs = (
+                sorted.to_parquet(&parquet, options),
+                data.to_csv(&csv, CsvOptions::default()),
+                data.to_json_lines(&json, JsonOptions::default()),
+            );
+            data.context().run(outputs).unwrap();
             assert_eq!(data.context().budget().used_bytes(), 0);
             let batches = read_parquet(&parquet.join("part-00000.parquet"), None).unwrap();
             let rows = batches.flat_map(|batch| from_batch::<(Text, i64)>(&batch.unwrap()).unwrap());
-            (rows.collect::<Vec<_>>(), files(&parquet), files(&csv))
+            (rows.collect::<Vec<_>>(), files(&parquet), files(&csv), std::fs::read_to_string(&json).unwrap())
         },
-        |input, (rows, parquet, csv)| {
+        |input, (rows, parquet, csv, json)| {
             let mut model = input.to_vec();
             model.sort_by_key(|row| row.1);
             assert_eq!(rows, model);
             assert_eq!((parquet.len(), csv.len()), (1, 1));
             let lines: String = input.iter().map(|(key, n)| format!("{key},{n}\n")).collect();
             assert_eq!(String::from_utf8_lossy(&csv["part-00000.csv"]), format!("_1,_2\n{lines}"));
+            let lines = input.iter().map(|(key, n)| format!("{{\"_1\":\"{key}\",\"_2\":{n}}}\n"));
+            assert_eq!(json, lines.collect::<String>());
         },
     );
 }

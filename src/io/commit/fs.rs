@@ -34,6 +34,8 @@ pub enum Call {
     Read,
     /// Asking for the lock of an open file.
     Lock,
+    /// Giving a file a second name.
+    Link,
     /// Writing to an open file.
     Write,
     /// Making the contents of a file durable.
@@ -61,6 +63,7 @@ impl Call {
             Call::Open => "open",
             Call::Read => "read",
             Call::Lock => "lock",
+            Call::Link => "link to",
             Call::Write => "write",
             Call::SyncFile | Call::SyncDirectory => "make durable",
             Call::RenameNew => "put the output in place at",
@@ -163,6 +166,20 @@ impl Fs {
         })
     }
 
+    /// As [`Fs::try_lock`], for a lock that others may hold in the same way at the same time.
+    pub(super) fn try_lock_shared(&self, file: &File, path: &Path) -> Result<bool> {
+        self.call(Call::Lock, path, || match file.try_lock_shared() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        })
+    }
+
+    /// Takes the lock of an open file, and waits for it as long as somebody else holds it.
+    pub(super) fn wait_lock(&self, file: &File, path: &Path) -> Result<()> {
+        self.call(Call::Lock, path, || file.lock())
+    }
+
     /// What an open file is, whatever its name is by now.
     pub(super) fn inspect_open(&self, file: &File, path: &Path) -> Result<Metadata> {
         self.call(Call::Inspect, path, || file.metadata())
@@ -210,9 +227,26 @@ impl Fs {
         self.call(Call::Exchange, to, || rename_with(from, to, RenameFlags::EXCHANGE))
     }
 
+    /// Gives a file a second name, which must be free.
+    pub(super) fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        self.call(Call::Link, to, || std::fs::hard_link(from, to))
+    }
+
     /// Renames a file over another.
     pub(super) fn replace(&self, from: &Path, to: &Path) -> Result<()> {
         self.call(Call::Replace, to, || std::fs::rename(from, to))
+    }
+
+    /// The contents of a file, up to a limit in bytes; `None` where it is missing.
+    pub(super) fn read_file(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+        self.open(path)?.map(|file| self.read(&file, path, limit)).transpose()
+    }
+
+    /// Creates a file that must not be there yet, with contents that are durable.
+    pub(super) fn create_durable(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let file = self.create_new(path)?;
+        self.write(&file, path, bytes)?;
+        self.sync(&file, path)
     }
 
     pub(super) fn remove_file(&self, path: &Path) -> Result<()> {

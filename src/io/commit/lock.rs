@@ -31,9 +31,9 @@ impl Lock {
         if !fs.try_lock(&file, path)? {
             return Ok(None);
         }
-        fs.truncate(&file, path)?;
-        fs.write(&file, path, &Holder::this_process().to_json()?)?;
-        Ok(Some(Lock { file, path: path.to_owned() }))
+        let lock = Lock { file, path: path.to_owned() };
+        lock.leave_word(fs)?;
+        Ok(Some(lock))
     }
 
     /// Takes the lock beside a target.
@@ -46,6 +46,33 @@ impl Lock {
             Some(lock) => Ok(lock),
             None => Err(busy(target, Holder::read(fs, path))),
         }
+    }
+
+    /// Takes the lock beside a target in the way in which several runs may hold it at a time, and which keeps out those that
+    /// want it for themselves. Who holds it is not said before [`Lock::leave_word`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Busy`], naming the holder, if another run has it for itself.
+    pub(super) fn take_shared(fs: &Fs, path: &Path, target: &Path) -> Result<Lock> {
+        let file = fs.open_lock(path)?;
+        if fs.try_lock_shared(&file, path)? {
+            return Ok(Lock { file, path: path.to_owned() });
+        }
+        Err(busy(target, Holder::read(fs, path)))
+    }
+
+    /// Waits for a lock that nobody holds for long.
+    pub(super) fn wait(fs: &Fs, path: &Path) -> Result<Lock> {
+        let file = fs.open_lock(path)?;
+        fs.wait_lock(&file, path)?;
+        Ok(Lock { file, path: path.to_owned() })
+    }
+
+    /// Names this process as a holder of the lock.
+    pub(super) fn leave_word(&self, fs: &Fs) -> Result<()> {
+        fs.truncate(&self.file, &self.path)?;
+        fs.write(&self.file, &self.path, &Holder::this_process().to_json()?)
     }
 
     /// Fails unless the file that is locked is still the one that others would find.
@@ -104,6 +131,11 @@ impl Holder {
             Error::new(ErrorKind::Internal, "cannot describe the lock's holder").because(error)
         })
     }
+}
+
+/// The error of a run that finds `part` of a target taken by the holder of the lock at `path`.
+pub(super) fn busy_at(fs: &Fs, path: &Path, part: &Path) -> Error {
+    busy(part, Holder::read(fs, path))
 }
 
 fn busy(target: &Path, holder: Option<Holder>) -> Error {

@@ -34,6 +34,9 @@ pub struct PartEntry {
     pub bytes: u64,
     /// `xxh3:` and the 64-bit XXH3 of the file as 16 hexadecimal digits.
     pub checksum: String,
+    /// The id under which the part was appended, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub append_id: Option<String>,
 }
 
 /// The contents of `_manifest.json`.
@@ -62,6 +65,22 @@ pub struct Manifest {
     pub rows: u64,
     /// The files, in the order of their names.
     pub parts: Vec<PartEntry>,
+    /// The columns that a table is partitioned by, from the outer directory to the inner one. The manifest of a table lists no parts:
+    /// they lie in the directories of the partitions, each of which has a manifest of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partition_by: Vec<String>,
+    /// The ids under which something was appended, in the order in which it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub append_ids: Vec<String>,
+}
+
+/// What a manifest says besides the parts.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Head {
+    pub(super) schema: Value,
+    pub(super) parameters: Value,
+    pub(super) partition_by: Vec<String>,
+    pub(super) append_ids: Vec<String>,
 }
 
 impl Manifest {
@@ -70,11 +89,13 @@ impl Manifest {
     /// # Errors
     ///
     /// [`ErrorKind::Internal`] for two parts of one name, or names that no part can have.
-    pub(super) fn new(schema: Value, parameters: Value, mut parts: Vec<PartEntry>) -> Result<Manifest> {
+    pub(super) fn new(head: Head, mut parts: Vec<PartEntry>) -> Result<Manifest> {
         parts.sort_by(|a, b| a.name.cmp(&b.name));
         let rows = parts.iter().fold(0, |sum: u64, part| sum.saturating_add(part.rows)); // `check` finds an overflow
+        let Head { schema, parameters, partition_by, append_ids } = head;
+        let attempt = String::new();
         let mut manifest =
-            Manifest { version: VERSION, attempt: String::new(), parameters, schema, rows, parts };
+            Manifest { version: VERSION, attempt, parameters, schema, rows, parts, partition_by, append_ids };
         manifest.attempt = manifest.hash()?;
         manifest.check().map_err(|fault| Error::new(ErrorKind::Internal, fault))?;
         Ok(manifest)
@@ -89,7 +110,10 @@ impl Manifest {
 
     fn hash(&self) -> Result<String> {
         let hashed = (self.version, &self.parameters, &self.schema, self.rows, &self.parts);
-        let bytes = serde_json::to_vec(&hashed).map_err(unwritable)?;
+        let mut bytes = serde_json::to_vec(&hashed).map_err(unwritable)?;
+        if !self.partition_by.is_empty() || !self.append_ids.is_empty() {
+            serde_json::to_writer(&mut bytes, &(&self.partition_by, &self.append_ids)).map_err(unwritable)?;
+        }
         Ok(format!("{:032x}", xxh3_128(&bytes)))
     }
 
@@ -140,58 +164,27 @@ pub fn read(dir: &Path) -> Result<Option<Manifest>> {
 }
 
 /// Checks a directory against its manifest: the same files, of the same lengths and checksums, and no others. Names
-/// that begin with a dot are not looked at, as readers of directories do not look at them either.
+/// that begin with a dot are not looked at, as readers of directories do not look at them either. Of a partitioned table, all
+/// partitions are checked, each against its own manifest. [`check`](super::verify::check) tells all that is wrong.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Input`] if there is no manifest, if it is damaged, or for the first file that is missing, altered or not
 /// listed.
 pub fn verify(dir: &Path) -> Result<Manifest> {
-    let Some(manifest) = read(dir)? else {
-        return Err(Error::new(ErrorKind::Input, format!("{} has no {FILE_NAME}", printable(dir)))
-            .hint("it was not written by gristmill, or not to the end"));
-    };
-    for part in &manifest.parts {
-        verify_part(&dir.join(&part.name), part)?;
+    let found = super::verify::check(dir)?;
+    match found.faults.into_iter().next() {
+        None => Ok(found.manifest),
+        Some(fault) => Err(Error::new(ErrorKind::Input, fault.message).hint(fault.hint)),
     }
-    check_no_others(dir, &manifest)?;
-    Ok(manifest)
-}
-
-fn verify_part(path: &Path, part: &PartEntry) -> Result<()> {
-    let file = open_file(path).map_err(|error| Error::io(ErrorKind::Input, "open", path, error))?;
-    let (bytes, checksum) =
-        checksum_of(file).map_err(|error| Error::io(ErrorKind::Input, "read", path, error))?;
-    if (bytes, &checksum) == (part.bytes, &part.checksum) {
-        return Ok(());
-    }
-    let (path, listed) = (printable(path), format!("{} bytes, {}", part.bytes, part.checksum));
-    let message = format!("{path} has {bytes} bytes, {checksum}, but its manifest says {listed}");
-    Err(Error::new(ErrorKind::Input, message)
-        .hint("it was changed after it was written: write the output again"))
-}
-
-fn check_no_others(dir: &Path, manifest: &Manifest) -> Result<()> {
-    let unreadable = |error| Error::io(ErrorKind::Input, "list", dir, error);
-    for entry in dir.read_dir().map_err(unreadable)? {
-        let name = entry.map_err(unreadable)?.file_name();
-        let name = name.to_string_lossy();
-        let listed = manifest.parts.binary_search_by(|part| part.name.as_str().cmp(&name)).is_ok();
-        if !listed && name != FILE_NAME && !name.starts_with('.') {
-            let path = printable(&dir.join(name.as_ref()));
-            return Err(Error::new(ErrorKind::Input, format!("{path} is not in the manifest"))
-                .hint("move it away, or write the output again"));
-        }
-    }
-    Ok(())
 }
 
 /// Opens a regular file, and nothing else: opening a FIFO would wait for a writer.
-fn open_file(path: &Path) -> io::Result<File> {
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
     if path.metadata()?.is_file() { File::open(path) } else { Err(io::Error::other("not a regular file")) }
 }
 
-fn checksum_of(mut file: File) -> io::Result<(u64, String)> {
+pub(super) fn checksum_of(mut file: File) -> io::Result<(u64, String)> {
     let mut hash = Xxh3::new();
     let mut buffer = vec![0; 256 << 10];
     let mut bytes = 0;
@@ -244,11 +237,13 @@ mod tests {
     use serde_json::json;
 
     fn part(name: &str, rows: u64) -> PartEntry {
-        PartEntry { name: name.to_owned(), rows, bytes: 5, checksum: checksum_text(&Xxh3::new()) }
+        let checksum = checksum_text(&Xxh3::new());
+        PartEntry { name: name.to_owned(), rows, bytes: 5, checksum, append_id: None }
     }
 
     fn manifest(parts: Vec<PartEntry>) -> Result<Manifest> {
-        Manifest::new(json!(["word", "count"]), json!({"day": "2026-01-01"}), parts)
+        let (schema, parameters) = (json!(["word", "count"]), json!({"day": "2026-01-01"}));
+        Manifest::new(Head { schema, parameters, ..Head::default() }, parts)
     }
 
     #[test]

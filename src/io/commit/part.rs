@@ -1,14 +1,17 @@
 //! Writing the parts of an output to staging.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use xxhash_rust::xxh3::Xxh3;
 
 use super::fs::Fs;
 use super::manifest::{PartEntry, check_part_name, checksum_text};
 use crate::error::{Error, ErrorKind, Result, printable};
+use crate::io::hive::PartitionPath;
 
 /// Writes reach the file in pieces of this size or more.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -18,11 +21,49 @@ const BUFFER_BYTES: usize = 256 << 10;
 pub struct Parts {
     fs: Fs,
     dir: PathBuf,
+    /// The directories of partitions that are there already.
+    created: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 impl Parts {
     pub(super) fn new(fs: Fs, dir: PathBuf) -> Parts {
-        Parts { fs, dir }
+        Parts { fs, dir, created: Arc::default() }
+    }
+
+    /// A handle for the parts of one partition, whose directory is created if this is the first one.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Output`] if a directory cannot be created, and on a file system that ignores case for a partition that differs
+    /// from another one in case only.
+    pub fn partition(&self, partition: &PartitionPath) -> Result<Parts> {
+        let mut created = self.created.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut dir = self.dir.clone();
+        for component in partition.as_path() {
+            dir.push(component);
+            if !created.contains(&dir) {
+                self.create_dir(&dir, partition)?;
+                created.insert(dir.clone());
+            }
+        }
+        Ok(Parts { fs: self.fs.clone(), dir, created: Arc::clone(&self.created) })
+    }
+
+    /// The directory that the parts lie in.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The directories of partitions that have been created, in the order of their paths.
+    pub(super) fn dirs(&self) -> Vec<PathBuf> {
+        self.created.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    fn create_dir(&self, dir: &Path, partition: &PartitionPath) -> Result<()> {
+        match self.fs.create_dir(dir) {
+            Err(_) if self.fs.inspect(dir)?.is_some() => Err(twin(partition)),
+            result => result,
+        }
     }
 
     /// Creates a part.
@@ -47,6 +88,16 @@ impl Parts {
             state: State::Writing,
         })
     }
+}
+
+/// The error of a file system that takes the name of a partition for that of another one.
+pub(super) fn twin(partition: &PartitionPath) -> Error {
+    let message = format!(
+        "the partition {partition} differs from another one only in what this file system ignores in names"
+    );
+    Error::new(ErrorKind::Output, message).hint(
+        "write to a file system that tells upper from lower case, or bring the values into one case before",
+    )
 }
 
 /// How far a part has come.
@@ -90,7 +141,7 @@ impl PartWriter {
         self.run(|part| part.fs.sync(&part.file, &part.path))?;
         self.state = State::Final;
         let (name, checksum) = (std::mem::take(&mut self.name), checksum_text(&self.hash));
-        Ok(PartEntry { name, rows, bytes: self.bytes, checksum })
+        Ok(PartEntry { name, rows, bytes: self.bytes, checksum, append_id: None })
     }
 
     fn flush_buffer(&mut self) -> Result<()> {

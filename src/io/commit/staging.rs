@@ -6,25 +6,32 @@
 //!   .out.gristmill-lock               lock.rs
 //!   .out.gristmill-staging-<id>/
 //!     .live                           locked as long as the attempt lives
+//!     claims                          the partitions that the attempt owns, if it does not own the whole output
 //!     new/                            the parts and, last, the manifest; after the exchange, the old output
 //! ```
 //!
 //! What takes the target's place is `new`, not the staging directory, so that `.live` never gets into an output and
 //! one deletion removes both what was never committed and what was replaced.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::fs::Fs;
-use super::lock::{Lock, is_free};
+use super::lock::{Lock, busy_at, is_free};
 use super::manifest::{self, Manifest};
 use super::target::{CheckedTarget, Shape};
 use crate::error::{Error, ErrorKind, Result, printable};
+use crate::io::hive::PartitionPath;
 
 const PREFIX: &str = ".gristmill-staging-";
 const LIVE: &str = ".live";
 const NEW: &str = "new";
+const CLAIMS: &str = "claims";
+
+/// What a run owns is not read beyond this; declared partitions are far fewer.
+const MAX_CLAIM_BYTES: u64 = 64 << 20;
 
 /// A staging directory of this process; dropping it deletes it.
 #[derive(Debug)]
@@ -62,18 +69,48 @@ impl Staging {
         self.root.join(NEW)
     }
 
+    /// The name of the directory, beside the target.
+    pub(super) fn name(&self) -> OsString {
+        self.root.file_name().unwrap_or_default().to_owned()
+    }
+
+    /// Says which partitions the attempt owns, for other runs to see.
+    pub(super) fn claim(&self, declared: &[PartitionPath]) -> Result<()> {
+        let path = self.root.join(CLAIMS);
+        let declared: Vec<&str> = declared.iter().map(PartitionPath::as_str).collect();
+        let text = serde_json::to_vec(&declared).map_err(|error| {
+            Error::new(ErrorKind::Internal, "cannot describe what a run owns").because(error)
+        })?;
+        self.fs.write(&self.fs.create_new(&path)?, &path, &text)
+    }
+
+    /// Writes a file into the staging directory that must be durable, for the journal to take its place from there.
+    pub(super) fn write_durable(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+        let path = self.root.join(name);
+        self.fs.create_durable(&path, bytes)?;
+        self.fs.sync_dir(&self.root)?;
+        Ok(path)
+    }
+
     /// Checks that the parts are those of the manifest, writes it where the output is a directory, and makes the names
     /// durable. The contents of the parts are durable already.
     pub(super) fn seal(&self, shape: Shape, manifest: &Manifest) -> Result<()> {
-        self.check_parts(manifest)?;
         let new = self.new_dir();
-        if shape == Shape::Directory {
-            let path = new.join(manifest::FILE_NAME);
-            let file = self.fs.create_new(&path)?;
-            self.fs.write(&file, &path, &manifest.to_json()?)?;
-            self.fs.sync(&file, &path)?;
-        }
-        self.fs.sync_dir(&new)
+        self.check_parts(&new, manifest)?;
+        if shape == Shape::Directory { self.seal_dir(&new, manifest) } else { self.fs.sync_dir(&new) }
+    }
+
+    /// The same for the directory of a partition.
+    pub(super) fn seal_partition(&self, partition: &PartitionPath, manifest: &Manifest) -> Result<()> {
+        let dir = self.new_dir().join(partition.as_path());
+        self.check_parts(&dir, manifest)?;
+        self.seal_dir(&dir, manifest)
+    }
+
+    /// Writes the manifest of a directory whose contents are known to be right, and makes the names in it durable.
+    pub(super) fn seal_dir(&self, dir: &Path, manifest: &Manifest) -> Result<()> {
+        self.fs.create_durable(&dir.join(manifest::FILE_NAME), &manifest.to_json()?)?;
+        self.fs.sync_dir(dir)
     }
 
     /// Deletes the directory, and with it a replaced output.
@@ -84,6 +121,11 @@ impl Staging {
 
     /// Leaves the directory to the next run's [`delete_orphans`].
     pub(super) fn keep(mut self) {
+        self.on_drop = OnDrop::Keep;
+    }
+
+    /// From now on only [`Staging::delete`] deletes the directory: a journal refers to it.
+    pub(super) fn keep_on_drop(&mut self) {
         self.on_drop = OnDrop::Keep;
     }
 
@@ -99,14 +141,13 @@ impl Staging {
         Ok(())
     }
 
-    fn check_parts(&self, manifest: &Manifest) -> Result<()> {
-        let new = self.new_dir();
-        let found = self.fs.list(&new)?;
+    fn check_parts(&self, dir: &Path, manifest: &Manifest) -> Result<()> {
+        let found = self.fs.list(dir)?;
         if !found.iter().eq(manifest.parts.iter().map(|part| part.name.as_str())) {
-            let message = format!("the parts in {} are not those to be committed", printable(&new));
+            let message = format!("the parts in {} are not those to be committed", printable(dir));
             return Err(Error::new(ErrorKind::Internal, message).hint("finish and hand over every part"));
         }
-        manifest.parts.iter().try_for_each(|part| self.check_length(&new.join(&part.name), part.bytes))
+        manifest.parts.iter().try_for_each(|part| self.check_length(&dir.join(&part.name), part.bytes))
     }
 
     fn check_length(&self, path: &Path, bytes: u64) -> Result<()> {
@@ -135,12 +176,12 @@ impl Drop for Staging {
 /// # Errors
 ///
 /// [`ErrorKind::Output`] if one cannot be deleted.
-pub(super) fn delete_orphans(target: &CheckedTarget) -> Result<()> {
+pub(super) fn delete_orphans(target: &CheckedTarget) -> Result<Vec<PathBuf>> {
     let fs = target.fs();
     let mut synced = false;
-    for name in fs.list(target.parent())? {
-        let root = target.parent().join(&name);
-        if !target.hidden_rest(&name, PREFIX).is_some_and(is_id) || !is_orphan(fs, &root)? {
+    let mut deleted = Vec::new();
+    for root in staging_dirs(target)? {
+        if !is_orphan(fs, &root)? {
             continue;
         }
         if !synced {
@@ -149,8 +190,49 @@ pub(super) fn delete_orphans(target: &CheckedTarget) -> Result<()> {
             synced = true;
         }
         fs.remove_tree(&root)?;
+        deleted.push(root);
+    }
+    Ok(deleted)
+}
+
+/// The staging directories beside a target, of whatever run.
+pub(super) fn staging_dirs(target: &CheckedTarget) -> Result<Vec<PathBuf>> {
+    let names = target.fs().list(target.parent())?;
+    let names = names.iter().filter(|name| is_staging_name(target, name));
+    Ok(names.map(|name| target.parent().join(name)).collect())
+}
+
+/// Whether a name beside a target is that of a staging directory.
+pub(super) fn is_staging_name(target: &CheckedTarget, name: &OsString) -> bool {
+    target.hidden_rest(name, PREFIX).is_some_and(is_id)
+}
+
+/// Fails if a live run owns one of these partitions, or one that has to do with them.
+///
+/// Called after [`delete_orphans`]: what is left is alive, or died this instant and is taken for alive.
+///
+/// # Errors
+///
+/// [`ErrorKind::Busy`], naming the run.
+pub(super) fn check_claims(target: &CheckedTarget, declared: &[PartitionPath]) -> Result<()> {
+    let fs = target.fs();
+    for root in staging_dirs(target)? {
+        let claims = fs.read_file(&root.join(CLAIMS), MAX_CLAIM_BYTES)?.unwrap_or_default();
+        let claims: Vec<String> = serde_json::from_slice(&claims).unwrap_or_default();
+        let claims: Vec<_> = claims.iter().filter_map(|claim| PartitionPath::parse(claim).ok()).collect();
+        let taken = declared
+            .iter()
+            .find(|owned| claims.iter().any(|claim| owned.is_within(claim) || claim.is_within(owned)));
+        if let Some(taken) = taken {
+            return Err(busy_at(fs, &root.join(LIVE), &target.path().join(taken.as_path())));
+        }
     }
     Ok(())
+}
+
+/// Whether the run of a staging directory is gone.
+pub(super) fn is_abandoned(fs: &Fs, root: &Path) -> Result<bool> {
+    is_free(fs, &root.join(LIVE))
 }
 
 fn is_orphan(fs: &Fs, root: &Path) -> Result<bool> {

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::attempt::{self, Attempt};
 use super::fs::Fs;
-use super::manifest;
+use super::manifest::{self, Manifest};
+use super::mode::Mode;
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::io::resolve::conflict;
 
@@ -71,21 +72,36 @@ impl Shape {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
+#[must_use]
 pub struct Target {
     path: PathBuf,
     shape: Shape,
     existing: Existing,
+    mode: Mode,
+    partition_by: Vec<String>,
     fs: Fs,
 }
 
 impl Target {
     /// An output of some shape at a path.
     pub fn new(path: impl Into<PathBuf>, shape: Shape, existing: Existing) -> Target {
-        Target { path: path.into(), shape, existing, fs: Fs::real() }
+        let (mode, partition_by) = (Mode::Whole, Vec::new());
+        Target { path: path.into(), shape, existing, mode, partition_by, fs: Fs::real() }
+    }
+
+    /// The same target as a table whose rows lie in a directory for each of their values in these columns.
+    pub fn partitioned_by(mut self, columns: Vec<String>) -> Target {
+        self.partition_by = columns;
+        self
+    }
+
+    /// The same target, of which only so much is replaced. Default: [`Mode::Whole`].
+    pub fn mode(mut self, mode: Mode) -> Target {
+        self.mode = mode;
+        self
     }
 
     /// The same target on a file system that a test watches.
-    #[must_use]
     pub fn on(mut self, fs: Fs) -> Target {
         self.fs = fs;
         self
@@ -105,21 +121,50 @@ impl Target {
     /// target, lies in it, has it in itself, or is a pattern that would find it. [`ErrorKind::Output`] if the parent directory is missing or not writable,
     /// if the target is a mount point, and for a symbolic link that leads nowhere or around in a circle.
     pub fn check(&self, inputs: &[PathBuf]) -> Result<CheckedTarget> {
+        self.check_mode()?;
         let (parent, name) = self.locate()?;
         let path = parent.join(&name);
         self.fs.check_writable(&parent)?;
-        let found = self.fs.inspect(&path)?;
-        if let Some(found) = &found {
-            self.check_kind(found)?;
-            self.check_replaceable(&path)?;
-            self.check_no_mount_point(&parent, found)?;
-            if found.is_dir() {
-                self.fs.check_writable(&path)?; // or it could be neither moved to staging nor emptied there
-            }
-        }
+        let mut target = self.unseen(parent, name);
+        target.look()?;
         self.check_inputs(&path, inputs)?;
-        let seen = found.as_ref().map(Identity::of);
-        Ok(CheckedTarget { parent, path, name, shape: self.shape, seen, fs: self.fs.clone() })
+        Ok(target)
+    }
+
+    /// The target without a look at what is there.
+    pub(super) fn located(&self) -> Result<CheckedTarget> {
+        let (parent, name) = self.locate()?;
+        Ok(self.unseen(parent, name))
+    }
+
+    fn unseen(&self, parent: PathBuf, name: OsString) -> CheckedTarget {
+        let path = parent.join(&name);
+        CheckedTarget { parent, path, name, seen: None, there: There::Nothing, given: self.clone() }
+    }
+
+    /// What contradicts itself, whatever is there.
+    fn check_mode(&self) -> Result<()> {
+        if self.shape == Shape::File && (self.mode != Mode::Whole || !self.partition_by.is_empty()) {
+            let fault = "is a single file, which has neither partitions nor parts to add";
+            return Err(self.config(fault, "give the path of a directory, without an extension"));
+        }
+        let declared = self.mode.declared().unwrap_or_default();
+        if let Some(wrong) = declared.iter().find(|partition| !partition.begins(&self.partition_by)) {
+            let fault = format!("cannot have the partition {wrong}");
+            let columns = self.partition_by.join("`, `");
+            return Err(self.config(&fault, &format!("its levels are `{columns}`, in this order")));
+        }
+        if matches!(self.mode, Mode::Partitions(_)) && self.partition_by.is_empty() {
+            return Err(
+                self.config("has no partitions to replace", "say which columns make them: partition_by")
+            );
+        }
+        match self.mode.append_id() {
+            Some("") => {
+                Err(self.config("cannot be appended to under an empty id", "give an id that names the run"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The directory in which the output's name is, and that name, symbolic links followed.
@@ -158,13 +203,38 @@ impl Target {
         }
     }
 
-    fn check_replaceable(&self, path: &Path) -> Result<()> {
+    /// Whether what is there may be replaced, or added to, and what of it is a table.
+    fn check_replaceable(&self, path: &Path) -> Result<There> {
+        if self.mode != Mode::Whole {
+            return self.check_continued(path);
+        }
         match (self.existing, self.shape) {
             (Existing::Refuse, _) => {
-                Err(self.config("exists already", "use --overwrite to replace it, or give another path"))
+                return Err(
+                    self.config("exists already", "use --overwrite to replace it, or give another path")
+                );
             }
-            (Existing::Force, _) | (Existing::Overwrite, Shape::File) => Ok(()),
-            (Existing::Overwrite, Shape::Directory) => self.check_own(path),
+            (Existing::Force, _) | (Existing::Overwrite, Shape::File) => {}
+            (Existing::Overwrite, Shape::Directory) => self.check_own(path)?,
+        }
+        Ok(There::Replaceable)
+    }
+
+    /// Only what gristmill wrote in the same layout can be gone on with; an empty directory is as good as none.
+    fn check_continued(&self, path: &Path) -> Result<There> {
+        let other = "give another path, or replace all of it";
+        match manifest::read(path) {
+            Ok(Some(found)) if found.partition_by == self.partition_by => Ok(There::Table(Box::new(found))),
+            Ok(Some(found)) => {
+                let fault = match found.partition_by.as_slice() {
+                    [] => "is not partitioned".to_owned(),
+                    columns => format!("is partitioned by `{}`", columns.join("`, `")),
+                };
+                Err(self.config(&fault, other))
+            }
+            Ok(None) if self.fs.list(path)?.is_empty() => Ok(There::Replaceable),
+            Ok(None) => Err(self.config("was not written by gristmill", other)),
+            Err(error) => Err(self.config("has no valid manifest", other).because(error)),
         }
     }
 
@@ -216,9 +286,19 @@ pub struct CheckedTarget {
     parent: PathBuf,
     path: PathBuf,
     name: OsString,
-    shape: Shape,
     seen: Option<Identity>,
-    fs: Fs,
+    there: There,
+    given: Target,
+}
+
+/// What is at the target.
+#[derive(Debug, Clone)]
+enum There {
+    Nothing,
+    /// What is replaced as a whole, whatever it is.
+    Replaceable,
+    /// An output of gristmill, to which partitions or parts go.
+    Table(Box<Manifest>),
 }
 
 impl CheckedTarget {
@@ -246,16 +326,57 @@ impl CheckedTarget {
     }
 
     pub(super) fn shape(&self) -> Shape {
-        self.shape
+        self.given.shape
+    }
+
+    pub(super) fn mode(&self) -> &Mode {
+        &self.given.mode
+    }
+
+    pub(super) fn partition_by(&self) -> &[String] {
+        &self.given.partition_by
     }
 
     pub(super) fn fs(&self) -> &Fs {
-        &self.fs
+        &self.given.fs
     }
 
-    /// Whether something was there when the target was checked.
+    /// Whether something was there when the target was looked at.
     pub(super) fn is_replacement(&self) -> bool {
         self.seen.is_some()
+    }
+
+    /// The manifest of what partitions or parts are added to, if anything of that kind is there.
+    pub(super) fn table(&self) -> Option<&Manifest> {
+        match &self.there {
+            There::Table(manifest) => Some(manifest),
+            There::Nothing | There::Replaceable => None,
+        }
+    }
+
+    /// Looks at what is there, and remembers it.
+    pub(super) fn look(&mut self) -> Result<()> {
+        let found = self.fs().inspect(&self.path)?;
+        self.there = match &found {
+            None => There::Nothing,
+            Some(found) => {
+                self.given.check_kind(found)?;
+                let there = self.given.check_replaceable(&self.path)?;
+                self.given.check_no_mount_point(&self.parent, found)?;
+                if found.is_dir() {
+                    self.fs().check_writable(&self.path)?; // or it could be neither moved to staging nor emptied there
+                }
+                there
+            }
+        };
+        self.seen = found.as_ref().map(Identity::of);
+        Ok(())
+    }
+
+    /// Remembers what is there after a dead run's commit was completed, which has changed nothing that checks look at.
+    pub(super) fn remember(&mut self) -> Result<()> {
+        self.seen = self.fs().inspect(&self.path)?.as_ref().map(Identity::of);
+        Ok(())
     }
 
     /// A hidden name beside the target: a dot, the target's name, and a suffix.
@@ -273,7 +394,7 @@ impl CheckedTarget {
 
     /// Fails unless what is there now is what was there when the target was checked.
     pub(super) fn check_unchanged(&self) -> Result<()> {
-        let now = self.fs.inspect(&self.path)?.as_ref().map(Identity::of);
+        let now = self.fs().inspect(&self.path)?.as_ref().map(Identity::of);
         if now == self.seen {
             return Ok(());
         }

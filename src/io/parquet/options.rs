@@ -1,10 +1,15 @@
 //! How Parquet files are written: every knob, with its unit and its default.
 
+use std::collections::BTreeMap;
+
 use parquet::basic::{self, ZstdLevel};
+use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::{ColumnDescPtr, ColumnPath, SchemaDescriptor};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::commit::Existing;
+use crate::io::placement::{Placement, placement_methods};
 
 /// The most that a data page may be asked to hold, in bytes; the format has 31 bits for its size.
 const MAX_PAGE_BYTES: usize = 1 << 30;
@@ -33,6 +38,17 @@ pub enum Statistics {
     Page,
 }
 
+/// A column that rows are sorted by, as a Parquet file says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SortedColumn {
+    /// The name of the column.
+    pub name: String,
+    /// Whether the greatest value comes first.
+    pub descending: bool,
+    /// Whether nulls come before all values.
+    pub nulls_first: bool,
+}
+
 /// How Parquet files are written.
 ///
 /// # Examples
@@ -51,7 +67,12 @@ pub struct ParquetOptions {
     pub(super) data_page_bytes: usize,
     pub(super) dictionary_bytes: usize,
     pub(super) statistics: Statistics,
-    existing: Existing,
+    pub(super) row_group_bytes: usize,
+    offset_index: bool,
+    bloom_filters: Vec<String>,
+    sorted_by: Vec<SortedColumn>,
+    metadata: BTreeMap<String, String>,
+    pub(crate) placement: Placement,
 }
 
 impl Default for ParquetOptions {
@@ -62,22 +83,18 @@ impl Default for ParquetOptions {
             data_page_bytes: 1 << 20,
             dictionary_bytes: 1 << 18,
             statistics: Statistics::Page,
-            existing: Existing::Refuse,
+            row_group_bytes: usize::MAX,
+            offset_index: true,
+            bloom_filters: Vec::new(),
+            sorted_by: Vec::new(),
+            metadata: BTreeMap::new(),
+            placement: Placement::default(),
         }
     }
 }
 
 impl ParquetOptions {
-    /// What to do if the output exists. Default: [`Existing::Refuse`].
-    pub fn existing(mut self, existing: Existing) -> Self {
-        self.existing = existing;
-        self
-    }
-
-    /// What [`ParquetOptions::existing`] has set.
-    pub fn when_existing(&self) -> Existing {
-        self.existing
-    }
+    placement_methods!();
 
     /// What pages are compressed with. Default: `Zstd(1)`.
     ///
@@ -129,15 +146,68 @@ impl ParquetOptions {
         self
     }
 
-    /// The same in terms of the parquet crate.
+    /// The encoded bytes after which a row group ends, even if it has not its rows yet. Default: no limit.
+    ///
+    /// It is looked at once in 8192 rows, so that a row group is somewhat larger.
+    pub fn row_group_bytes(mut self, bytes: usize) -> Self {
+        self.row_group_bytes = bytes;
+        self
+    }
+
+    /// Whether a file says where each of its pages lies, so that readers can skip some. Default: yes. With
+    /// [`Statistics::Page`] it always does, since that is what readers decide by.
+    pub fn offset_index(mut self, written: bool) -> Self {
+        self.offset_index = written;
+        self
+    }
+
+    /// Columns for whose values each row group gets a Bloom filter, so that readers which look for one value can skip it. Default: none.
+    ///
+    /// One in a hundred values that are not there is taken to be. It pays where values are many and in no order, such as ids.
+    pub fn bloom_filters<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.bloom_filters = columns.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Says in the files that their rows are sorted by these columns, the first one before the others. Default: nothing is said.
+    ///
+    /// It sorts nothing, and nothing is checked: readers may give wrong results if it is not true.
+    pub fn sorted_by(mut self, columns: impl IntoIterator<Item = SortedColumn>) -> Self {
+        self.sorted_by = columns.into_iter().collect();
+        self
+    }
+
+    /// Adds a key with a value to the metadata of each file. Default: none besides the Arrow schema. A key given again replaces its value.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// The same in terms of the parquet crate, for files of some columns.
     ///
     /// # Errors
     ///
-    /// If a value is out of its range.
-    pub(super) fn properties(&self) -> Result<WriterProperties> {
+    /// If a value is out of its range, or a column is not there or is nested.
+    pub(super) fn properties(&self, columns: &SchemaDescriptor) -> Result<WriterProperties> {
         in_range("row_group_rows", self.row_group_rows, usize::MAX)?;
+        in_range("row_group_bytes", self.row_group_bytes, usize::MAX)?;
         in_range("data_page_bytes", self.data_page_bytes, MAX_PAGE_BYTES)?;
-        Ok(WriterProperties::builder()
+        let mut builder = WriterProperties::builder();
+        for name in &self.bloom_filters {
+            leaf(columns, name)?;
+            builder = builder.set_column_bloom_filter_enabled(ColumnPath::new(vec![name.clone()]), true);
+        }
+        let sorted = self.sorted_by.iter().map(|by| {
+            let column_idx = i32::try_from(leaf(columns, &by.name)?).unwrap_or(i32::MAX);
+            Ok(SortingColumn { column_idx, descending: by.descending, nulls_first: by.nulls_first })
+        });
+        let sorted = sorted.collect::<Result<Vec<_>>>()?;
+        let metadata = self.metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+        let metadata = Some(metadata.collect::<Vec<_>>()).filter(|metadata| !metadata.is_empty());
+        Ok(builder
+            .set_sorting_columns(Some(sorted).filter(|sorted| !sorted.is_empty()))
+            .set_key_value_metadata(metadata)
+            .set_offset_index_disabled(!self.offset_index)
             // Not the version of the parquet crate, as by default: what matters is who to ask.
             .set_created_by(concat!("gristmill version ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_compression(self.codec()?)
@@ -164,6 +234,16 @@ impl ParquetOptions {
             }
         }
     }
+}
+
+/// The number of a column that is not nested, among all that Parquet stores.
+fn leaf(columns: &SchemaDescriptor, name: &str) -> Result<usize> {
+    let is_it = |column: &ColumnDescPtr| column.path().parts() == [name];
+    columns.columns().iter().position(is_it).ok_or_else(|| {
+        let names: Vec<String> = columns.columns().iter().map(|column| column.path().string()).collect();
+        Error::new(ErrorKind::Config, format!("the files have no column `{name}` that is not nested"))
+            .hint(format!("their columns are `{}`", names.join("`, `")))
+    })
 }
 
 /// Checks that a knob is at least 1 and at most `max`.

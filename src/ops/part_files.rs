@@ -1,0 +1,186 @@
+//! The part files of an output, to which one worker at a time appends what tasks have encoded.
+//!
+//! What is in which file depends on the order of the pieces alone: a file ends with the piece that brings it to its size. How many files
+//! are open at a time is bounded; the pieces of further partitions wait, in free memory or on disk, until they fill a file or
+//! the output ends. So the bytes are the same whatever the bound.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::partition_rows::Layout;
+use super::parts::Format;
+use crate::error::{Error, ErrorKind, Result};
+use crate::exec::memory::{Budget, Reservation};
+use crate::io::commit::{Attempt, PartEntry, PartNumbers, Parts};
+use crate::io::hive::PartitionPath;
+
+/// Part files that are open at a time.
+const MAX_OPEN: usize = 64;
+
+/// What an open file takes: the buffer of its writer.
+const OPEN_BYTES: u64 = 256 << 10;
+
+/// What a waiting piece takes for each of its columns besides its pages, which are accounted for where they are.
+const WAITING_BYTES: u64 = 512;
+
+/// The part files of one output.
+pub struct Files<F: Format> {
+    pub(super) format: F,
+    pub(super) layout: Layout,
+    parts: Parts,
+    part_bytes: u64,
+    max_open: usize,
+    /// The first number for the parts of the partitions that are there already.
+    numbers: PartNumbers,
+    state: Mutex<State<F>>,
+}
+
+struct State<F: Format> {
+    /// By partition; one without a name if the output is not partitioned.
+    dirs: BTreeMap<Option<PartitionPath>, Dir<F>>,
+    open: usize,
+    waiting: usize,
+    reservation: Reservation,
+}
+
+/// The files of one directory.
+struct Dir<F: Format> {
+    parts: Parts,
+    next: usize,
+    done: Vec<PartEntry>,
+    open: Option<F::File>,
+    waiting: VecDeque<F::Piece>,
+    waiting_bytes: u64,
+}
+
+impl<F: Format> Files<F> {
+    /// The files of an attempt, each of about `part_bytes`.
+    pub fn new(
+        format: F,
+        layout: Layout,
+        attempt: &Attempt,
+        part_bytes: u64,
+        budget: &Budget,
+    ) -> Result<Files<F>> {
+        let max_open = (budget.limit_bytes() / 8 / OPEN_BYTES).clamp(1, MAX_OPEN as u64) as usize;
+        let parts = attempt.parts();
+        let mut dirs = BTreeMap::new();
+        if !layout.is_partitioned() {
+            dirs.insert(None, Dir::new(parts.clone(), attempt.next_part_number(None)?));
+        }
+        let state = State { dirs, open: 0, waiting: 0, reservation: budget.reservation() };
+        Ok(Files {
+            format,
+            layout,
+            parts,
+            part_bytes,
+            max_open,
+            numbers: attempt.part_numbers(),
+            state: Mutex::new(state),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<F>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends a piece to the files of its partition.
+    pub fn append(&self, place: Option<PartitionPath>, piece: F::Piece) -> Result<()> {
+        let mut state = self.state();
+        let State { dirs, open, waiting, reservation } = &mut *state;
+        if !dirs.contains_key(&place) {
+            self.layout.check_count(dirs.len() + 1)?;
+        }
+        let dir = match dirs.entry(place) {
+            std::collections::btree_map::Entry::Occupied(there) => there.into_mut(),
+            std::collections::btree_map::Entry::Vacant(new) => {
+                let dir = self.dir(new.key().as_ref())?;
+                new.insert(dir)
+            }
+        };
+        let was = (usize::from(dir.open.is_some()), dir.waiting.len());
+        dir.waiting_bytes += F::piece_bytes(&piece);
+        dir.waiting.push_back(piece);
+        if dir.open.is_some() || *open < self.max_open {
+            self.write(dir)?;
+        } else if dir.waiting_bytes >= self.part_bytes.saturating_mul(2) {
+            self.write_one_file(dir)?;
+        }
+        *open = *open - was.0 + usize::from(dir.open.is_some());
+        *waiting = *waiting - was.1 + dir.waiting.len();
+        let columns = self.layout.file_schema().fields().len() as u64;
+        reservation.resize(*open as u64 * OPEN_BYTES + *waiting as u64 * columns * WAITING_BYTES)
+    }
+
+    /// Ends all files. An output that is not partitioned and has no rows gets one that has the schema.
+    pub fn seal(&self) -> Result<()> {
+        let mut state = self.state();
+        for dir in state.dirs.values_mut() {
+            self.write(dir)?;
+            if dir.done.is_empty() && dir.open.is_none() {
+                dir.open = Some(self.begin(dir)?);
+            }
+            dir.end()?;
+        }
+        state.reservation.resize(0)
+    }
+
+    /// The finished parts of each partition, in the order of the partitions.
+    pub fn take_done(&self) -> Vec<(Option<PartitionPath>, Vec<PartEntry>)> {
+        let dirs = std::mem::take(&mut self.state().dirs);
+        dirs.into_iter().map(|(place, dir)| (place, dir.done)).collect()
+    }
+
+    fn dir(&self, place: Option<&PartitionPath>) -> Result<Dir<F>> {
+        let partition = place.ok_or_else(|| {
+            Error::new(ErrorKind::Internal, "rows of a partitioned output came without their partition")
+        })?;
+        Ok(Dir::new(self.parts.partition(partition)?, self.numbers.next(partition)?))
+    }
+
+    /// Writes all that waits for a directory; the last file stays open if it has not its size yet.
+    fn write(&self, dir: &mut Dir<F>) -> Result<()> {
+        while !dir.waiting.is_empty() {
+            self.write_one_file(dir)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what waits until a file has its size.
+    fn write_one_file(&self, dir: &mut Dir<F>) -> Result<()> {
+        while let Some(piece) = dir.waiting.pop_front() {
+            dir.waiting_bytes = dir.waiting_bytes.saturating_sub(F::piece_bytes(&piece));
+            let mut file = match dir.open.take() {
+                Some(file) => file,
+                None => self.begin(dir)?,
+            };
+            let bytes = F::append(&mut file, piece)?;
+            dir.open = Some(file);
+            if bytes >= self.part_bytes {
+                return dir.end();
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&self, dir: &Dir<F>) -> Result<F::File> {
+        let number = dir.next + dir.done.len();
+        let name = format!("part-{number:05}.{}", self.format.extension());
+        self.format.begin(self.layout.file_schema(), dir.parts.create(&name)?)
+    }
+}
+
+impl<F: Format> Dir<F> {
+    fn new(parts: Parts, next: usize) -> Dir<F> {
+        Dir { parts, next, done: Vec::new(), open: None, waiting: VecDeque::new(), waiting_bytes: 0 }
+    }
+
+    /// Ends the open file.
+    fn end(&mut self) -> Result<()> {
+        if let Some(file) = self.open.take() {
+            let (writer, rows) = F::end(file)?;
+            self.done.push(writer.finish(rows)?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! `write_json_lines`: a committed directory of files of JSON lines, or a single one.
+
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use super::columns::Columns;
+use super::line_files::{EncodeLines, LineEncoder, LineFile, Lines};
+use super::parts::{Destination, Format, Written, output};
+use crate::dataset::{Dataset, Output};
+use crate::error::{CallSite, Result};
+use crate::exec::memory::Budget;
+use crate::io::commit::PartWriter;
+use crate::io::compress::TextCompression;
+use crate::io::json::{JsonEncoder, JsonOptions};
+use crate::io::placement::Placement;
+use crate::record::Record;
+
+impl<T: Record> Dataset<T> {
+    /// Writes all elements as JSON lines, an object each, and commits them in one step. See [`JsonEncoder`] for how values look.
+    ///
+    /// A path that ends in `.jsonl`, `.ndjson` or `.json`, in any case, becomes a single file; any other one a directory of parts
+    /// `part-00000.jsonl`, … and a `_manifest.json`. An existing output is an error unless [`JsonOptions::existing`] says otherwise. With
+    /// [`JsonOptions::compression`] all names end in `.gz` or `.zst` besides.
+    ///
+    /// With [`JsonOptions::partition_by`] it becomes a table of partitions, of which
+    /// [`some can be replaced`](JsonOptions::replace_partitions); [`append_once`](JsonOptions::append_once) adds to what is there.
+    ///
+    /// # Ordering
+    ///
+    /// Kept: parts in the order of their names, rows in the order of the dataset.
+    ///
+    /// # Errors
+    ///
+    /// See [`Dataset`]. What is wrong with the path is found before any work is done.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("pairs.jsonl");
+    /// # let ctx = Context::new()?;
+    /// let pairs = ctx.from_vec(vec![(1i64, vec!["a".to_string()]), (2, vec![])]);
+    /// pairs.columns(["id", "tags"]).write_json_lines(&path, JsonOptions::default())?;
+    /// assert_eq!(std::fs::read_to_string(&path)?, "{\"id\":1,\"tags\":[\"a\"]}\n{\"id\":2,\"tags\":[]}\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn write_json_lines(&self, path: impl AsRef<Path>, options: JsonOptions) -> Result<Written> {
+        json(self, CallSite::here("write_json_lines"), path.as_ref(), None, options).run()
+    }
+
+    /// The lazy form of [`Dataset::write_json_lines`], for [`crate::Context::run`].
+    #[track_caller]
+    pub fn to_json_lines(&self, path: impl AsRef<Path>, options: JsonOptions) -> Output<Written> {
+        json(self, CallSite::here("to_json_lines"), path.as_ref(), None, options)
+    }
+}
+
+impl<T: Record> Columns<T> {
+    /// See [`Dataset::write_json_lines`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Dataset`].
+    #[track_caller]
+    pub fn write_json_lines(&self, path: impl AsRef<Path>, options: JsonOptions) -> Result<Written> {
+        let call = CallSite::here("write_json_lines");
+        json(self.dataset(), call, path.as_ref(), Some(self.names()), options).run()
+    }
+
+    /// The lazy form of [`Columns::write_json_lines`], for [`crate::Context::run`].
+    #[track_caller]
+    pub fn to_json_lines(&self, path: impl AsRef<Path>, options: JsonOptions) -> Output<Written> {
+        json(self.dataset(), CallSite::here("to_json_lines"), path.as_ref(), Some(self.names()), options)
+    }
+}
+
+fn json<T: Record>(
+    dataset: &Dataset<T>,
+    call: CallSite,
+    path: &Path,
+    names: Option<Vec<String>>,
+    options: JsonOptions,
+) -> Output<Written> {
+    let destination = Destination { path: path.to_owned(), names };
+    output(dataset, call, options, destination)
+}
+
+impl Format for JsonOptions {
+    type Piece = Lines;
+    type Encoder = LineEncoder<JsonEncoder>;
+    type File = LineFile;
+
+    fn extension(&self) -> &'static str {
+        match self.compressed_with() {
+            TextCompression::None => "jsonl",
+            TextCompression::Gzip(_) => "jsonl.gz",
+            TextCompression::Zstd(_) => "jsonl.zst",
+        }
+    }
+
+    fn placement(&self) -> &Placement {
+        &self.placement
+    }
+
+    fn encoder(&self, schema: &SchemaRef, budget: &Budget) -> Result<Self::Encoder> {
+        Ok(LineEncoder::new(JsonEncoder::new(schema, self)?, self.compressed_with(), budget))
+    }
+
+    fn begin(&self, _schema: &SchemaRef, writer: PartWriter) -> Result<LineFile> {
+        LineFile::begin(writer, Vec::new(), self.compressed_with())
+    }
+
+    fn piece_bytes(piece: &Lines) -> u64 {
+        piece.bytes()
+    }
+
+    fn append(file: &mut LineFile, piece: Lines) -> Result<u64> {
+        file.append(piece)
+    }
+
+    fn end(file: LineFile) -> Result<(PartWriter, u64)> {
+        file.end()
+    }
+}
+
+impl EncodeLines for JsonEncoder {
+    fn encode(&self, batch: &RecordBatch, lines: &mut Vec<u8>) -> Result<()> {
+        JsonEncoder::encode(self, batch, lines)
+    }
+}
