@@ -184,3 +184,32 @@ fn a_piece_that_inflates_to_very_much_is_handed_on_as_it_comes() {
         );
     }
 }
+
+#[test]
+fn a_compressed_file_that_changes_while_it_is_read_is_an_error() {
+    let compressed = gzip(text(3000, 3).as_bytes(), 20_000);
+    let all = |reader: &mut LineReader| -> Result<(), gristmill::Error> {
+        while reader.next_block()?.is_some() {}
+        Ok(())
+    };
+    for compressed_files in [CompressedFiles::Whole, CompressedFiles::Relayed] {
+        for length in [0, 10_000, compressed.len() as u64 + 1] {
+            let (_directory, _, path) = pair(b"", &compressed);
+            let options = SplitOptions {
+                target_bytes: Some(8000),
+                compressed: compressed_files,
+                ..SplitOptions::default()
+            };
+            let mut pieces: Vec<LineReader> = splits(resolve(&[&path]).unwrap().files, &options)
+                .into_iter()
+                .map(|split| {
+                    LineReader::new(split, LineOptions { block_bytes: 512, ..LineOptions::default() })
+                })
+                .collect();
+            assert!(pieces[0].next_block().unwrap().is_some());
+            fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length).unwrap();
+            let error = pieces.iter_mut().find_map(|piece| all(piece).err()).expect("the file changed");
+            assert!(error.to_string().contains("changed while read"), "{length}: {error}");
+        }
+    }
+}
