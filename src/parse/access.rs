@@ -1,7 +1,7 @@
 //! What the access logs of Apache and nginx have in common.
 
 use super::escape::unescape;
-use super::scan::{Piece, Scan, push};
+use super::scan::{Piece, Scan, find_near, push};
 use super::{Fault, Row};
 
 /// The fields of a line in the Common Log Format.
@@ -57,6 +57,10 @@ impl<'a> Access<'a> {
 #[inline]
 fn user<'a>(scan: &mut Scan<'a>) -> Result<Option<Piece<'a>>, Fault> {
     let bytes = scan.rest().as_bytes();
+    if bytes.starts_with(b"- [") {
+        scan.take(2);
+        return Ok(None); // nearly all lines
+    }
     let before_time = |&open: &usize| open > 1 && bytes.get(open - 1) == Some(&b' ');
     let Some(open) = memchr::memchr_iter(b'[', bytes).find(before_time) else {
         return Err(scan.missing("time", "there is no time in brackets"));
@@ -70,12 +74,17 @@ fn user<'a>(scan: &mut Scan<'a>) -> Result<Option<Piece<'a>>, Fault> {
     })
 }
 
+/// The length of `10/Oct/2000:13:55:36 -0700`.
+const TIME_LEN: usize = 26;
+
 /// What stands between the brackets.
 #[inline]
 fn time<'a>(scan: &mut Scan<'a>) -> Result<&'a str, Fault> {
     let begin = scan.at();
     scan.expect('[', "time", "the time should begin with a bracket")?;
-    let Some(close) = memchr::memchr(b']', scan.rest().as_bytes()) else {
+    let bytes = scan.rest().as_bytes();
+    let usual = Some(TIME_LEN).filter(|&end| bytes.get(end) == Some(&b']'));
+    let Some(close) = usual.or_else(|| memchr::memchr(b']', bytes)) else {
         return Err(Fault::new(begin, "the bracket that begins here is not closed").in_column("time"));
     };
     let time = scan.take(close);
@@ -89,7 +98,7 @@ impl<'a> Request<'a> {
     #[inline]
     fn of(line: Piece<'a>) -> Request<'a> {
         let piece = |raw| Some(Piece { raw, escaped: line.escaped });
-        let words = split_at(line.raw, memchr::memchr(b' ', line.raw.as_bytes()));
+        let words = split_at(line.raw, find_near(b' ', line.raw.as_bytes()));
         let Some((method, rest)) = words.filter(|(method, rest)| is_method(method) && !rest.is_empty())
         else {
             return Request { method: None, path: line.or_hyphen(), protocol: None };

@@ -56,7 +56,7 @@ impl<'a> Scan<'a> {
     /// Takes a word of one character or more that ends before a space, or with the line.
     #[inline]
     pub fn word(&mut self, column: &str) -> Result<&'a str, Fault> {
-        let end = memchr::memchr(b' ', self.rest.as_bytes()).unwrap_or(self.rest.len());
+        let end = find_near(b' ', self.rest.as_bytes()).unwrap_or(self.rest.len());
         if end == 0 { Err(self.missing(column, "the column is empty")) } else { Ok(self.take(end)) }
     }
 
@@ -100,6 +100,20 @@ impl<'a> Scan<'a> {
         let reason = if self.rest.is_empty() { "the line ends before the column" } else { reason };
         Fault::new(self.at(), reason).in_column(column)
     }
+}
+
+/// As `memchr`, but without a call where the byte is one of the first eight, as after most words.
+#[inline]
+pub(super) fn find_near(byte: u8, bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    if let Some(chunk) = bytes.first_chunk() {
+        let differing = u64::from_le_bytes(*chunk) ^ (ONES * u64::from(byte));
+        let equal = differing.wrapping_sub(ONES) & !differing & (ONES << 7); // the lowest bit that is set is right
+        if equal != 0 {
+            return Some(equal.trailing_zeros() as usize / 8);
+        }
+    }
+    memchr::memchr(byte, bytes)
 }
 
 /// A part of a line as it stands there, perhaps with escapes.
@@ -171,6 +185,15 @@ mod tests {
         }
         assert_eq!(quoted("a\"").unwrap_err().reason(), "the column should begin with a quote");
         assert_eq!(quoted("").unwrap_err().reason(), "the line ends before the column");
+    }
+
+    #[test]
+    fn near_bytes() {
+        for text in
+            ["", " ", "- x", "a\u{21} b c d e", "1234567 ", "12345678 ", "!!!!!!!! ", "\u{a0} é\u{a0}\u{a0} "]
+        {
+            assert_eq!(find_near(b' ', text.as_bytes()), text.find(' '), "{text:?}");
+        }
     }
 
     #[test]

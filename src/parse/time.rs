@@ -216,14 +216,15 @@ pub fn clf(text: &str) -> Result<UnixTime, Invalid> {
     const WRONG: Invalid = Invalid("this is no time like 10/Oct/2000:13:55:36 -0700");
     let Ok(&bytes) = <&[u8; 26]>::try_from(text.as_bytes()) else { return Err(WRONG) };
     let [d1, d2, b'/', m1, m2, m3, b'/', y1, y2, y3, y4, b':', rest @ ..] = bytes else { return Err(WRONG) };
-    let [h1, h2, c1, i1, i2, c2, s1, s2, b' ', sign, z1, z2, z3, z4] = rest else { return Err(WRONG) };
-    let (Some(year), Some(month), Some(day)) = (four([y1, y2, y3, y4]), month([m1, m2, m3]), two(d1, d2))
-    else {
+    let [h1, h2, b':', i1, i2, b':', s1, s2, b' ', sign, z1, z2, z3, z4] = rest else { return Err(WRONG) };
+    let digits = [d1, d2, y1, y2, y3, y4, h1, h2, i1, i2, s1, s2, z1, z2, z3, z4];
+    let Some([day, century, year, hour, minute, second, zone_hours, zone_minutes]) = pairs(digits) else {
         return Err(WRONG);
     };
-    let offset = offset(sign, [z1, z2, z3, z4]).ok_or(WRONG)?;
-    let clock = clock_seconds([h1, h2, c1, i1, i2, c2, s1, s2])?;
-    Ok(UnixTime::new(days(year, month, day)?, clock, offset, 0))
+    let month = month([m1, m2, m3]).ok_or(WRONG)?;
+    let offset = zone(sign, zone_hours, zone_minutes).ok_or(WRONG)?;
+    let clock = second_of_day(hour, minute, second)?;
+    Ok(UnixTime::new(days(century * 100 + year, month, day)?, clock, offset, 0))
 }
 
 /// A time of [RFC 3164](https://www.rfc-editor.org/rfc/rfc3164#section-4.1.2): `Oct 11 22:14:15`. It has neither year nor zone, so
@@ -334,6 +335,7 @@ pub fn unix_millis(text: &str) -> Result<UnixTime, Invalid> {
 }
 
 const NO_DATE: Invalid = Invalid("this is no date like 2026-01-31");
+const NO_TIME: Invalid = Invalid("there is no such time of day");
 const NO_DAY: Invalid = Invalid("there is no such day in the calendar");
 
 /// A number of two ASCII digits.
@@ -347,6 +349,18 @@ fn two(tens: u8, ones: u8) -> Option<i32> {
 #[inline]
 fn four([a, b, c, d]: [u8; 4]) -> Option<i32> {
     Some(two(a, b)? * 100 + two(c, d)?)
+}
+
+/// Eight numbers of two ASCII digits each. One check of all digits at once takes half the time of one for each.
+#[inline]
+fn pairs(digits: [u8; 16]) -> Option<[i32; 8]> {
+    let digits = digits.map(|digit| digit.wrapping_sub(b'0'));
+    let largest = digits.iter().fold(0, |largest, &digit| digit.max(largest));
+    let mut numbers = [0; 8];
+    for (number, pair) in numbers.iter_mut().zip(digits.chunks_exact(2)) {
+        *number = pair.iter().fold(0, |number, &digit| number * 10 + i32::from(digit));
+    }
+    (largest <= 9).then_some(numbers)
 }
 
 /// The number of a month by its English name of three letters.
@@ -380,7 +394,11 @@ fn fraction(text: &[u8]) -> Option<(u32, &[u8])> {
 /// The seconds by which a zone is ahead of UTC, from its sign and the digits of hours and minutes.
 #[inline]
 fn offset(sign: u8, [h1, h2, m1, m2]: [u8; 4]) -> Option<i32> {
-    let (hours, minutes) = (two(h1, h2)?, two(m1, m2)?);
+    zone(sign, two(h1, h2)?, two(m1, m2)?)
+}
+
+#[inline]
+fn zone(sign: u8, hours: i32, minutes: i32) -> Option<i32> {
     let seconds = hours * 3600 + minutes * 60;
     match sign {
         _ if hours > 23 || minutes > 59 => None,
@@ -393,14 +411,20 @@ fn offset(sign: u8, [h1, h2, m1, m2]: [u8; 4]) -> Option<i32> {
 /// The seconds since midnight of `22:14:15`.
 #[inline]
 fn clock_seconds(clock: [u8; 8]) -> Result<i32, Invalid> {
-    const WRONG: Invalid = Invalid("there is no such time of day");
-    let [h1, h2, b':', m1, m2, b':', s1, s2] = clock else { return Err(WRONG) };
+    let [h1, h2, b':', m1, m2, b':', s1, s2] = clock else { return Err(NO_TIME) };
     match (two(h1, h2), two(m1, m2), two(s1, s2)) {
-        (Some(hour @ 0..=23), Some(minute @ 0..=59), Some(second @ 0..=60)) => {
-            Ok(hour * 3600 + minute * 60 + second)
-        }
-        _ => Err(WRONG),
+        (Some(hour), Some(minute), Some(second)) => second_of_day(hour, minute, second),
+        _ => Err(NO_TIME),
     }
+}
+
+/// The seconds since midnight.
+#[inline]
+fn second_of_day(hour: i32, minute: i32, second: i32) -> Result<i32, Invalid> {
+    if hour > 23 || minute > 59 || second > 60 {
+        return Err(NO_TIME);
+    }
+    Ok(hour * 3600 + minute * 60 + second)
 }
 
 /// The days since 1970-01-01 of a day of the Gregorian calendar, in the years 0 to 65,535.
@@ -419,7 +443,8 @@ fn days(year: i32, month: i32, day: i32) -> Result<i32, Invalid> {
         return Err(NO_DAY);
     }
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let positive = (year + 400).cast_unsigned(); // unsigned numbers are faster to divide
+    let leap_days = (positive / 4 - positive / 100 + positive / 400).cast_signed() - 97;
     let days_since_march = (153 * month + 2) / 5 + day - 1;
     Ok(365 * year + leap_days + days_since_march - DAYS_TO_1970)
 }
