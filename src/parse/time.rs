@@ -355,12 +355,12 @@ fn four([a, b, c, d]: [u8; 4]) -> Option<i32> {
 #[inline]
 fn pairs(digits: [u8; 16]) -> Option<[i32; 8]> {
     let digits = digits.map(|digit| digit.wrapping_sub(b'0'));
-    let wrong = digits.iter().fold(false, |wrong, &digit| wrong | (digit > 9));
+    let largest = digits.iter().fold(0, |largest, &digit| digit.max(largest));
     let mut numbers = [0; 8];
     for (number, pair) in numbers.iter_mut().zip(digits.chunks_exact(2)) {
         *number = pair.iter().fold(0, |number, &digit| number * 10 + i32::from(digit));
     }
-    (!wrong).then_some(numbers)
+    (largest <= 9).then_some(numbers)
 }
 
 /// The number of a month by its English name of three letters.

@@ -50,7 +50,7 @@ fn assert_same<T: Record + Debug + PartialEq>(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn records_and_columns_agree(line in line()) {
