@@ -53,7 +53,7 @@ fn rejects(path: &Path) -> Vec<Reject> {
             let reason = if n % 100 == 50 {
                 "a quote is not closed".to_string()
             } else {
-                format!("`x{n}` of column `n` is no UInt64")
+                format!("this is no whole number (column `n`, value `x{n}`)")
             };
             let raw = text.trim_end().to_string();
             rejects.push(Reject { file: path.display().to_string(), line: at, offset, reason, raw });

@@ -3,7 +3,6 @@
 //! Nothing here knows of operators, stages or threads. A [split](split::Split) is planned from the input alone, and a
 //! reader of it gives blocks until there are none; encoders turn batches into bytes; [`commit`] makes an output visible in one step.
 
-pub mod columns;
 pub mod commit;
 pub mod compress;
 pub mod compression;
@@ -14,6 +13,7 @@ pub mod json;
 mod json_exact;
 pub mod json_read;
 pub mod line_counts;
+pub mod line_files;
 pub mod line_finder;
 pub mod lines;
 pub mod parquet;

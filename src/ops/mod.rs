@@ -47,6 +47,7 @@ mod random_split;
 mod range;
 mod read_csv;
 mod read_json_lines;
+mod read_lines;
 mod read_paths;
 mod read_text;
 mod read_text_with_origin;

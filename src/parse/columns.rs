@@ -99,12 +99,21 @@ impl ColumnsBuilder {
             let message = format!("types of {} columns are given for a format that has {found}", types.len());
             return Err(Error::new(ErrorKind::Config, message));
         }
+        ColumnsBuilder::of(&Arc::new(Schema::new(types)), |column| format.time_format(column))
+    }
+
+    /// A builder of the columns of a schema, of which `time_format` says how times are written.
+    ///
+    /// # Errors
+    ///
+    /// If a column has a type that no text is converted to.
+    pub fn of(schema: &SchemaRef, time_format: impl Fn(usize) -> TimeFormat) -> Result<ColumnsBuilder> {
         let column = |(column, field): (usize, &Arc<Field>)| {
-            let values = values_of(field, format.time_format(column))?;
+            let values = values_of(field, time_format(column))?;
             Ok(Column { values, valid: Vec::new(), nulls: 0 })
         };
-        let columns = types.iter().enumerate().map(column).collect::<Result<_>>()?;
-        Ok(ColumnsBuilder { schema: Arc::new(Schema::new(types)), columns, rows: 0 })
+        let columns = schema.fields().iter().enumerate().map(column).collect::<Result<_>>()?;
+        Ok(ColumnsBuilder { schema: Arc::clone(schema), columns, rows: 0 })
     }
 
     /// The columns.
@@ -128,8 +137,23 @@ impl ColumnsBuilder {
     ///
     /// If a text is no value of its column, or null where the column has none. The row is not added then.
     pub fn push(&mut self, line: &str, row: &Row) -> Result<(), Fault> {
+        self.push_fields(line, |column| row.get(column))
+    }
+
+    /// Adds a row of the field that `field` gives for each column; none is a null. They are parts of `line`, or else the place of a fault is its
+    /// beginning.
+    ///
+    /// # Errors
+    ///
+    /// As [`ColumnsBuilder::push`].
+    #[inline]
+    pub fn push_fields<'a>(
+        &mut self,
+        line: &str,
+        field: impl Fn(usize) -> Option<&'a str>,
+    ) -> Result<(), Fault> {
         for (index, column) in self.columns.iter_mut().enumerate() {
-            let text = row.get(index);
+            let text = field(index);
             let nullable = self.schema.fields().get(index).is_some_and(|field| field.is_nullable());
             let pushed = if text.is_none() && !nullable { Err(NO_VALUE) } else { column.push(text) };
             if let Err(invalid) = pushed {

@@ -15,12 +15,12 @@ use arrow::datatypes::{Schema, SchemaRef};
 use super::quotes;
 use super::records::{Record, Records};
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::io::columns::Columns;
 use crate::io::compression::InflateLimits;
 use crate::io::input::{InputBytes, open_unchanged, read_error};
 use crate::io::parsed::{BadRecord, Format, Parsed, Reader};
 use crate::io::resolve::InputFile;
 use crate::io::split::{Piece, Split};
+use crate::parse::{ColumnsBuilder, Fault, TimeFormat};
 use crate::record::nearest;
 
 /// Rows of a batch.
@@ -117,7 +117,7 @@ impl CsvFiles {
         limits: InflateLimits,
     ) -> Result<CsvFiles> {
         format.check()?;
-        drop(Columns::new(&schema)?);
+        drop(columns_of(&schema)?);
         Ok(CsvFiles { format, schema, max_record_bytes, limits, borders: Borders::default() })
     }
 
@@ -174,7 +174,7 @@ struct PieceReader<'a> {
     piece: &'a Piece,
     records: Records<InputBytes>,
     layout: Layout,
-    columns: Columns,
+    columns: ColumnsBuilder,
     is_first: bool,
     is_over: bool,
 }
@@ -195,13 +195,13 @@ impl<'a> PieceReader<'a> {
             let start = first_in(files, piece)?;
             records = files.records(files.open_at(piece, start)?, start);
         }
-        let columns = Columns::new(&files.schema)?;
+        let columns = columns_of(&files.schema)?;
         Ok(Some(PieceReader { files, piece, records, layout, columns, is_first: true, is_over: false }))
     }
 
     fn next(&mut self) -> Result<Option<Parsed>> {
         let (mut offsets, mut bad) = (Vec::new(), Vec::new());
-        while !self.is_over && self.columns.rows() + bad.len() < BATCH_ROWS {
+        while !self.is_over && self.columns.len() + bad.len() < BATCH_ROWS {
             let record = self.records.next().map_err(|error| read_error(&self.piece.file.path, 0, error))?;
             let offset = record.as_ref().map_or(u64::MAX, |record| record.offset);
             if std::mem::take(&mut self.is_first) {
@@ -220,7 +220,7 @@ impl<'a> PieceReader<'a> {
         if offsets.is_empty() && bad.is_empty() {
             return self.records.source().check_unchanged(&self.piece.file, None).map(|()| None);
         }
-        Ok(Some(Parsed { file: Arc::clone(&self.piece.file), rows: self.columns.take()?, offsets, bad }))
+        Ok(Some(Parsed { file: Arc::clone(&self.piece.file), rows: self.columns.finish()?, offsets, bad }))
     }
 }
 
@@ -253,6 +253,10 @@ fn bytes_at(file: &InputFile, offset: u64, count: usize) -> io::Result<Vec<u8>> 
     let mut bytes = Vec::with_capacity(count);
     source.take(count as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+fn columns_of(schema: &SchemaRef) -> Result<ColumnsBuilder> {
+    ColumnsBuilder::of(schema, |_| TimeFormat::default())
 }
 
 /// Which field is which column.
@@ -298,7 +302,12 @@ impl Layout {
 
     /// Adds a record as a row, or says what is wrong with it.
     #[inline]
-    fn add(&self, record: &Record<'_>, format: &CsvFormat, columns: &mut Columns) -> Result<(), String> {
+    fn add(
+        &self,
+        record: &Record<'_>,
+        format: &CsvFormat,
+        columns: &mut ColumnsBuilder,
+    ) -> Result<(), String> {
         if let Some(fault) = record.fault {
             return Err(fault.to_string());
         }
@@ -313,8 +322,15 @@ impl Layout {
             let is_null = is_nullable && field == format.null && !is_quoted(record, format, index);
             (!is_null).then_some(field)
         };
-        columns.push(field).map_err(|refused| refused.reason)
+        columns.push_fields("", field).map_err(|fault| reason_of(&fault))
     }
+}
+
+/// What is wrong with a field. Its place in the record is no help, since fields come without their quotes.
+#[cold]
+fn reason_of(fault: &Fault) -> String {
+    let (column, value) = (fault.column().unwrap_or_default(), fault.value().unwrap_or_default());
+    format!("{} (column `{column}`, value `{}`)", fault.reason(), value.escape_debug())
 }
 
 /// Only a field that may be null is asked for it.

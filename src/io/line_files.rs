@@ -1,0 +1,111 @@
+//! Files of lines that a format cuts, such as logs, as batches of rows.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+
+use super::lines::LineOptions;
+use super::parsed::{BadRecord, Format, Parsed, Reader};
+use super::split::Split;
+use super::text::{LineBlock, LineReader};
+use crate::error::{Error, ErrorKind, Result};
+use crate::parse::{ColumnsBuilder, LineFormat, Row};
+use crate::record::nearest;
+
+/// Files whose lines a format cuts, with the columns of a schema.
+pub struct LineFiles {
+    format: Box<dyn LineFormat>,
+    schema: SchemaRef,
+    /// For each column of the schema, that of the format.
+    columns: Vec<usize>,
+    lines: LineOptions,
+}
+
+impl LineFiles {
+    /// Files of a format, with all its columns.
+    pub fn new(format: Box<dyn LineFormat>, lines: LineOptions) -> LineFiles {
+        let fields = format.fields();
+        let (schema, columns) = (Arc::new(Schema::new(fields.clone())), (0..fields.len()).collect());
+        LineFiles { format, schema, columns, lines }
+    }
+
+    /// The same files with other columns, which are found by their names; their types may be others than those of the format.
+    ///
+    /// # Errors
+    ///
+    /// If the format has no such column, or a column has a type that no text is converted to.
+    pub fn with_schema(self, schema: SchemaRef) -> Result<LineFiles> {
+        let known = self.format.fields();
+        let find = |name: &str| {
+            known.iter().position(|field| field.name() == name).ok_or_else(|| {
+                let names = known.iter().map(|field| field.name().as_str());
+                let error = Error::new(ErrorKind::Config, format!("the lines have no column `{name}`"));
+                match nearest(name, names.clone()) {
+                    Some(similar) => error.hint(format!("the nearest name is `{similar}`")),
+                    None => {
+                        error.hint(format!("the columns are `{}`", names.collect::<Vec<_>>().join("`, `")))
+                    }
+                }
+            })
+        };
+        let columns = schema.fields().iter().map(|field| find(field.name())).collect::<Result<_>>()?;
+        let files = LineFiles { schema, columns, ..self };
+        drop(files.builder()?);
+        Ok(files)
+    }
+
+    fn builder(&self) -> Result<ColumnsBuilder> {
+        ColumnsBuilder::of(&self.schema, |column| self.format.time_format(self.columns[column]))
+    }
+}
+
+impl Format for LineFiles {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn reader<'a>(&'a self, split: &'a Split) -> Box<dyn Reader + 'a> {
+        Box::new(SplitReader {
+            files: self,
+            lines: LineReader::new(split.clone(), self.lines),
+            builder: None,
+        })
+    }
+}
+
+struct SplitReader<'a> {
+    files: &'a LineFiles,
+    lines: LineReader,
+    builder: Option<ColumnsBuilder>,
+}
+
+impl Reader for SplitReader<'_> {
+    fn next(&mut self) -> Result<Option<Parsed>> {
+        let Some(block) = self.lines.next_block()? else { return Ok(None) };
+        let builder = match &mut self.builder {
+            Some(builder) => builder,
+            none => none.insert(self.files.builder()?),
+        };
+        self.files.parse(&block, builder).map(Some)
+    }
+}
+
+impl LineFiles {
+    fn parse(&self, block: &LineBlock, builder: &mut ColumnsBuilder) -> Result<Parsed> {
+        let (text, mut row) = (block.lines().block.as_str(), Row::new());
+        let (mut offsets, mut bad) = (Vec::new(), Vec::new());
+        for range in block.ranges() {
+            let line = &text[range.clone()];
+            let offset = block.lines().offset_of(range.start);
+            let cut = self.format.cut(line, &mut row);
+            let added = cut.and_then(|()| builder.push_fields(line, |column| row.get(self.columns[column])));
+            match added {
+                Ok(()) => offsets.push(offset),
+                Err(fault) => {
+                    bad.push(BadRecord { offset, raw: line.as_bytes().to_vec(), reason: fault.to_string() });
+                }
+            }
+        }
+        Ok(Parsed { file: Arc::clone(block.file()), rows: builder.finish()?, offsets, bad })
+    }
+}
