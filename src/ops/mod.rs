@@ -48,6 +48,7 @@ mod range;
 mod read_csv;
 mod read_json_lines;
 mod read_lines;
+mod read_parquet;
 mod read_paths;
 mod read_text;
 mod read_text_with_origin;

@@ -1,4 +1,4 @@
-//! The rows of a committed directory of Parquet files, as a source: what a checkpoint is read from.
+//! The rows of Parquet files, as a source: those of a committed directory, which a checkpoint is read from, or any others.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -10,11 +10,13 @@ use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::exec::source::Source;
 use crate::io::parquet::{StoredPart, stored_parts};
-use crate::record::{Record, from_batch};
+use crate::io::resolve::InputFile;
+use crate::record::{Record, from_batch, schema};
 
 /// The rows of the parts in the order of their names. A split is a row group, or several small ones of a part.
 pub(super) struct ParquetFiles<T> {
-    dir: PathBuf,
+    /// The files, or the directory that they are in, and where other files would be found by the next run.
+    paths: Vec<PathBuf>,
     parts: Vec<StoredPart>,
     splits: Vec<Split>,
     types: PhantomData<fn() -> T>,
@@ -32,9 +34,24 @@ impl<T: Record> ParquetFiles<T> {
     ///
     /// If it is not what its manifest says.
     pub(super) fn committed(dir: &Path) -> Result<ParquetFiles<T>> {
-        let parts = stored_parts(dir)?;
+        Ok(ParquetFiles::of(stored_parts(dir)?, vec![dir.to_owned()]))
+    }
+
+    /// Those of any files, with the columns that `T` has.
+    ///
+    /// # Errors
+    ///
+    /// If one of them is no Parquet file.
+    pub(super) fn found(files: Vec<InputFile>, scopes: Vec<PathBuf>) -> Result<ParquetFiles<T>> {
+        let paths = scopes.into_iter().chain(files.iter().map(|file| file.path.clone())).collect();
+        let schema = schema::<T>();
+        let part = |file| Ok(StoredPart::of_file(file)?.with_columns(&schema));
+        Ok(ParquetFiles::of(files.into_iter().map(part).collect::<Result<_>>()?, paths))
+    }
+
+    fn of(parts: Vec<StoredPart>, paths: Vec<PathBuf>) -> ParquetFiles<T> {
         let splits = parts.iter().enumerate().flat_map(|(index, part)| splits_of(index, part)).collect();
-        Ok(ParquetFiles { dir: dir.to_owned(), parts, splits, types: PhantomData })
+        ParquetFiles { paths, parts, splits, types: PhantomData }
     }
 
     /// The number of files.
@@ -82,7 +99,7 @@ impl<T: Record> Source<T> for ParquetFiles<T> {
     }
 
     fn paths(&self) -> Vec<PathBuf> {
-        vec![self.dir.clone()]
+        self.paths.clone()
     }
 
     fn place(&self, split: usize, row: u64) -> Place {

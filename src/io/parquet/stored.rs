@@ -1,9 +1,11 @@
-//! A committed directory of Parquet files, as its manifest lists them, read row group by row group.
+//! Parquet files, read row group by row group: those of a committed directory, as its manifest lists them, or any others.
 
 use std::fs;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
@@ -32,10 +34,12 @@ pub(crate) fn stored_parts(dir: &Path) -> Result<Vec<StoredPart>> {
     manifest.parts.iter().map(|part| StoredPart::open(dir, part)).collect()
 }
 
-/// A part of a committed output.
+/// A file, of which the footer has been read.
 pub(crate) struct StoredPart {
     file: InputFile,
     footer: ArrowReaderMetadata,
+    /// The columns that are read.
+    columns: ProjectionMask,
 }
 
 impl StoredPart {
@@ -46,14 +50,39 @@ impl StoredPart {
             return Err(other_than_listed(&path, "bytes", found.len(), part.bytes));
         }
         let file = InputFile { path, identity: Identity::of(&found), splittable: true };
-        let footer = ArrowReaderMetadata::load(&open_unchanged(&file)?, ArrowReaderOptions::default())
-            .map_err(|error| damaged(&file.path, error))?;
-        let stored = StoredPart { file, footer };
+        let stored = StoredPart::of_file(file)?;
         let rows = (0..stored.row_groups()).map(|row_group| stored.rows(row_group)).sum();
         if rows != part.rows {
             return Err(other_than_listed(stored.path(), "rows", rows, part.rows));
         }
         Ok(stored)
+    }
+
+    /// Any Parquet file, with all its columns.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be opened, has changed since it was found, or is no Parquet file.
+    pub(crate) fn of_file(file: InputFile) -> Result<StoredPart> {
+        // What other programs note of their own types, such as dictionaries, would only be in the way.
+        let options = ArrowReaderOptions::default().with_skip_arrow_metadata(true);
+        let footer = ArrowReaderMetadata::load(&open_unchanged(&file)?, options)
+            .map_err(|error| damaged(&file.path, error))?;
+        Ok(StoredPart { file, footer, columns: ProjectionMask::all() })
+    }
+
+    /// The same file with the columns of a schema only, if it has all of them.
+    pub(crate) fn with_columns(self, schema: &Schema) -> StoredPart {
+        let names = || schema.fields().iter().map(|field| field.name().as_str());
+        if !names().all(|name| self.footer.schema().field_with_name(name).is_ok()) {
+            return self;
+        }
+        // By their roots, since a name may have dots in it.
+        let roots = self.footer.metadata().file_metadata().schema_descr();
+        let fields = self.footer.schema().fields().iter().enumerate();
+        let wanted = fields.filter(|(_, field)| names().any(|name| name == field.name()));
+        let columns = ProjectionMask::roots(roots, wanted.map(|(root, _)| root));
+        StoredPart { columns, ..self }
     }
 
     /// Where it is.
@@ -89,7 +118,8 @@ impl StoredPart {
     pub(crate) fn read(&self, row_group: usize) -> Result<RowGroupBatches<'_>> {
         let file = open_unchanged(&self.file)?;
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.footer.clone());
-        let batches = reader.with_batch_size(BATCH_ROWS).with_row_groups(vec![row_group]).build();
+        let reader = reader.with_projection(self.columns.clone()).with_batch_size(BATCH_ROWS);
+        let batches = reader.with_row_groups(vec![row_group]).build();
         let batches =
             batches.map_err(|error| damaged_group(self.path(), row_group, &error).because(error))?;
         Ok(RowGroupBatches { part: self, row_group, batches, missing: self.rows(row_group) })
