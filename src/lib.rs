@@ -44,8 +44,7 @@ pub mod prelude {
     pub use crate::io::commit::Existing;
     pub use crate::io::compress::TextCompression;
     pub use crate::io::csv::{CsvFormat, CsvOptions};
-    pub use crate::io::json::JsonOptions;
-    pub use crate::io::json_read::JsonFormat;
+    pub use crate::io::json::{JsonFormat, JsonOptions};
     pub use crate::io::parquet::{Compression, ParquetOptions};
     pub use crate::{Context, Dataset, Flow, Invalid, OnError, Out, Output, Source, Text, TextOptions};
     pub use crate::{Data, Key, Record};

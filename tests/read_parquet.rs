@@ -33,7 +33,7 @@ type Decimal = i128;
 
 fn row(n: u64) -> Full {
     let list = (0..n % 4).map(|i| (i != 2).then_some(i as i32)).collect();
-    let at = (!n.is_multiple_of(5)).then_some(n as i64 * 1_000_003);
+    let at = (!n.is_multiple_of(5)).then_some(n.cast_signed() * 1_000_003);
     Full { number: n, text: format!("text number {n}").into(), list, at, price: i128::from(n) * 7 }
 }
 
@@ -65,6 +65,12 @@ fn all_columns_or_some_in_any_order() {
     );
 }
 
+#[derive(Record, Clone)]
+struct Dotted {
+    #[record(rename = "a.b")]
+    number: u64,
+}
+
 #[test]
 fn columns_that_are_not_asked_for_are_not_read() {
     let temp = tempfile::tempdir().unwrap();
@@ -75,11 +81,6 @@ fn columns_that_are_not_asked_for_are_not_read() {
         .columns(["a.b", "c"])
         .write_parquet(&path, ParquetOptions::default())
         .unwrap();
-    #[derive(Record, Clone)]
-    struct Dotted {
-        #[record(rename = "a.b")]
-        number: u64,
-    }
     let mut bytes = std::fs::read(&path).unwrap();
     // The pages of the other column are damaged, and nobody notices.
     let at = bytes.windows(9).rposition(|window| window == [b'x'; 9]);

@@ -13,6 +13,11 @@ use crate::io::commit::Existing;
 use crate::io::compress::TextCompression;
 use crate::io::placement::{Placement, placement_methods};
 
+mod exact;
+mod read;
+
+pub use read::{JsonFiles, JsonFormat};
+
 /// How JSON lines are written.
 ///
 /// # Examples

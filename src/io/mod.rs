@@ -10,8 +10,6 @@ pub mod csv;
 pub mod hive;
 pub mod input;
 pub mod json;
-mod json_exact;
-pub mod json_read;
 pub mod line_counts;
 pub mod line_files;
 pub mod line_finder;

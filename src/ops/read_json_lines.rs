@@ -5,7 +5,7 @@ use super::records::read_records;
 use crate::context::Context;
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Result};
-use crate::io::json_read::{JsonFiles, JsonFormat};
+use crate::io::json::{JsonFiles, JsonFormat};
 use crate::io::lines::LineOptions;
 use crate::record::{Record, schema};
 

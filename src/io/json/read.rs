@@ -11,12 +11,12 @@ use arrow::datatypes::SchemaRef;
 use arrow_json::ReaderBuilder;
 use arrow_json::reader::Decoder;
 
-use super::json_exact::{decoded_schema, exact};
-use super::lines::LineOptions;
-use super::parsed::{BadRecord, Format, Parsed, Reader};
-use super::split::Split;
-use super::text::{LineBlock, LineReader};
+use super::exact::{decoded_schema, exact};
 use crate::error::{Error, ErrorKind, Result};
+use crate::io::lines::LineOptions;
+use crate::io::parsed::{BadRecord, Format, Parsed, Reader};
+use crate::io::split::Split;
+use crate::io::text::{LineBlock, LineReader};
 
 /// Lines that are decoded at once.
 const BATCH_LINES: usize = 2048;
@@ -26,7 +26,7 @@ const BATCH_LINES: usize = 2048;
 /// # Examples
 ///
 /// ```
-/// use gristmill::io::json_read::JsonFormat;
+/// use gristmill::io::json::JsonFormat;
 ///
 /// assert_ne!(JsonFormat::default().ignore_extra(true), JsonFormat::default());
 /// ```
