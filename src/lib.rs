@@ -42,10 +42,10 @@ pub use text::Text;
 /// What a program usually needs.
 pub mod prelude {
     pub use crate::io::commit::Existing;
-    pub use crate::io::compress::TextCompression;
     pub use crate::io::csv::{CsvFormat, CsvOptions};
     pub use crate::io::json::{JsonFormat, JsonOptions};
     pub use crate::io::parquet::{Compression, ParquetOptions};
+    pub use crate::io::text_compression::TextCompression;
     pub use crate::{Context, Dataset, Flow, Invalid, OnError, Out, Output, Source, Text, TextOptions};
     pub use crate::{Data, Key, Record};
 }

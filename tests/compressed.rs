@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
 
-use gristmill::io::compression::{Codec, InflateFault, InflateFaultKind, InflateLimits, Inflater};
+use gristmill::io::inflate::{Codec, InflateFault, InflateFaultKind, InflateLimits, Inflater};
 use gristmill::prelude::*;
 use gristmill::{Error, ErrorKind};
 use proptest::prelude::*;

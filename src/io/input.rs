@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::compression::{Codec, InflateFault, InflateLimits, Inflater};
+use super::inflate::{Codec, InflateFault, InflateLimits, Inflater};
 use super::resolve::{Identity, InputFile};
 use crate::{Error, ErrorKind, Place, Result};
 
@@ -16,7 +16,7 @@ use crate::{Error, ErrorKind, Place, Result};
 /// ```
 /// use std::io::Read;
 ///
-/// use gristmill::io::{compression::InflateLimits, input::InputBytes, resolve::resolve};
+/// use gristmill::io::{inflate::InflateLimits, input::InputBytes, resolve::resolve};
 ///
 /// let inputs = resolve(&["src/io/input.rs"])?;
 /// let mut text = String::new();

@@ -10,8 +10,8 @@ use arrow_json::writer::LineDelimited;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::commit::Existing;
-use crate::io::compress::TextCompression;
 use crate::io::placement::{Placement, placement_methods};
+use crate::io::text_compression::TextCompression;
 
 mod exact;
 mod read;

@@ -1,10 +1,11 @@
 //! How many lines lie before a piece of a large file.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use super::input::{changed, open_unchanged, read_error};
+use super::lines::count_line_ends;
 use super::resolve::InputFile;
 use crate::Result;
 
@@ -72,19 +73,8 @@ impl LineCounts {
         let path = &self.file.path;
         let mut file = open_unchanged(&self.file)?;
         file.seek(SeekFrom::Start(range.start)).map_err(|error| read_error(path, range.start, error))?;
-        let mut rest = file.take(range.end - range.start);
-        let (mut at, mut lines, mut buffer) = (range.start, 0, vec![0; 256 << 10]);
-        loop {
-            match rest.read(&mut buffer) {
-                Ok(0) if at < range.end => return Err(changed(path)),
-                Ok(0) => return Ok(lines),
-                Ok(count) => {
-                    at += count as u64;
-                    lines += memchr::memchr_iter(b'\n', &buffer[..count]).count() as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(read_error(path, at, error)),
-            }
-        }
+        let counted = count_line_ends(&mut file, range.end - range.start, &mut vec![0; 256 << 10]);
+        let (read, ends) = counted.map_err(|error| read_error(path, range.start, error))?;
+        if read < range.end - range.start { Err(changed(path)) } else { Ok(ends) }
     }
 }

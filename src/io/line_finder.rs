@@ -1,10 +1,10 @@
 //! The lines of many places in files, that come in the order of the places.
 
-use std::io::Read;
 use std::sync::Arc;
 
-use super::compression::InflateLimits;
+use super::inflate::InflateLimits;
 use super::input::{InputBytes, read_error};
+use super::lines::count_line_ends;
 use super::resolve::InputFile;
 use crate::error::Result;
 
@@ -54,18 +54,10 @@ impl LineFinder {
 
 impl Open {
     fn go_to(&mut self, offset: u64) -> Result<()> {
-        while self.at < offset {
-            let wanted = usize::try_from(offset - self.at).unwrap_or(usize::MAX).min(self.buffer.len());
-            match self.bytes.read(&mut self.buffer[..wanted]) {
-                Ok(0) => return Ok(()),
-                Ok(count) => {
-                    self.at += count as u64;
-                    self.line += memchr::memchr_iter(b'\n', &self.buffer[..count]).count() as u64;
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(read_error(&self.file.path, self.at, error)),
-            }
-        }
+        let counted = count_line_ends(&mut self.bytes, offset - self.at, &mut self.buffer);
+        let (read, ends) = counted.map_err(|error| read_error(&self.file.path, self.at, error))?;
+        self.at += read;
+        self.line += ends;
         Ok(())
     }
 }

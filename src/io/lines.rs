@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::iter::FusedIterator;
 use std::ops::Range;
 
-use super::compression::{InflateLimits, Paused};
+use super::inflate::{InflateLimits, Paused};
 use crate::config::Config;
 use crate::text::{Block, InvalidUtf8, Newlines, Utf8Block};
 
@@ -235,6 +235,33 @@ impl Iterator for LineRanges<'_> {
 }
 
 impl FusedIterator for LineRanges<'_> {}
+
+/// Reads so many bytes, or all there are, and counts the line ends in them: how many bytes there were, and how many ends. `buffer` must not
+/// be empty.
+///
+/// # Errors
+///
+/// That of the source.
+pub(crate) fn count_line_ends(
+    source: &mut impl Read,
+    bytes: u64,
+    buffer: &mut [u8],
+) -> io::Result<(u64, u64)> {
+    let (mut read, mut ends) = (0, 0);
+    while read < bytes {
+        let wanted = usize::try_from(bytes - read).unwrap_or(usize::MAX).min(buffer.len());
+        match source.read(&mut buffer[..wanted]) {
+            Ok(0) => break,
+            Ok(count) => {
+                read += count as u64;
+                ends += memchr::memchr_iter(b'\n', &buffer[..count]).count() as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((read, ends))
+}
 
 /// The length of a line, that a `\n` ends, without the `\r` before it.
 #[inline]

@@ -4,14 +4,13 @@
 //! reader of it gives blocks until there are none; encoders turn batches into bytes; [`commit`] makes an output visible in one step.
 
 pub mod commit;
-pub mod compress;
-pub mod compression;
 pub mod csv;
+pub mod formatted_lines;
 pub mod hive;
+pub mod inflate;
 pub mod input;
 pub mod json;
 pub mod line_counts;
-pub mod line_files;
 pub mod line_finder;
 pub mod lines;
 pub mod parquet;
@@ -21,3 +20,4 @@ mod relay;
 pub mod resolve;
 pub mod split;
 pub mod text;
+pub mod text_compression;

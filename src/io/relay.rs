@@ -19,7 +19,7 @@ use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::compression::InflateFault;
+use super::inflate::InflateFault;
 use super::input::InputBytes;
 use super::lines::{BlockPool, LineCutter, LineFault, LineFaultKind, LineOptions, Lines};
 use super::resolve::InputFile;

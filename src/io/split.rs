@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::compression::Codec;
+use super::inflate::Codec;
 use super::input::open_unchanged;
 use super::relay::{Relay, RelayedPiece};
 use super::resolve::InputFile;

@@ -5,10 +5,12 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::compression::{Codec, InflateLimits, Inflater};
+use super::inflate::{Codec, InflateLimits, Inflater};
 use super::input::InputBytes;
 pub(crate) use super::input::{open_unchanged, read_error};
-use super::lines::{BlockPool, LineCutter, LineFault, LineFaultKind, LineOptions, LineRanges, Lines};
+use super::lines::{
+    BlockPool, LineCutter, LineFault, LineFaultKind, LineOptions, LineRanges, Lines, count_line_ends,
+};
 use super::relay::{RelayFault, RelayedLines};
 use super::resolve::InputFile;
 use super::split::{Piece, Split};
@@ -268,21 +270,12 @@ fn line_error(
 /// ```
 pub fn line_number(path: &Path, offset: u64) -> io::Result<u64> {
     let file = File::open(path)?;
-    let text: Box<dyn Read> = match Codec::of_file(&file)? {
+    let mut text: Box<dyn Read> = match Codec::of_file(&file)? {
         Some(codec) => Box::new(Inflater::new(file, codec, InflateLimits::default())),
         None => Box::new(file),
     };
-    let mut prefix = text.take(offset);
-    let mut buffer = vec![0; 64 << 10];
-    let mut line = 1;
-    loop {
-        match prefix.read(&mut buffer) {
-            Ok(0) => return Ok(line),
-            Ok(count) => line += memchr::memchr_iter(b'\n', &buffer[..count]).count() as u64,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    let (_, ends) = count_line_ends(&mut text, offset, &mut vec![0; 64 << 10])?;
+    Ok(1 + ends)
 }
 
 /// Where the line of a split is that has this index, counted from 0 over all its files.

@@ -33,7 +33,7 @@ mod iterate;
 mod join;
 mod key_by;
 mod keys;
-mod line_files;
+mod line_parts;
 mod map;
 mod map_partitions;
 mod map_values;

@@ -5,7 +5,7 @@ use super::records::read_records;
 use crate::context::Context;
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Result};
-use crate::io::line_files::LineFiles;
+use crate::io::formatted_lines::FormattedLines;
 use crate::io::lines::LineOptions;
 use crate::parse::LineFormat;
 use crate::record::{Record, schema};
@@ -54,7 +54,7 @@ impl Context {
         format: impl LineFormat,
     ) -> Result<Dataset<T>> {
         let call = CallSite::here("read_lines");
-        let files = LineFiles::new(Box::new(format), LineOptions::of(self.config()));
+        let files = FormattedLines::new(Box::new(format), LineOptions::of(self.config()));
         let files = files.with_schema(schema::<T>()).map_err(|error| error.in_call(call))?;
         read_records(self, call, &inputs.into_paths(), false, files)
     }

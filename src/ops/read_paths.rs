@@ -12,7 +12,7 @@ use crate::error::{CallSite, Error, ErrorKind, Place, Result};
 use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::exec::source::Source;
-use crate::io::compression::InflateLimits;
+use crate::io::inflate::InflateLimits;
 use crate::io::input::{InputBytes, read_error};
 use crate::io::lines::LineOptions;
 use crate::io::resolve::{InputFile, resolve};

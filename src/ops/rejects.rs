@@ -53,8 +53,9 @@ struct Shared {
 /// What was found in a split.
 struct OfSplit {
     good: u64,
+    bad: u64,
     files: Vec<Arc<InputFile>>,
-    bad: Sequence<Held>,
+    kept: Sequence<Held>,
     _reservation: Reservation,
 }
 
@@ -62,9 +63,12 @@ struct OfSplit {
 pub(super) struct Finding {
     split: usize,
     good: u64,
+    bad: u64,
+    /// Whether the records themselves are to be written.
+    keeps: bool,
     files: Vec<Arc<InputFile>>,
     list: List<Held>,
-    bad: Sequence<Held>,
+    kept: Sequence<Held>,
     reservation: Reservation,
 }
 
@@ -72,7 +76,8 @@ impl Finding {
     /// Notes records of a file.
     pub(super) fn note(&mut self, file: &Arc<InputFile>, good: usize, bad: Vec<BadRecord>) -> Result<()> {
         self.good += good as u64;
-        if bad.is_empty() {
+        self.bad += bad.len() as u64;
+        if bad.is_empty() || !self.keeps {
             return Ok(());
         }
         if self.files.last().is_none_or(|last| !Arc::ptr_eq(last, file)) {
@@ -86,9 +91,9 @@ impl Finding {
     }
 
     fn put_aside(&mut self) -> Result<()> {
-        self.bad.push(std::mem::take(&mut self.list));
-        if !self.reservation.try_resize_free(self.bad.memory_bytes() as u64) {
-            self.bad.spill(self.reservation.budget().disk())?;
+        self.kept.push(std::mem::take(&mut self.list));
+        if !self.reservation.try_resize_free(self.kept.memory_bytes() as u64) {
+            self.kept.spill(self.reservation.budget().disk())?;
             self.reservation.resize(0)?;
         }
         Ok(())
@@ -104,8 +109,9 @@ impl Rejects {
     /// Nothing yet, of a split.
     pub(super) fn finding(&self, split: usize) -> Finding {
         let reservation = self.0.budget.reservation();
-        let (list, bad) = (List::default(), Sequence::default());
-        Finding { split, good: 0, files: Vec::new(), list, bad, reservation }
+        let keeps = matches!(self.0.policy.action, Action::Reject(_));
+        let (files, list, kept) = (Vec::new(), List::default(), Sequence::default());
+        Finding { split, good: 0, bad: 0, keeps, files, list, kept, reservation }
     }
 
     /// Takes what a task has found.
@@ -115,15 +121,15 @@ impl Rejects {
     /// If there are more bad records than there may be.
     pub(super) fn take(&self, mut finding: Finding) -> Result<()> {
         finding.put_aside()?;
-        let Finding { split, good, files, bad, reservation, .. } = finding;
-        let found = OfSplit { good, files, bad, _reservation: reservation };
+        let Finding { split, good, bad, files, kept, reservation, .. } = finding;
+        let found = OfSplit { good, bad, files, kept, _reservation: reservation };
         let mut splits = self.0.splits.lock().unwrap_or_else(PoisonError::into_inner);
         // A task that was stopped early knows less than one that was not.
-        let all = |of_split: &OfSplit| of_split.good + of_split.bad.rows() as u64;
+        let all = |of_split: &OfSplit| of_split.good + of_split.bad;
         if splits.get(&split).is_none_or(|known| all(known) < all(&found)) {
             splits.insert(split, found);
         }
-        self.0.check_records(splits.values().map(|found| found.bad.rows() as u64).sum())
+        self.0.check_records(&splits)
     }
 
     /// What completes a run.
@@ -133,10 +139,13 @@ impl Rejects {
 }
 
 impl Shared {
-    fn check_records(&self, bad: u64) -> Result<()> {
-        match self.policy.max_records {
-            Some(max) if bad > max => Err(self.too_many(format!("more than {max} records cannot be read"))),
-            _ => Ok(()),
+    fn check_records(&self, splits: &BTreeMap<usize, OfSplit>) -> Result<()> {
+        let Some(max) = self.policy.max_records else { return Ok(()) };
+        let bad: u64 = splits.values().map(|found| found.bad).sum();
+        if bad <= max {
+            Ok(())
+        } else {
+            Err(self.too_many(format!("more than {max} records cannot be read")))
         }
     }
 
@@ -151,7 +160,6 @@ impl Shared {
         }
     }
 
-    /// The error, at the first of them.
     fn too_many(&self, message: String) -> Error {
         Error::new(ErrorKind::Input, message)
             .in_call(self.call)
@@ -160,7 +168,7 @@ impl Shared {
 
     fn complete(&self, to: Option<(Attempt, CsvEncoder)>) -> Result<()> {
         let splits = self.splits.lock().unwrap_or_else(PoisonError::into_inner);
-        let bad: u64 = splits.values().map(|found| found.bad.rows() as u64).sum();
+        let bad: u64 = splits.values().map(|found| found.bad).sum();
         self.check_share(splits.values().map(|found| found.good).sum(), bad)?;
         if let Some((attempt, encoder)) = to {
             write(attempt, &encoder, splits.values())?;
@@ -194,8 +202,8 @@ fn write<'a>(
     let mut part = attempt.create_part("part-00000.csv")?;
     append(&mut part, &encoder.header())?;
     let (mut rows, mut lines) = (0, LineFinder::default());
-    for OfSplit { files, bad, .. } in splits {
-        for list in bad.lists() {
+    for OfSplit { files, kept, .. } in splits {
+        for list in kept.lists() {
             let rejects = list?.into_iter().map(|held| reject(held, files, &mut lines));
             let rejects = rejects.collect::<Result<Vec<Reject>>>()?;
             let mut bytes = Vec::new();

@@ -6,15 +6,15 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use super::columns::Columns;
-use super::line_files::{EncodeLines, LineEncoder, LineFile, Lines};
+use super::line_parts::{EncodeLines, LineEncoder, LineFile, Lines};
 use super::parts::{Destination, Format, Written, output};
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Result};
 use crate::exec::memory::Budget;
 use crate::io::commit::PartWriter;
-use crate::io::compress::TextCompression;
 use crate::io::csv::{CsvEncoder, CsvOptions};
 use crate::io::placement::Placement;
+use crate::io::text_compression::TextCompression;
 use crate::record::Record;
 
 impl<T: Record> Dataset<T> {

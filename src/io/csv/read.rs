@@ -15,7 +15,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use super::quotes;
 use super::records::{Record, Records};
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::io::compression::InflateLimits;
+use crate::io::inflate::InflateLimits;
 use crate::io::input::{InputBytes, open_unchanged, read_error};
 use crate::io::parsed::{BadRecord, Format, Parsed, Reader};
 use crate::io::resolve::InputFile;

@@ -20,7 +20,7 @@ use stream::{Step, Stream};
 /// # Examples
 ///
 /// ```
-/// use gristmill::io::compression::Codec;
+/// use gristmill::io::inflate::Codec;
 ///
 /// assert_eq!(Codec::of(b"\x1f\x8b\x08\0 and so on"), Some(Codec::Gzip));
 /// assert_eq!(Codec::of(b"BZhello, I am text"), None);
@@ -103,7 +103,7 @@ impl Codec {
 /// # Examples
 ///
 /// ```
-/// use gristmill::io::compression::InflateLimits;
+/// use gristmill::io::inflate::InflateLimits;
 ///
 /// let limits = InflateLimits { max_bytes: 1 << 30, ..InflateLimits::default() };
 /// assert_eq!(limits.max_ratio, 500);
@@ -224,7 +224,7 @@ impl std::error::Error for Paused {}
 /// ```
 /// use std::io::Read;
 ///
-/// use gristmill::io::compression::{Codec, InflateLimits, Inflater};
+/// use gristmill::io::inflate::{Codec, InflateLimits, Inflater};
 ///
 /// let compressed = zstd::encode_all(&b"one\ntwo\n"[..], 3)?;
 /// let mut text = String::new();

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::exec::memory::Budget;
 use crate::exec::pages::Pages;
 use crate::io::commit::PartWriter;
-use crate::io::compress::TextCompression;
+use crate::io::text_compression::TextCompression;
 
 /// Bytes of lines that are kept, and compressed, together.
 const PAGE_BYTES: usize = 1 << 20;

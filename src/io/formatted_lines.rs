@@ -13,7 +13,7 @@ use crate::parse::{ColumnsBuilder, LineFormat, Row};
 use crate::record::nearest;
 
 /// Files whose lines a format cuts, with the columns of a schema.
-pub struct LineFiles {
+pub struct FormattedLines {
     format: Box<dyn LineFormat>,
     schema: SchemaRef,
     /// For each column of the schema, that of the format.
@@ -21,12 +21,12 @@ pub struct LineFiles {
     lines: LineOptions,
 }
 
-impl LineFiles {
+impl FormattedLines {
     /// Files of a format, with all its columns.
-    pub fn new(format: Box<dyn LineFormat>, lines: LineOptions) -> LineFiles {
+    pub fn new(format: Box<dyn LineFormat>, lines: LineOptions) -> FormattedLines {
         let fields = format.fields();
         let (schema, columns) = (Arc::new(Schema::new(fields.clone())), (0..fields.len()).collect());
-        LineFiles { format, schema, columns, lines }
+        FormattedLines { format, schema, columns, lines }
     }
 
     /// The same files with other columns, which are found by their names; their types may be others than those of the format.
@@ -34,7 +34,7 @@ impl LineFiles {
     /// # Errors
     ///
     /// If the format has no such column, or a column has a type that no text is converted to.
-    pub fn with_schema(self, schema: SchemaRef) -> Result<LineFiles> {
+    pub fn with_schema(self, schema: SchemaRef) -> Result<FormattedLines> {
         let known = self.format.fields();
         let find = |name: &str| {
             known.iter().position(|field| field.name() == name).ok_or_else(|| {
@@ -49,7 +49,7 @@ impl LineFiles {
             })
         };
         let columns = schema.fields().iter().map(|field| find(field.name())).collect::<Result<_>>()?;
-        let files = LineFiles { schema, columns, ..self };
+        let files = FormattedLines { schema, columns, ..self };
         drop(files.builder()?);
         Ok(files)
     }
@@ -59,7 +59,7 @@ impl LineFiles {
     }
 }
 
-impl Format for LineFiles {
+impl Format for FormattedLines {
     fn schema(&self) -> &SchemaRef {
         &self.schema
     }
@@ -74,7 +74,7 @@ impl Format for LineFiles {
 }
 
 struct SplitReader<'a> {
-    files: &'a LineFiles,
+    files: &'a FormattedLines,
     lines: LineReader,
     builder: Option<ColumnsBuilder>,
 }
@@ -90,7 +90,7 @@ impl Reader for SplitReader<'_> {
     }
 }
 
-impl LineFiles {
+impl FormattedLines {
     fn parse(&self, block: &LineBlock, builder: &mut ColumnsBuilder) -> Result<Parsed> {
         let (text, mut row) = (block.lines().block.as_str(), Row::new());
         let (mut offsets, mut bad) = (Vec::new(), Vec::new());
