@@ -17,6 +17,7 @@ mod counter;
 mod cross_join;
 mod distinct;
 mod distinct_by;
+mod elements;
 mod filter;
 mod filter_map;
 mod first;
