@@ -8,11 +8,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::faults::FailCalls;
+use common::faults::{FailCalls, Trace};
 use common::scramble;
 use gristmill::io::commit::{
     Attempt, Call, CheckedTarget, Commit, Existing, Fs, Hook, Shape, Target, manifest,
@@ -80,17 +80,6 @@ fn staging_beside(path: &Path) -> Vec<String> {
         path.parent().into_iter().flat_map(|parent| parent.read_dir().into_iter().flatten().flatten());
     let names = parent.map(|entry| entry.file_name().to_string_lossy().into_owned());
     names.filter(|name| name.contains("staging")).collect()
-}
-
-/// Remembers every call.
-#[derive(Default)]
-struct Trace(Mutex<Vec<(Call, PathBuf)>>);
-
-impl Hook for Trace {
-    fn before(&self, call: Call, path: &Path) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((call, path.to_owned()));
-        Ok(())
-    }
 }
 
 /// Fails every call from the n-th on, or only the n-th, for every n that a run makes.

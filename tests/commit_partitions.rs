@@ -7,13 +7,12 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use common::faults::FailCalls;
+use common::faults::{FailCalls, Trace};
 use common::{files, names};
 use gristmill::io::commit::{
-    Attempt, Call, Commit, Existing, Fs, Hook, Mode, Owned, PartEntry, Recovered, Shape, Target, manifest,
-    recover,
+    Attempt, Call, Commit, Existing, Fs, Mode, Owned, PartEntry, Recovered, Shape, Target, manifest, recover,
 };
 use gristmill::io::hive::PartitionPath;
 use gristmill::{ErrorKind, Result};
@@ -452,15 +451,4 @@ fn everything_is_durable_before_the_commit_is_decided_and_before_the_journal_goe
         }
     }
     assert!(synced(journal.parent().unwrap(), removed..calls.len() - 1), "before the staging directory goes");
-}
-
-/// Remembers every call.
-#[derive(Default)]
-struct Trace(Mutex<Vec<(Call, PathBuf)>>);
-
-impl Hook for Trace {
-    fn before(&self, call: Call, path: &Path) -> std::io::Result<()> {
-        self.0.lock().unwrap().push((call, path.to_owned()));
-        Ok(())
-    }
 }

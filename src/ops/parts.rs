@@ -23,7 +23,7 @@ use crate::exec::job::{Batch, Port, Terminal};
 use crate::exec::memory::{Budget, Reservation};
 use crate::exec::push::{Flow, Push};
 use crate::exec::task::TaskCx;
-use crate::io::commit::{Attempt, PartWriter, Shape, Target};
+use crate::io::commit::{Attempt, PartWriter, Shape, Target, Transaction};
 use crate::io::hive::PartitionPath;
 use crate::io::placement::Placement;
 use crate::record::{self, Record};
@@ -107,11 +107,12 @@ pub fn output<T: Record, F: Format>(
 ) -> Output<Written> {
     let detail = crate::error::printable(&destination.path);
     let budget = dataset.context().budget().clone();
-    let action = WriteAction::<T, F> { format, destination, budget, opened: None, types: PhantomData };
+    let action = WriteAction::<T, F> { call, format, destination, budget, opened: None, types: PhantomData };
     Output::new(dataset, call, detail, action)
 }
 
 struct WriteAction<T, F: Format> {
+    call: CallSite,
     format: F,
     destination: Destination,
     budget: Budget,
@@ -153,7 +154,7 @@ impl<T: Record, F: Format> Action<Written> for WriteAction<T, F> {
         Ok(Arc::new(WriteTerminal::<T, F> { files, types: PhantomData }))
     }
 
-    fn complete(self: Box<Self>) -> Result<Written> {
+    fn complete(self: Box<Self>, transaction: &mut Transaction) -> Result<Written> {
         let Some(Opened { attempt, schema, files }) = self.opened else {
             return Err(Error::new(ErrorKind::Internal, "an output was committed before it was opened"));
         };
@@ -173,10 +174,11 @@ impl<T: Record, F: Format> Action<Written> for WriteAction<T, F> {
         if files.layout.is_partitioned() {
             written.partitions = done.len();
             let partitions = done.into_iter().filter_map(|(place, parts)| Some((place?, parts)));
-            attempt.commit_partitions(schema, Value::Null, partitions.collect())?;
+            transaction
+                .add(attempt.finish_partitions(schema, Value::Null, partitions.collect()).in_call(self.call));
         } else {
             let parts = done.into_iter().flat_map(|(_, parts)| parts);
-            attempt.commit(schema, Value::Null, parts.collect())?;
+            transaction.add(attempt.finish(schema, Value::Null, parts.collect()).in_call(self.call));
         }
         Ok(written)
     }

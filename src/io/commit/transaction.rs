@@ -257,10 +257,14 @@ fn commit_by_journal(changed: &mut [&mut Sealed]) -> Result<()> {
     let places = changed.iter().map(|output| output.place()).collect::<Result<Vec<_>>>()?;
     let Some(fs) = changed.first().map(|output| output.fs().clone()) else { return Ok(()) };
     journal::prepare(&fs, &places)?;
-    changed.iter_mut().for_each(|output| output.attempt.staging.keep_on_drop());
+    for output in &mut *changed {
+        output.attempt.staging.keep_on_drop();
+    }
     if let Err(error) = journal::decide(&fs, &places) {
         if journal::is_undecided(&fs, &places) {
-            changed.iter_mut().for_each(|output| output.attempt.staging.delete_on_drop());
+            for output in changed {
+                output.attempt.staging.delete_on_drop();
+            }
         }
         return Err(error);
     }
