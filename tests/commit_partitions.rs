@@ -185,6 +185,23 @@ fn a_partition_that_is_not_owned_or_not_gristmills_is_never_replaced() {
     assert_eq!(names(dir.parent().unwrap()), ["out"]);
 }
 
+#[test]
+fn a_file_system_that_ignores_case_never_mixes_partitions() {
+    // There, a directory that is another partition's is found in the place of one that is not there yet.
+    let (temp, dir) = table();
+    let attempt = begin(&dir, declared(&["d=a", "d=A"]), &Fs::real()).unwrap();
+    let staging = names(temp.path()).into_iter().find(|name| name.contains("staging")).unwrap();
+    attempt.parts().partition(&path("d=a/c=x")).unwrap();
+    std::fs::create_dir(temp.path().join(staging).join("new/d=A")).unwrap();
+    let error = attempt.parts().partition(&path("d=A/c=x")).unwrap_err().to_string();
+    assert!(
+        error.contains("d=A/c=x differs from another one only in what this file system ignores"),
+        "{error}"
+    );
+    drop(attempt);
+    assert_eq!(names(temp.path()), ["out"]);
+}
+
 /// One try of the run that replaces `d=2` and `d=4`.
 fn replace(dir: &Path, fs: &Fs) -> Result<Commit> {
     commit(begin(dir, declared(&["d=2", "d=4"]), fs)?, NEW)

@@ -17,6 +17,7 @@ use gristmill::io::commit::{
     verify,
 };
 use gristmill::io::hive::PartitionPath;
+use gristmill::prelude::*;
 use gristmill::{ErrorKind, Result};
 use serde_json::json;
 use tempfile::TempDir;
@@ -482,6 +483,44 @@ fn commits_that_share_tables_in_another_order_do_not_wait_for_each_other_for_eve
         }
     }
     assert_eq!(names(temp.path()), ["a", "b", "c"]);
+}
+
+#[derive(Record, Clone)]
+struct Number {
+    n: u64,
+}
+
+#[test]
+fn a_run_commits_none_of_its_outputs_if_one_cannot_be() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = |name: &str| temp.path().join(name);
+    std::fs::write(at("in.csv"), "n\n1\nx\n3\n").unwrap();
+    let ctx = Context::builder().threads(2).build().unwrap();
+    let csv = || CsvOptions::default().existing(Existing::Overwrite);
+    let run = |meddle: Option<PathBuf>, policy: OnError| {
+        let rows = ctx.read_csv::<Number>(at("in.csv"), CsvFormat::default()).unwrap();
+        let rows = rows.on_error(policy).unwrap().map(move |row| {
+            if let Some(path) = &meddle {
+                std::fs::write(path, "mine").unwrap();
+            }
+            row
+        });
+        ctx.run((rows.to_csv(at("all"), csv()), rows.to_csv(at("one.csv"), csv()), rows.to_count()))
+    };
+    let reject = || OnError::reject(at("rejects"));
+    let error = run(None, reject().max_share(0.1)).unwrap_err().to_string();
+    assert!(error.contains("33.333 % of the records"), "{error}");
+    assert_eq!(names(temp.path()), ["in.csv"]);
+
+    let error = run(Some(at("one.csv")), reject()).unwrap_err().to_string();
+    let parts = ["one.csv was changed by somebody else", "to_csv", "commit_together.rs:"];
+    assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+    assert_eq!(names(temp.path()), ["in.csv", "one.csv"]);
+
+    let (all, one, count) = run(None, reject()).unwrap();
+    assert_eq!((all.rows, one.rows, count), (2, 2, 2));
+    assert_eq!(names(temp.path()), ["all", "in.csv", "one.csv", "rejects"]);
+    assert_eq!(verify::check(&at("rejects")).unwrap().rows, 1);
 }
 
 #[test]
