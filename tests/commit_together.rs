@@ -4,7 +4,9 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -523,13 +525,8 @@ fn a_run_commits_none_of_its_outputs_if_one_cannot_be() {
     assert_eq!(verify::check(&at("rejects")).unwrap().rows, 1);
 }
 
-#[test]
-fn outputs_may_lie_on_different_file_systems() {
-    let temp = tempfile::tempdir().unwrap();
-    let memory = tempfile::tempdir_in("/dev/shm").unwrap();
-    let paths = [temp.path().join("disk"), memory.path().join("memory")];
-    let device = |path: &Path| path.metadata().unwrap().dev();
-    assert_ne!(device(temp.path()), device(memory.path()), "the temporary directory lies in /dev/shm");
+/// Commits two directories, dies before every call, and recovers from one or the other.
+fn die_everywhere(paths: &[PathBuf; 2]) {
     let write = |line: &str, fs: &Fs| {
         commit([
             finish(&target(&paths[0], Shape::Directory, fs), line)?,
@@ -553,4 +550,21 @@ fn outputs_may_lie_on_different_file_systems() {
         write("old", &Fs::real()).unwrap();
     }
     assert!(mixtures > 0);
+}
+
+#[test]
+fn outputs_may_lie_on_different_file_systems() {
+    let temp = tempfile::tempdir().unwrap();
+    let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+    let device = |path: &Path| path.metadata().unwrap().dev();
+    assert_ne!(device(temp.path()), device(memory.path()), "the temporary directory lies in /dev/shm");
+    die_everywhere(&[temp.path().join("disk"), memory.path().join("memory")]);
+}
+
+#[test]
+fn outputs_may_have_names_that_are_not_text() {
+    let temp = tempfile::tempdir().unwrap();
+    let names = [&b"\xff one\n"[..], b"\xfe/\xff"].map(OsStr::from_bytes);
+    std::fs::create_dir(temp.path().join(names[1]).parent().unwrap()).unwrap();
+    die_everywhere(&names.map(|name| temp.path().join(name)));
 }

@@ -103,10 +103,13 @@ impl Raw {
     }
 }
 
-/// Makes everything durable that a journal refers to: leads to it from the other outputs, and the names of staging directories. Last, its
+/// Makes everything durable that a journal refers to: the names of staging directories, and what leads to the journal from them. Last, its
 /// draft.
 pub(super) fn prepare(fs: &Fs, places: &[Place]) -> Result<()> {
     let Some((first, others)) = places.split_first() else { return Ok(()) };
+    // First of all, or a power failure could leave a lead to where not even the lock file is.
+    let parents: BTreeSet<&Path> = places.iter().map(|place| dir_of(&place.path)).collect();
+    parents.into_iter().try_for_each(|parent| fs.sync_dir(parent))?;
     for other in others {
         let lead = Lead {
             dir: Raw::of(relative(dir_of(&other.path), dir_of(&first.path)).as_os_str()),
@@ -118,8 +121,6 @@ pub(super) fn prepare(fs: &Fs, places: &[Place]) -> Result<()> {
         fs.rename_new(&other.staging.join(DRAFT), &other.staging.join(LEAD))?;
         fs.sync_dir(&other.staging)?;
     }
-    let parents: BTreeSet<&Path> = places.iter().map(|place| dir_of(&place.path)).collect();
-    parents.into_iter().try_for_each(|parent| fs.sync_dir(parent))?;
     write_draft(fs, &first.staging, &to_json(&Journal::of(first, places)?)?)
 }
 

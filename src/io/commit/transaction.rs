@@ -6,12 +6,12 @@
 //! 1. *Lock.* Each attempt holds the lock of its target since it began, and nobody waits for that lock. Tables that are shared with runs of
 //!    other partitions have a second lock for the time of a commit, and that is waited for: these are taken in the order of their
 //!    paths, so that two runs which share several tables cannot wait for each other.
-//! 2. *Seal.* Each output's parts and manifests are made durable in its own staging directory, on its own file system. Then
-//!    each attempt is checked to own its target still, and the target to be the one that was seen.
-//! 3. *Point.* The journal will lie in the staging directory of the first output. Each other staging directory gets a file
+//! 2. *Seal.* Each output's parts and manifests are made durable in its own staging directory, on its own file system.
+//! 3. *Lead.* The journal will lie in the staging directory of the first output. Each other staging directory gets a file
 //!    `commit` that says where. All of this is made durable, with the names of the staging directories. A `commit` file that leads to
 //!    no journal means nothing: its commit was never decided, or is carried out.
-//! 4. *Decide.* The journal, durable under another name, gets its name by a rename. This is the commit point, for all outputs.
+//! 4. *Decide.* Each attempt is checked to own its target still, and the target to be the one that was seen. Then the journal, durable
+//!    under another name, gets its name by a rename. This is the commit point, for all outputs.
 //! 5. *Carry out.* Each output or partition takes its place by one rename or exchange, and the directories are made durable.
 //! 6. *Forget.* The journal is removed, which is made durable, and then the staging directories with what was replaced are deleted.
 //!
@@ -132,12 +132,14 @@ impl Transaction {
     pub fn commit(self) -> Result<Vec<Commit>> {
         let locks = self.lock_tables()?;
         let mut sealed = self.seal(&locks)?; // dropped before the locks
-        sealed.iter().try_for_each(Sealed::check_owns)?;
         let mut changed: Vec<&mut Sealed> =
             sealed.iter_mut().filter(|output| !matches!(output.step, Step::Nothing)).collect();
         match changed.as_mut_slice() {
             [] => {}
-            [only] if matches!(only.step, Step::Whole) => only.put_in_place()?,
+            [only] if matches!(only.step, Step::Whole) => {
+                only.check_owns()?;
+                only.put_in_place()?;
+            }
             several => commit_by_journal(several)?,
         }
         Ok(sealed.into_iter().map(Sealed::end).collect())
@@ -257,6 +259,7 @@ fn commit_by_journal(changed: &mut [&mut Sealed]) -> Result<()> {
     let places = changed.iter().map(|output| output.place()).collect::<Result<Vec<_>>>()?;
     let Some(fs) = changed.first().map(|output| output.fs().clone()) else { return Ok(()) };
     journal::prepare(&fs, &places)?;
+    changed.iter().try_for_each(|output| output.check_owns())?;
     for output in &mut *changed {
         output.attempt.staging.keep_on_drop();
     }
