@@ -258,6 +258,8 @@ fn everything_is_durable_before_the_commit_is_decided_and_before_the_journal_goe
         });
         assert!(synced(&root.join(side), last.unwrap()..decided), "the names of the staging directories");
     }
+    let lead = calls.iter().position(|(call, path)| *call == Call::RenameNew && path.ends_with("commit"));
+    assert!(synced(&root.join("left"), 0..lead.unwrap()), "the lock file that leads name");
     assert!(synced(first, decided + 1..removed));
     let placed = calls[decided + 1..removed].iter().enumerate();
     let placed =
@@ -270,23 +272,42 @@ fn everything_is_durable_before_the_commit_is_decided_and_before_the_journal_goe
     assert!(removed < deleted && synced(first, removed..deleted), "before the staging directories go");
 }
 
-/// Dies before a call on a path, and for ever after.
-struct DieAt(Call, &'static str, AtomicBool);
+/// Fails a call on a path that ends so, and all after it if it is the death of the process.
+struct FailAt {
+    call: Call,
+    end: &'static str,
+    dies: bool,
+    dead: AtomicBool,
+}
 
-impl Hook for DieAt {
-    fn before(&self, call: Call, path: &Path) -> io::Result<()> {
-        if call == self.0 && path.ends_with(self.1) {
-            self.2.store(true, Ordering::Relaxed);
-        }
-        if self.2.load(Ordering::Relaxed) { Err(io::Error::other("dead")) } else { Ok(()) }
+impl FailAt {
+    fn hook(call: Call, end: &'static str, dies: bool) -> Fs {
+        Fs::hooked(Arc::new(FailAt { call, end, dies, dead: AtomicBool::new(false) }))
     }
+}
+
+impl Hook for FailAt {
+    fn before(&self, call: Call, path: &Path) -> io::Result<()> {
+        let fails = call == self.call && path.ends_with(self.end);
+        self.dead.fetch_or(fails && self.dies, Ordering::Relaxed);
+        if fails || self.dead.load(Ordering::Relaxed) { Err(io::Error::other("injected")) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn a_commit_that_cannot_be_decided_leaves_nothing_over() {
+    let temp = scene();
+    let before = outputs(temp.path());
+    let error = replace_all(temp.path(), &FailAt::hook(Call::RenameNew, "journal", false)).unwrap_err();
+    assert!(error.to_string().contains("journal: injected"), "{error}");
+    assert_eq!(outputs(temp.path()), before);
+    assert_clean(temp.path(), 0);
 }
 
 /// The scene after a death between two of the renames of a commit.
 fn died() -> TempDir {
     let temp = scene();
-    let hook = DieAt(Call::Replace, SINGLE, AtomicBool::new(false));
-    let error = replace_all(temp.path(), &Fs::hooked(Arc::new(hook))).unwrap_err().to_string();
+    let error = replace_all(temp.path(), &FailAt::hook(Call::Replace, SINGLE, true)).unwrap_err().to_string();
     assert!(error.contains("the commit is decided") && error.contains("gristmill recover"), "{error}");
     let (old, new) = (b"old\n", b"new\n");
     assert_eq!(std::fs::read(temp.path().join(WHOLE).join("part-00000.csv")).unwrap(), new);
