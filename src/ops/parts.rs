@@ -24,7 +24,7 @@ use crate::exec::job::{Batch, Port, Terminal};
 use crate::exec::memory::{Budget, Reservation};
 use crate::exec::push::{Flow, Push};
 use crate::exec::task::TaskCx;
-use crate::io::commit::{Attempt, PartWriter, Shape, Target};
+use crate::io::commit::{Attempt, PartWriter, Shape, Target, Transaction};
 use crate::io::hive::PartitionPath;
 use crate::io::placement::Placement;
 use crate::record::{self, Data, Record};
@@ -100,6 +100,7 @@ pub(super) fn output<I: Intake, F: Format>(
     let budget = dataset.context().budget().clone();
     let types = PhantomData;
     let action = WriteAction::<I, F> {
+        call,
         format,
         path: path.to_owned(),
         schema: Some(schema),
@@ -124,6 +125,7 @@ pub(super) fn output_of_rows<T: Record, F: Format>(
 }
 
 struct WriteAction<I, F: Format> {
+    call: CallSite,
     format: F,
     path: PathBuf,
     /// The columns, or why there are none; until it is opened.
@@ -164,7 +166,7 @@ impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
         Ok(Arc::new(WriteTerminal::<I, F> { files, types: PhantomData }))
     }
 
-    fn complete(self: Box<Self>) -> Result<Written> {
+    fn complete(self: Box<Self>, transaction: &mut Transaction) -> Result<Written> {
         let Some(Opened { attempt, schema, files }) = self.opened else {
             return Err(Error::new(ErrorKind::Internal, "an output was committed before it was opened"));
         };
@@ -184,10 +186,11 @@ impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
         if files.layout.is_partitioned() {
             written.partitions = done.len();
             let partitions = done.into_iter().filter_map(|(place, parts)| Some((place?, parts)));
-            attempt.commit_partitions(schema, Value::Null, partitions.collect())?;
+            transaction
+                .add(attempt.finish_partitions(schema, Value::Null, partitions.collect()).in_call(self.call));
         } else {
             let parts = done.into_iter().flat_map(|(_, parts)| parts);
-            attempt.commit(schema, Value::Null, parts.collect())?;
+            transaction.add(attempt.finish(schema, Value::Null, parts.collect()).in_call(self.call));
         }
         Ok(written)
     }

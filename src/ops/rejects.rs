@@ -13,12 +13,12 @@ use crate::Counter;
 use crate::error::{CallSite, Error, ErrorKind, Result, printable};
 use crate::exec::memory::{Budget, Reservation};
 use crate::exec::sequence::{List, Sequence};
-use crate::io::commit::{Attempt, Existing, PartWriter, Target};
+use crate::io::commit::{Attempt, Existing, Finished, PartWriter, Target, Transaction};
 use crate::io::csv::{CsvEncoder, CsvOptions};
 use crate::io::line_finder::LineFinder;
 use crate::io::parsed::BadRecord;
 use crate::io::resolve::InputFile;
-use crate::plan::graph::{Attached, Completion};
+use crate::plan::graph::{Attached, Committed, Completion};
 use crate::record::{schema, to_batch};
 use crate::{Record, Text};
 
@@ -166,15 +166,19 @@ impl Shared {
             .hint("look at the rejects of a run with a higher limit, or mend the input")
     }
 
-    fn complete(&self, to: Option<(Attempt, CsvEncoder)>) -> Result<()> {
+    fn complete(
+        &self,
+        to: Option<(Attempt, CsvEncoder)>,
+        transaction: &mut Transaction,
+    ) -> Result<Committed> {
         let splits = self.splits.lock().unwrap_or_else(PoisonError::into_inner);
         let bad: u64 = splits.values().map(|found| found.bad).sum();
         self.check_share(splits.values().map(|found| found.good).sum(), bad)?;
         if let Some((attempt, encoder)) = to {
-            write(attempt, &encoder, splits.values())?;
+            transaction.add(write(attempt, &encoder, splits.values())?.in_call(self.call));
         }
-        self.counter.add(bad);
-        Ok(())
+        let counter = self.counter.clone();
+        Ok(Box::new(move || counter.add(bad)))
     }
 }
 
@@ -190,15 +194,18 @@ impl Attached for Rejects {
             Action::Reject(path) => Some(begin(path).map_err(|error: Error| error.in_call(shared.call))?),
             Action::Fail | Action::Skip => None,
         };
-        Ok(Box::new(move || shared.complete(to).map_err(|error| error.in_call(shared.call))))
+        Ok(Box::new(move |transaction| {
+            shared.complete(to, transaction).map_err(|error| error.in_call(shared.call))
+        }))
     }
 }
 
+/// Writes the records, to be committed together with the outputs of the run.
 fn write<'a>(
     attempt: Attempt,
     encoder: &CsvEncoder,
     splits: impl Iterator<Item = &'a OfSplit>,
-) -> Result<()> {
+) -> Result<Finished> {
     let mut part = attempt.create_part("part-00000.csv")?;
     append(&mut part, &encoder.header())?;
     let (mut rows, mut lines) = (0, LineFinder::default());
@@ -213,7 +220,7 @@ fn write<'a>(
         }
     }
     let part = part.finish(rows)?;
-    attempt.commit(describe(&schema::<Reject>()), Value::Null, vec![part]).map(drop)
+    Ok(attempt.finish(describe(&schema::<Reject>()), Value::Null, vec![part]))
 }
 
 fn append(part: &mut PartWriter, bytes: &[u8]) -> Result<()> {
