@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::elements::Rows;
 use super::parquet_files::ParquetFiles;
 use super::parts::{output_of_rows, shape_of};
 use crate::dataset::Dataset;
@@ -63,7 +64,7 @@ impl<T: Record> Dataset<T> {
         check_directory(path.as_ref()).map_err(|error| error.in_call(call))?;
         let options = ParquetOptions::default().existing(Existing::Overwrite);
         let written = output_of_rows(self, call, options, path.as_ref(), None).run()?;
-        let files = ParquetFiles::<T>::committed(&written.path).map_err(|error| error.in_call(call))?;
+        let files = ParquetFiles::<Rows<T>>::committed(&written.path).map_err(|error| error.in_call(call))?;
         let detail =
             format!("{} ({} file(s), {} bytes)", printable(&written.path), files.parts(), written.bytes);
         let shape = NodeShape::Source(Arc::new(Erased::<_, T>::new(files)));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::elements::{BATCH_ROWS, Intake, Rows};
 use super::part_files::Files;
@@ -27,6 +27,7 @@ use crate::exec::task::TaskCx;
 use crate::io::commit::{Attempt, PartWriter, Shape, Target, Transaction};
 use crate::io::hive::PartitionPath;
 use crate::io::placement::Placement;
+use crate::io::schema_text::columns_json;
 use crate::record::{self, Data, Record};
 
 /// A file format: how pieces are encoded, and how they are put into files.
@@ -155,7 +156,7 @@ impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
             .partitioned_by(placement.partition_by.clone())
             .mode(placement.mode()?);
         let attempt = target.check(inputs)?.begin()?;
-        attempt.check_schema(&describe(&schema))?;
+        attempt.check_schema(&columns_json(&schema))?;
         if attempt.appended_before().is_some() {
             self.opened = Some(Opened { attempt, schema, files: None });
             return Ok(Arc::new(Skip::<I::Item>(PhantomData)));
@@ -182,7 +183,7 @@ impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
             written.bytes += part.bytes;
             written.parts += 1;
         }
-        let schema = describe(&schema);
+        let schema = columns_json(&schema);
         if files.layout.is_partitioned() {
             written.partitions = done.len();
             let partitions = done.into_iter().filter_map(|(place, parts)| Some((place?, parts)));
@@ -225,14 +226,6 @@ pub(super) fn shape_of(path: &Path, extension: &str) -> Result<Shape> {
     let message = format!("the output {path} ends in .{found}, but its format is {extension}");
     let hint = format!("write {found} (--format {found}), or let it end in .{extension} or in neither");
     Err(Error::new(ErrorKind::Config, message).hint(hint))
-}
-
-/// The schema as the manifest has it.
-pub(super) fn describe(schema: &SchemaRef) -> Value {
-    let fields = schema.fields().iter().map(|field| {
-        json!({ "name": field.name(), "type": field.data_type().to_string(), "nullable": field.is_nullable() })
-    });
-    Value::Array(fields.collect())
 }
 
 struct WriteTerminal<I, F: Format> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 
 use super::on_error::{Action, OnError};
-use super::parts::{describe, shape_of};
+use super::parts::shape_of;
 use crate::Counter;
 use crate::error::{CallSite, Error, ErrorKind, Result, printable};
 use crate::exec::memory::{Budget, Reservation};
@@ -18,6 +18,7 @@ use crate::io::csv::{CsvEncoder, CsvOptions};
 use crate::io::line_finder::LineFinder;
 use crate::io::parsed::BadRecord;
 use crate::io::resolve::InputFile;
+use crate::io::schema_text::columns_json;
 use crate::plan::graph::{Attached, Committed, Completion};
 use crate::record::{schema, to_batch};
 use crate::{Record, Text};
@@ -220,7 +221,7 @@ fn write<'a>(
         }
     }
     let part = part.finish(rows)?;
-    Ok(attempt.finish(describe(&schema::<Reject>()), Value::Null, vec![part]))
+    Ok(attempt.finish(columns_json(&schema::<Reject>()), Value::Null, vec![part]))
 }
 
 fn append(part: &mut PartWriter, bytes: &[u8]) -> Result<()> {
