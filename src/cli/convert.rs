@@ -17,15 +17,18 @@ use crate::io::parquet::{Compression, ParquetOptions};
 use crate::io::text_compression::TextCompression;
 use crate::ops::{OnError, Table, Written};
 
+/// How standard output is written where an output is named.
+const STANDARD_OUTPUT: &str = "-";
+
 /// Arguments of `gristmill convert`.
 #[derive(Debug, Args)]
 pub struct ConvertOptions {
     #[command(flatten)]
     input: TableInput,
-    /// The output: a directory of parts, or a single file if it ends in that of its format
+    /// The output: a directory of parts, a single file if it ends as its format does, or - for standard output
     #[arg(short, long, value_name = "OUT", required_unless_present = "explain")]
     output: Option<PathBuf>,
-    /// The format of the output, which its ending must not contradict [default: by its ending, else parquet]
+    /// The format of the output, which its ending must not contradict [default: by its ending, else parquet; csv to standard output]
     #[arg(long, value_enum)]
     to: Option<OutputFormat>,
     /// What files are compressed with: none, snappy, zstd, zstd:LEVEL for Parquet; none, gzip, gzip:LEVEL, zstd, zstd:LEVEL for others [default: zstd for Parquet, else none, or as the ending of the output says]
@@ -200,6 +203,7 @@ impl ConvertOptions {
         let by_ending = match lower(&stem).as_deref() {
             Some("csv") => OutputFormat::Csv,
             Some("jsonl" | "ndjson" | "json") => OutputFormat::Jsonl,
+            _ if path == Path::new(STANDARD_OUTPUT) => OutputFormat::Csv,
             _ => OutputFormat::Parquet,
         };
         (self.to.unwrap_or(by_ending), codec)
@@ -230,7 +234,11 @@ impl ConvertOptions {
 
     fn tell_written(&self, ctx: &Context, written: &Written) {
         let Written { path, rows, bytes, parts, .. } = written;
-        tell(format_args!("wrote {rows} rows to {} ({parts} part(s), {bytes} bytes)", printable(path)));
+        if *parts > 0 {
+            tell(format_args!("wrote {rows} rows to {} ({parts} part(s), {bytes} bytes)", printable(path)));
+        } else {
+            tell(format_args!("wrote {rows} rows to {}", printable(path)));
+        }
         let bad = ctx.counter(OnError::BAD_RECORDS).value();
         match &self.on_error {
             BadRecords::Reject(dir) if bad > 0 => {

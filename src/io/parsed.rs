@@ -30,7 +30,7 @@ impl BadRecord {
     /// The error that it is.
     pub fn error(&self, file: &InputFile) -> Error {
         Error::new(ErrorKind::Input, self.reason.as_str())
-            .hint("mend the input, or say with on_error what such a record does")
+            .hint("mend the input, or say with on_error (--on-error) what such a record does")
             .at(self.place(file))
     }
 }

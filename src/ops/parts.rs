@@ -4,6 +4,7 @@
 //! pieces (row groups of Parquet, lines of CSV) that are appended in split order, and a new part is begun at a
 //! fixed size, so that the files are the same on any number of threads.
 
+use std::io::Write;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,9 +13,11 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use serde_json::Value;
 
-use super::elements::{BATCH_ROWS, Intake, Rows};
+use super::elements::{Intake, Rows};
+use super::encode::{Encoding, Placed, Writer};
 use super::part_files::Files;
-use super::partition_rows::{Gathered, Layout};
+use super::partition_rows::Layout;
+use super::standard_output::{PrintTerminal, Printed, check_placement, is_standard_output};
 use crate::dataset::{Action, Dataset, Output};
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::chunk::Chunk;
@@ -24,8 +27,7 @@ use crate::exec::job::{Batch, Port, Terminal};
 use crate::exec::memory::{Budget, Reservation};
 use crate::exec::push::{Flow, Push};
 use crate::exec::task::TaskCx;
-use crate::io::commit::{Attempt, PartWriter, Shape, Target, Transaction};
-use crate::io::hive::PartitionPath;
+use crate::io::commit::{Attempt, Finished, Shape, Target, Transaction};
 use crate::io::placement::Placement;
 use crate::io::schema_text::columns_json;
 use crate::record::{self, Data, Record};
@@ -36,8 +38,8 @@ pub trait Format: Clone + Send + Sync + 'static {
     type Piece: Send + 'static;
     /// Encodes the rows of one task.
     type Encoder: Encoder<Self::Piece>;
-    /// A file that is being written.
-    type File: Send + 'static;
+    /// A file that is being written to `W`.
+    type File<W: Write + Send + 'static>: Send + 'static;
 
     /// The extension of part files, without the dot.
     fn extension(&self) -> &'static str;
@@ -49,16 +51,16 @@ pub trait Format: Clone + Send + Sync + 'static {
     fn encoder(&self, schema: &SchemaRef, budget: &Budget) -> Result<Self::Encoder>;
 
     /// Begins a file.
-    fn begin(&self, schema: &SchemaRef, writer: PartWriter) -> Result<Self::File>;
+    fn begin<W: Write + Send + 'static>(&self, schema: &SchemaRef, writer: W) -> Result<Self::File<W>>;
 
     /// The bytes that a piece adds to a file, about.
     fn piece_bytes(piece: &Self::Piece) -> u64;
 
     /// Appends a piece and returns the bytes of the file so far.
-    fn append(file: &mut Self::File, piece: Self::Piece) -> Result<u64>;
+    fn append<W: Write + Send + 'static>(file: &mut Self::File<W>, piece: Self::Piece) -> Result<u64>;
 
     /// Ends a file; returns what it was written to and its rows.
-    fn end(file: Self::File) -> Result<(PartWriter, u64)>;
+    fn end<W: Write + Send + 'static>(file: Self::File<W>) -> Result<(W, u64)>;
 }
 
 /// Encodes the rows of one task.
@@ -77,7 +79,7 @@ pub trait Encoder<P> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Written {
-    /// Where it is, absolute.
+    /// Where it is, absolute; `-` for standard output.
     pub path: PathBuf,
     /// Its rows.
     pub rows: u64,
@@ -137,64 +139,81 @@ struct WriteAction<I, F: Format> {
 }
 
 /// An output between its two steps.
-struct Opened<F: Format> {
-    attempt: Attempt,
-    schema: SchemaRef,
-    /// `None` if what is to be appended is there already.
-    files: Option<Arc<Files<F>>>,
+enum Opened<F: Format> {
+    Files {
+        attempt: Attempt,
+        schema: SchemaRef,
+        files: Arc<Files<F>>,
+    },
+    /// What is to be appended is there already.
+    Appended(Attempt),
+    Printed(Arc<Printed<F>>),
 }
 
 impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
     fn open(&mut self, inputs: &[PathBuf]) -> Result<Arc<dyn Terminal>> {
-        let shape = shape_of(&self.path, self.format.extension())?;
         let schema = self.schema.take().unwrap_or_else(|| Err(opened_twice()))?;
         let placement = self.format.placement();
         let layout = Layout::new(&schema, placement)?;
-        // An encoder that cannot hold the schema is found now, not after an hour of work.
-        drop(self.format.encoder(layout.file_schema(), &self.budget)?);
+        let encoding = Arc::new(Encoding::new(self.format.clone(), layout, &self.budget)?);
+        if is_standard_output(&self.path) {
+            check_placement(placement)?;
+            let printed = Arc::new(Printed::new(encoding));
+            self.opened = Some(Opened::Printed(Arc::clone(&printed)));
+            return Ok(Arc::new(PrintTerminal::<I, F> { printed, types: PhantomData }));
+        }
+        let shape = shape_of(&self.path, self.format.extension())?;
         let target = Target::new(&self.path, shape, placement.existing)
             .partitioned_by(placement.partition_by.clone())
             .mode(placement.mode()?);
         let attempt = target.check(inputs)?.begin()?;
         attempt.check_schema(&columns_json(&schema))?;
         if attempt.appended_before().is_some() {
-            self.opened = Some(Opened { attempt, schema, files: None });
+            self.opened = Some(Opened::Appended(attempt));
             return Ok(Arc::new(Skip::<I::Item>(PhantomData)));
         }
         let part_bytes = if shape == Shape::File { u64::MAX } else { placement.target_file_bytes.max(1) };
-        let files = Arc::new(Files::new(self.format.clone(), layout, &attempt, part_bytes, &self.budget)?);
-        self.opened = Some(Opened { attempt, schema, files: Some(Arc::clone(&files)) });
+        let files = Arc::new(Files::new(encoding, &attempt, part_bytes, &self.budget)?);
+        self.opened = Some(Opened::Files { attempt, schema, files: Arc::clone(&files) });
         Ok(Arc::new(WriteTerminal::<I, F> { files, types: PhantomData }))
     }
 
     fn complete(self: Box<Self>, transaction: &mut Transaction) -> Result<Written> {
-        let Some(Opened { attempt, schema, files }) = self.opened else {
-            return Err(Error::new(ErrorKind::Internal, "an output was committed before it was opened"));
-        };
-        let mut written =
-            Written { path: attempt.path().to_owned(), rows: 0, bytes: 0, parts: 0, partitions: 0 };
-        let Some(files) = files else {
-            attempt.abort()?;
-            return Ok(written);
-        };
-        let done = files.take_done();
-        for part in done.iter().flat_map(|(_, parts)| parts) {
-            written.rows += part.rows;
-            written.bytes += part.bytes;
-            written.parts += 1;
+        match self.opened {
+            Some(Opened::Files { attempt, schema, files }) => {
+                let (finished, written) = finish(attempt, columns_json(&schema), &files);
+                transaction.add(finished.in_call(self.call));
+                Ok(written)
+            }
+            Some(Opened::Appended(attempt)) => {
+                let path = attempt.path().to_owned();
+                attempt.abort()?;
+                Ok(Written { path, rows: 0, bytes: 0, parts: 0, partitions: 0 })
+            }
+            Some(Opened::Printed(printed)) => Ok(printed.written()),
+            None => Err(Error::new(ErrorKind::Internal, "an output was committed before it was opened")),
         }
-        let schema = columns_json(&schema);
-        if files.layout.is_partitioned() {
-            written.partitions = done.len();
-            let partitions = done.into_iter().filter_map(|(place, parts)| Some((place?, parts)));
-            transaction
-                .add(attempt.finish_partitions(schema, Value::Null, partitions.collect()).in_call(self.call));
-        } else {
-            let parts = done.into_iter().flat_map(|(_, parts)| parts);
-            transaction.add(attempt.finish(schema, Value::Null, parts.collect()).in_call(self.call));
-        }
-        Ok(written)
     }
+}
+
+/// Makes the parts final, to be committed.
+fn finish<F: Format>(attempt: Attempt, schema: Value, files: &Files<F>) -> (Finished, Written) {
+    let mut written = Written { path: attempt.path().to_owned(), rows: 0, bytes: 0, parts: 0, partitions: 0 };
+    let done = files.take_done();
+    for part in done.iter().flat_map(|(_, parts)| parts) {
+        written.rows += part.rows;
+        written.bytes += part.bytes;
+        written.parts += 1;
+    }
+    let finished = if files.encoding.layout.is_partitioned() {
+        written.partitions = done.len();
+        let partitions = done.into_iter().filter_map(|(place, parts)| Some((place?, parts)));
+        attempt.finish_partitions(schema, Value::Null, partitions.collect())
+    } else {
+        let parts = done.into_iter().flat_map(|(_, parts)| parts);
+        attempt.finish(schema, Value::Null, parts.collect())
+    };
+    (finished, written)
 }
 
 fn opened_twice() -> Error {
@@ -235,16 +254,7 @@ struct WriteTerminal<I, F: Format> {
 
 impl<I: Intake, F: Format> Terminal for WriteTerminal<I, F> {
     fn writer(&self, cx: &TaskCx, port: Port) -> Result<AnyPush> {
-        let writer = Writer {
-            files: Arc::clone(&self.files),
-            intake: I::default(),
-            encoder: None,
-            gathered: self.files.layout.gathered()?,
-            pieces: Vec::new(),
-            reservation: cx.budget().reservation(),
-            port,
-        };
-        Ok(AnyPush::new(writer))
+        Ok(AnyPush::new(Writer::<I, F>::new(Arc::clone(&self.files.encoding), cx, port)?))
     }
 
     fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
@@ -255,90 +265,6 @@ impl<I: Intake, F: Format> Terminal for WriteTerminal<I, F> {
 
     fn seal(&self, _cell: usize) -> Result<()> {
         self.files.seal()
-    }
-}
-
-/// What a task leaves: pieces, each with the partition that it belongs to if there are partitions.
-type Placed<F> = Vec<(Option<PartitionPath>, <F as Format>::Piece)>;
-
-/// Encodes what one task is pushed.
-struct Writer<I, F: Format> {
-    files: Arc<Files<F>>,
-    intake: I,
-    /// The encoder of an output that is not partitioned, once there are rows.
-    encoder: Option<F::Encoder>,
-    /// The rows of a partitioned one.
-    gathered: Option<Gathered>,
-    pieces: Placed<F>,
-    reservation: Reservation,
-    port: Port,
-}
-
-impl<I: Intake, F: Format> Writer<I, F> {
-    /// Encodes what has been taken, as far as it makes whole batches, or all of it.
-    fn encode(&mut self, all: bool) -> Result<()> {
-        while let Some(batch) = self.intake.next_batch(all)? {
-            match &mut self.gathered {
-                Some(gathered) => {
-                    gathered.add(&batch)?;
-                    self.reservation.resize(gathered.bytes())?;
-                    if gathered.is_full() {
-                        self.encode_gathered()?;
-                    }
-                }
-                None => self.encode_batch(&batch)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn encode_batch(&mut self, batch: &RecordBatch) -> Result<()> {
-        let schema = self.files.layout.file_schema();
-        let columns = RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec())
-            .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
-        let encoder = match &mut self.encoder {
-            Some(encoder) => encoder,
-            none => none.insert(self.files.format.encoder(schema, self.reservation.budget())?),
-        };
-        encoder.write(&columns)?;
-        self.reservation.resize(encoder.memory_bytes() as u64)
-    }
-
-    /// Encodes one partition after the other, so that one encoder is open at a time, however many there are.
-    fn encode_gathered(&mut self) -> Result<()> {
-        let Some(gathered) = &mut self.gathered else { return Ok(()) };
-        let (held, files) = (gathered.bytes(), &self.files);
-        let (pieces, reservation) = (&mut self.pieces, &mut self.reservation);
-        gathered.drain(BATCH_ROWS, |partition, batches| {
-            let mut encoder = files.format.encoder(files.layout.file_schema(), reservation.budget())?;
-            for batch in batches {
-                encoder.write(&batch?)?;
-                reservation.resize(held + encoder.memory_bytes() as u64)?;
-            }
-            pieces.extend(encoder.finish()?.into_iter().map(|piece| (Some(partition.clone()), piece)));
-            Ok(())
-        })?;
-        reservation.resize(0)
-    }
-}
-
-impl<I: Intake, F: Format> Push<I::Item> for Writer<I, F> {
-    fn push(&mut self, chunk: &mut Chunk<I::Item>) -> Result<Flow> {
-        self.intake.take(&mut chunk.items);
-        self.encode(false)?;
-        Ok(Flow::More)
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        self.encode(true)?;
-        self.encode_gathered()?;
-        let pieces = self.encoder.take().map_or_else(|| Ok(Vec::new()), Encoder::finish)?;
-        self.pieces.extend(pieces.into_iter().map(|piece| (None, piece)));
-        let empty = self.reservation.split_off();
-        let reservation = std::mem::replace(&mut self.reservation, empty);
-        let pieces: Placed<F> = std::mem::take(&mut self.pieces);
-        self.port.deliver(vec![(0, Box::new((pieces, reservation)))]);
-        Ok(())
     }
 }
 

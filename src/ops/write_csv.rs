@@ -1,5 +1,6 @@
 //! `write_csv`: a committed directory of CSV files, or a single one.
 
+use std::io::Write;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
@@ -11,7 +12,6 @@ use super::parts::{Format, Written, output_of_rows};
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Result};
 use crate::exec::memory::Budget;
-use crate::io::commit::PartWriter;
 use crate::io::csv::{CsvEncoder, CsvOptions};
 use crate::io::placement::Placement;
 use crate::io::text_compression::TextCompression;
@@ -23,6 +23,7 @@ impl<T: Record> Dataset<T> {
     /// A path that ends in `.csv`, in any case, becomes a single file; any other one a directory of parts `part-00000.csv`, …,
     /// each with a header, and a `_manifest.json`. One that ends in `.parquet` is an error. An existing output is an error unless [`CsvOptions::existing`] says otherwise.
     /// With [`CsvOptions::compression`] all names end in `.csv.gz` or `.csv.zst`.
+    /// The path `-` stands for standard output: rows are printed while the run goes on, so that a run that fails may have printed some.
     ///
     /// With [`CsvOptions::partition_by`] it becomes a table of partitions, of which
     /// [`some can be replaced`](CsvOptions::replace_partitions); [`append_once`](CsvOptions::append_once) adds to what is there.
@@ -87,7 +88,7 @@ impl<T: Record> Columns<T> {
 impl Format for CsvOptions {
     type Piece = Lines;
     type Encoder = LineEncoder<CsvEncoder>;
-    type File = LineFile;
+    type File<W: Write + Send + 'static> = LineFile<W>;
 
     fn extension(&self) -> &'static str {
         match self.compressed_with() {
@@ -105,7 +106,7 @@ impl Format for CsvOptions {
         Ok(LineEncoder::new(CsvEncoder::new(schema, self)?, self.compressed_with(), budget))
     }
 
-    fn begin(&self, schema: &SchemaRef, writer: PartWriter) -> Result<LineFile> {
+    fn begin<W: Write + Send + 'static>(&self, schema: &SchemaRef, writer: W) -> Result<LineFile<W>> {
         LineFile::begin(writer, CsvEncoder::new(schema, self)?.header(), self.compressed_with())
     }
 
@@ -113,11 +114,11 @@ impl Format for CsvOptions {
         piece.bytes()
     }
 
-    fn append(file: &mut LineFile, piece: Lines) -> Result<u64> {
+    fn append<W: Write + Send + 'static>(file: &mut LineFile<W>, piece: Lines) -> Result<u64> {
         file.append(piece)
     }
 
-    fn end(file: LineFile) -> Result<(PartWriter, u64)> {
+    fn end<W: Write + Send + 'static>(file: LineFile<W>) -> Result<(W, u64)> {
         file.end()
     }
 }
