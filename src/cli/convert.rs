@@ -34,6 +34,9 @@ pub struct ConvertOptions {
     /// What files are compressed with: none, snappy, zstd, zstd:LEVEL for Parquet; none, gzip, gzip:LEVEL, zstd, zstd:LEVEL for others [default: zstd for Parquet, else none, or as the ending of the output says]
     #[arg(long, value_name = "C", value_parser = codec)]
     compression: Option<Codec>,
+    /// What a null is written as in CSV
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    write_null: String,
     /// Columns whose values become directories, as in day=2026-01-01/
     #[arg(long, value_name = "COLS", value_delimiter = ',')]
     partition_by: Vec<String>,
@@ -129,7 +132,7 @@ fn limit(text: &str) -> Result<Limit, String> {
 /// Runs the command.
 pub fn run(options: &ConvertOptions) -> Result<ExitCode> {
     let ctx = options.run.context()?;
-    let table = options.input.table(&ctx)?.on_error(options.policy())?;
+    let table = options.table(&ctx)?;
     tell_notes(&table.batches().notes());
     let Some(path) = &options.output else {
         print(&table.batches().explain())?; // all else needs an output
@@ -177,17 +180,18 @@ macro_rules! placed {
 }
 
 impl ConvertOptions {
-    fn policy(&self) -> OnError {
+    fn table(&self, ctx: &Context) -> Result<Table> {
+        let table = self.input.table(ctx)?;
         let policy = match &self.on_error {
-            BadRecords::Fail => OnError::fail(),
+            BadRecords::Fail => return Ok(table),
             BadRecords::Skip => OnError::skip(),
             BadRecords::Reject(dir) => OnError::reject(dir),
         };
-        match self.max_errors {
+        table.on_error(match self.max_errors {
             None => policy,
             Some(Limit::Records(records)) => policy.max_records(records),
             Some(Limit::Share(share)) => policy.max_share(share),
-        }
+        })
     }
 
     /// The format, and how its ending says that it is compressed.
@@ -222,7 +226,8 @@ impl ConvertOptions {
                 table.to_parquet(path, placed!(self, options))
             }
             OutputFormat::Csv => {
-                let options = CsvOptions::default().compression(text_compression(codec)?);
+                let options =
+                    CsvOptions::default().compression(text_compression(codec)?).null(&self.write_null);
                 table.to_csv(path, placed!(self, options))
             }
             OutputFormat::Jsonl => {
