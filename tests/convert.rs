@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use common::place::{Place, utf8};
@@ -21,9 +21,10 @@ use gristmill::io::parquet::read_parquet;
 
 /// All rows of a single Parquet file or of a directory of parts, as texts; a null is `∅`.
 fn rows(path: &Path) -> Vec<Vec<String>> {
-    let parts: Vec<PathBuf> = match path.is_dir() {
-        true => manifest::verify(path).unwrap().parts.iter().map(|part| path.join(&part.name)).collect(),
-        false => vec![path.to_owned()],
+    let parts: Vec<PathBuf> = if path.is_dir() {
+        manifest::verify(path).unwrap().parts.iter().map(|part| path.join(&part.name)).collect()
+    } else {
+        vec![path.to_owned()]
     };
     let batches = parts.iter().flat_map(|part| read_parquet(part, None).unwrap());
     batches.flat_map(|batch| rows_of(&batch.unwrap())).collect()

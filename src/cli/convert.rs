@@ -145,9 +145,9 @@ pub fn run(options: &ConvertOptions) -> Result<ExitCode> {
     }
     let metrics = options.run.metrics_file(&output.input_paths(), path)?;
     let result = options.run.run(&ctx, metrics.as_ref(), || output.run());
-    let result = result.map_err(|error| match options.input.is_sampled() {
-        true if error.kind() == ErrorKind::Input => error.hint(SAMPLED),
-        _ => error,
+    let result = result.map_err(|error| {
+        let may_be_wrong = options.input.is_sampled() && error.kind() == ErrorKind::Input;
+        if may_be_wrong { error.hint(SAMPLED) } else { error }
     });
     match result? {
         Finished::Stopped(code) => Ok(code),

@@ -166,7 +166,7 @@ impl TableInput {
         const COMPRESSIONS: [&str; 4] = ["gz", "zst", "bz2", "xz"];
         let lower =
             |path: &Path| path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-        let first = self.inputs.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
+        let first = self.inputs.first().map_or(Path::new(""), PathBuf::as_path);
         match lower(first) {
             Some(ending) if COMPRESSIONS.contains(&ending.as_str()) => {
                 lower(&first.with_extension("")).unwrap_or_default()

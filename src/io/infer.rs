@@ -18,7 +18,7 @@ use crate::parse::{LineFormat, Row, TimeFormat, date, float};
 pub const DEFAULT_ROWS: usize = 20_000;
 
 /// Digits of a decimal; the second number is taken if a sample comes near the first.
-const DECIMAL_DIGITS: [u8; 2] = [18, 38];
+const DECIMAL_DIGITS: [usize; 2] = [18, 38];
 
 /// Hands the first `rows` lines of files that are not empty to `visit`.
 ///
@@ -80,8 +80,8 @@ pub fn infer_lines(
 #[derive(Debug, Clone)]
 pub struct TextColumn {
     values: u64,
-    /// Kinds that all values had.
-    kinds: Kinds,
+    /// The kinds that all values had, the narrowest first.
+    kinds: Vec<Kind>,
     /// The most digits before the point, and the decimals of the first number.
     whole_digits: usize,
     decimals: Option<usize>,
@@ -89,31 +89,60 @@ pub struct TextColumn {
     fraction_digits: usize,
 }
 
-/// Kinds of values, of which one value may have several.
-#[derive(Debug, Clone, Copy)]
-struct Kinds {
-    boolean: bool,
-    int: bool,
-    decimal: bool,
-    float: bool,
-    date: bool,
-    /// A time with a zone, and one without.
-    instant: bool,
-    local_time: bool,
+/// A kind of values; one value may be of several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Boolean,
+    Int,
+    /// A number with as many decimals as all others of its column.
+    Decimal,
+    Float,
+    Date,
+    /// A time with a zone.
+    Instant,
+    /// A time without one.
+    LocalTime,
 }
+
+impl Kind {
+    const ALL: [Kind; 7] =
+        [Kind::Boolean, Kind::Int, Kind::Decimal, Kind::Float, Kind::Date, Kind::Instant, Kind::LocalTime];
+
+    fn has(self, text: &str) -> bool {
+        match self {
+            Kind::Boolean => matches!(text, "true" | "false"),
+            Kind::Int => {
+                Number::of(text).is_some_and(|number| number.decimals == 0) && text.parse::<i64>().is_ok()
+            }
+            Kind::Decimal => Number::of(text).is_some(),
+            Kind::Float => is_float(text),
+            Kind::Date => date(text).is_ok(),
+            Kind::Instant => is_time(text) && has_zone(text),
+            Kind::LocalTime => is_time(text) && !has_zone(text),
+        }
+    }
+}
+
+fn is_time(text: &str) -> bool {
+    text.len() >= CLOCK_END && TimeFormat::Rfc3339.parse(text).is_ok()
+}
+
+fn has_zone(time: &str) -> bool {
+    time.get(CLOCK_END..).unwrap_or_default().contains(['Z', 'z', '+', '-'])
+}
+
+/// Where the seconds of a time end.
+const CLOCK_END: usize = "2026-01-31T23:59:59".len();
 
 impl Default for TextColumn {
     fn default() -> TextColumn {
-        let kinds = Kinds {
-            boolean: true,
-            int: true,
-            decimal: true,
-            float: true,
-            date: true,
-            instant: true,
-            local_time: true,
-        };
-        TextColumn { values: 0, kinds, whole_digits: 0, decimals: None, fraction_digits: 0 }
+        TextColumn {
+            values: 0,
+            kinds: Kind::ALL.to_vec(),
+            whole_digits: 0,
+            decimals: None,
+            fraction_digits: 0,
+        }
     }
 }
 
@@ -121,69 +150,42 @@ impl TextColumn {
     /// Takes a value that is not null into account.
     pub fn add(&mut self, text: &str) {
         self.values += 1;
-        let number = Number::of(text);
-        let kinds = &mut self.kinds;
-        kinds.boolean &= matches!(text, "true" | "false");
-        kinds.int &= number.is_some_and(|number| number.decimals == 0) && text.parse::<i64>().is_ok();
-        kinds.decimal &= number.is_some();
-        kinds.float &= is_float(text);
-        kinds.date &= date(text).is_ok();
-        self.add_time(text);
-        let Some(number) = number else { return };
-        self.whole_digits = self.whole_digits.max(number.whole_digits);
-        let decimals = *self.decimals.get_or_insert(number.decimals);
-        self.kinds.decimal &= decimals == number.decimals;
-    }
-
-    fn add_time(&mut self, text: &str) {
-        let kinds = &mut self.kinds;
-        if !kinds.instant && !kinds.local_time {
-            return;
+        self.kinds.retain(|kind| kind.has(text));
+        if let Some(number) = Number::of(text) {
+            self.whole_digits = self.whole_digits.max(number.whole_digits);
+            let decimals = *self.decimals.get_or_insert(number.decimals);
+            self.kinds.retain(|kind| *kind != Kind::Decimal || decimals == number.decimals);
         }
-        let is_time = text.len() >= 19 && TimeFormat::Rfc3339.parse(text).is_ok();
-        let rest = text.get(19..).unwrap_or_default();
-        let has_zone = rest.contains(|c: char| matches!(c, 'Z' | 'z' | '+' | '-'));
-        kinds.instant &= is_time && has_zone;
-        kinds.local_time &= is_time && !has_zone;
-        let fraction = rest.strip_prefix('.').unwrap_or_default();
-        let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
-        self.fraction_digits = self.fraction_digits.max(digits);
+        if self.kinds.iter().any(|kind| matches!(kind, Kind::Instant | Kind::LocalTime)) {
+            let fraction = text.get(CLOCK_END..).and_then(|rest| rest.strip_prefix('.')).unwrap_or_default();
+            let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+            self.fraction_digits = self.fraction_digits.max(digits);
+        }
     }
 
     /// The type of the column: text, if there are no values.
     pub fn data_type(&self) -> DataType {
-        let kinds = self.kinds;
-        if self.values == 0 {
-            return DataType::Utf8;
-        }
-        if kinds.boolean {
-            return DataType::Boolean;
-        }
-        if kinds.int {
-            return DataType::Int64;
-        }
-        if let Some(decimal) = self.decimal() {
-            return decimal;
-        }
-        if kinds.float {
-            return DataType::Float64;
-        }
         let unit = if self.fraction_digits > 6 { TimeUnit::Nanosecond } else { TimeUnit::Microsecond };
-        match kinds {
-            Kinds { date: true, .. } => DataType::Date32,
-            Kinds { instant: true, .. } => DataType::Timestamp(unit, Some("UTC".into())),
-            Kinds { local_time: true, .. } => DataType::Timestamp(unit, None),
-            _ => DataType::Utf8,
-        }
+        let types = self.kinds.iter().filter_map(|kind| match kind {
+            Kind::Boolean => Some(DataType::Boolean),
+            Kind::Int => Some(DataType::Int64),
+            Kind::Decimal => self.decimal(),
+            Kind::Float => Some(DataType::Float64),
+            Kind::Date => Some(DataType::Date32),
+            Kind::Instant => Some(DataType::Timestamp(unit, Some("UTC".into()))),
+            Kind::LocalTime => Some(DataType::Timestamp(unit, None)),
+        });
+        let mut types = types.filter(|_| self.values > 0);
+        types.next().unwrap_or(DataType::Utf8)
     }
 
+    /// The decimal that has room for the values, if there is one.
     fn decimal(&self) -> Option<DataType> {
-        let decimals = self.decimals.filter(|_| self.kinds.decimal)?;
+        let decimals = self.decimals.unwrap_or_default();
         let digits = self.whole_digits + decimals;
-        let [usual, most] = DECIMAL_DIGITS.map(usize::from);
+        let [usual, most] = DECIMAL_DIGITS;
         let precision = if digits + 3 <= usual { usual } else { most };
-        let fits = digits <= precision;
-        fits.then(|| DataType::Decimal128(precision as u8, decimals as i8))
+        (digits <= precision).then_some(DataType::Decimal128(precision as u8, decimals as i8))
     }
 }
 
@@ -224,7 +226,9 @@ mod tests {
 
     fn type_of(values: &[&str]) -> DataType {
         let mut column = TextColumn::default();
-        values.iter().for_each(|value| column.add(value));
+        for value in values {
+            column.add(value);
+        }
         column.data_type()
     }
 

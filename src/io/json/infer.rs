@@ -57,7 +57,9 @@ impl Kind {
             (Kind::Null, other) => *self = other,
             (Kind::List(items), Kind::List(other)) => items.merge(*other),
             (Kind::Object(fields), Kind::Object(other)) => {
-                other.into_iter().for_each(|(name, kind)| field_of(fields, name).merge(kind));
+                for (name, kind) in other {
+                    field_of(fields, name).merge(kind);
+                }
             }
             (mine, other) if *mine == other => {}
             (Kind::Int, Kind::Unsigned) | (Kind::Unsigned, Kind::Int) => *self = Kind::Unsigned,
