@@ -72,6 +72,11 @@ pub trait Format: Send + Sync + 'static {
     /// The columns of the rows.
     fn schema(&self) -> &SchemaRef;
 
+    /// The quote within which an end of a line is none; without one, a record is a line.
+    fn quote(&self) -> Option<u8> {
+        None
+    }
+
     /// A reader of a split; it has opened nothing yet.
     fn reader<'a>(&'a self, split: &'a Split) -> Box<dyn Reader + 'a>;
 }

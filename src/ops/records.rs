@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::findings::Of;
 use super::on_error::{Action, OnError};
 use super::read_text::describe;
 use super::rejects::Rejects;
@@ -13,6 +14,7 @@ use crate::error::{CallSite, Place, Result};
 use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::exec::source::Source;
+use crate::io::origin::{Origins, RecordOrigins};
 use crate::io::parsed::{Format, Parsed, place};
 use crate::io::resolve::resolve;
 use crate::io::split::{Split, SplitOptions, splits, text_bytes};
@@ -89,7 +91,7 @@ impl<T: Record, F: Format> Source<T> for RecordFiles<T, F> {
     }
 
     fn read(&self, split: usize, out: &mut Out<T>) -> Result<()> {
-        let mut finding = self.rejects.as_ref().map(|rejects| rejects.finding(split));
+        let mut finding = self.rejects.as_ref().map(|rejects| rejects.finding());
         self.files.each(split, &mut |parsed| {
             match (&mut finding, parsed.bad.first()) {
                 (Some(finding), _) => finding.note(&parsed.file, parsed.offsets.len(), parsed.bad)?,
@@ -104,7 +106,7 @@ impl<T: Record, F: Format> Source<T> for RecordFiles<T, F> {
             Ok(Flow::More)
         })?;
         match (&self.rejects, finding) {
-            (Some(rejects), Some(finding)) => rejects.take(finding),
+            (Some(rejects), Some(finding)) => rejects.take(Of::Split(split), finding),
             _ => Ok(()),
         }
     }
@@ -119,6 +121,13 @@ impl<T: Record, F: Format> Source<T> for RecordFiles<T, F> {
 
     fn paths(&self) -> Vec<PathBuf> {
         self.files.paths.clone()
+    }
+
+    fn origins(&self, split: usize) -> Option<Box<dyn Origins + '_>> {
+        let of_split = &self.files.splits[split];
+        let can_be_read = of_split.pieces.iter().all(|piece| !piece.file.is_standard_input());
+        can_be_read
+            .then(|| -> Box<dyn Origins + '_> { Box::new(RecordOrigins::new(&self.files.format, of_split)) })
     }
 
     fn place(&self, split: usize, row: u64) -> Place {

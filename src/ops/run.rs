@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::context::Context;
 use crate::dataset::Output;
 use crate::error::{Error, ErrorKind, Result};
+use crate::exec::task::RunId;
 use crate::plan::graph::{Completion, Held, Shape, in_order};
 use crate::plan::lower::OpenSink;
 use crate::plan::stages::Sink;
@@ -71,8 +72,9 @@ macro_rules! outputs_of_tuples {
                 $(check_context(ctx, &$output)?;)+
                 let inputs = input_paths(&[$(&$output.sink),+]);
                 let sinks = vec![$(OpenSink { sink: $output.sink.clone(), terminal: $output.action.open(&inputs).map_err(|error| error.in_call($output.sink.call))? }),+];
-                let completions = open_attached(&[$(&$output.sink),+], &inputs)?;
-                let tally = ctx.execute(&sinks)?;
+                let run = RunId::fresh();
+                let completions = open_attached(&[$(&$output.sink),+], &inputs, run)?;
+                let tally = ctx.execute(&sinks, run)?;
                 completions.into_iter().try_for_each(|complete| complete())?;
                 let results = ($($output.action.complete().map_err(|error| error.in_call($output.sink.call))?,)+);
                 tally.commit();
@@ -94,10 +96,10 @@ outputs_of_tuples! {
 }
 
 /// Opens what nodes give beside their elements.
-fn open_attached(sinks: &[&Sink], inputs: &[PathBuf]) -> Result<Vec<Completion>> {
+fn open_attached(sinks: &[&Sink], inputs: &[PathBuf], run: RunId) -> Result<Vec<Completion>> {
     let roots: Vec<_> = sinks.iter().map(|sink| sink.input.clone()).collect();
     let nodes = in_order(&roots, &Held::default());
-    nodes.iter().filter_map(|node| Some(node.attached.as_ref()?.open(inputs))).collect()
+    nodes.iter().filter_map(|node| Some(node.attached.as_ref()?.open(inputs, run))).collect()
 }
 
 fn check_context<R>(ctx: &Context, output: &Output<R>) -> Result<()> {

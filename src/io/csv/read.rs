@@ -141,6 +141,10 @@ impl Format for CsvFiles {
         &self.schema
     }
 
+    fn quote(&self) -> Option<u8> {
+        Some(b'"')
+    }
+
     fn reader<'a>(&'a self, split: &'a Split) -> Box<dyn Reader + 'a> {
         Box::new(SplitReader { files: self, pieces: split.pieces.iter(), open: None })
     }
