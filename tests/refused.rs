@@ -50,7 +50,7 @@ fn line(n: u64) -> String {
         word(3 * n),
         word(3 * n + 1),
         word(3 * n + 2),
-        if n % 3 == 0 { "\r\n" } else { "\n" }
+        if n.is_multiple_of(3) { "\r\n" } else { "\n" }
     )
 }
 

@@ -85,7 +85,7 @@ impl Origins for LineOrigins {
             let index = row.checked_sub(self.before).ok_or_else(|| gone(row))?;
             match &self.block {
                 Some((block, ranges)) if index < rows => {
-                    return Ok(line_origin(block, &ranges[index as usize], index));
+                    return Ok(line_origin(block, &ranges[index as usize], index as usize));
                 }
                 _ => {
                     self.before += rows;
@@ -99,9 +99,9 @@ impl Origins for LineOrigins {
 }
 
 /// The origin of the line at `range`, which is the one with this index of those that the block has.
-fn line_origin(block: &LineBlock, range: &Range<usize>, index: u64) -> Origin {
+fn line_origin(block: &LineBlock, range: &Range<usize>, index: usize) -> Origin {
     let lines = block.lines();
-    let line = block.lines_before().map(|before| before + lines.left_out_before(range.start) + index + 1);
+    let line = block.line_number(index, range.start);
     let raw = Raw::Known(lines.block.as_str().as_bytes()[range.clone()].to_vec());
     Origin { file: Arc::clone(block.file()), offset: lines.offset_of(range.start), line, raw }
 }

@@ -137,9 +137,9 @@ impl Finding {
             self.files.push(File::Input(Arc::clone(file)));
         }
         let file = self.last_file();
-        for BadRecord { offset, raw, reason } in bad {
+        for BadRecord { offset, line, raw, reason } in bad {
             let (offset, reason, raw) = (Some(offset), Text::from(reason), Some(raw));
-            self.list.push(Held { file, line: None, offset, row: None, reason, raw });
+            self.list.push(Held { file, line, offset, row: None, reason, raw });
         }
         self.put_aside_if_large()
     }

@@ -23,8 +23,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// Now: if a path does not exist or cannot be read. From the action: if a line is no object or has a value that is none of its
-    /// column, with file, line, and byte offset; see [`Context::read_text`] for all else.
+    /// Now: if a path does not exist or cannot be read. From the action: if a line is no object, is not UTF-8, or has a value that is none
+    /// of its column, with file, line, and byte offset, unless [`Dataset::on_error`] says otherwise; see [`Context::read_text`] for all else.
     ///
     /// # Examples
     ///

@@ -214,7 +214,7 @@ impl TextFiles {
     pub(super) fn origins(&self, split: usize) -> Option<Box<dyn Origins + '_>> {
         let split = &self.splits[split];
         let can_be_read = split.pieces.iter().all(|piece| !piece.file.is_standard_input());
-        can_be_read.then(|| -> Box<dyn Origins> { Box::new(LineOrigins::new(split.clone(), self.lines)) })
+        can_be_read.then(|| -> Box<dyn Origins> { Box::new(LineOrigins::new(split.alone(), self.lines)) })
     }
 
     pub(super) fn place(&self, split: usize, row: u64) -> Place {
@@ -230,7 +230,7 @@ impl TextFiles {
                 }
             }
             // The row is known, and if its line cannot be found again, because the file is gone by now, it has to do.
-            _ => locate(self.splits[split].clone(), row, self.lines).unwrap_or_else(|_| Place::row(row)),
+            _ => locate(self.splits[split].alone(), row, self.lines).unwrap_or_else(|_| Place::row(row)),
         }
     }
 }

@@ -31,6 +31,8 @@ struct RecordFiles<T, F> {
 struct Files<F> {
     format: F,
     splits: Vec<Split>,
+    /// The same, to be read again for messages and rejects.
+    again: Vec<Split>,
     /// Of the files, and where other files would be found by the next run.
     paths: Vec<PathBuf>,
     bytes: Option<u64>,
@@ -52,9 +54,11 @@ pub(super) fn read_records<T: Record, F: Format>(
     let files = found.files.iter().filter(|file| !file.is_standard_input());
     let paths = found.scopes.into_iter().chain(files.map(|file| file.path.clone())).collect();
     let bytes = text_bytes(&found.files);
-    let options = SplitOptions { target_bytes: ctx.config().split_bytes, ..SplitOptions::default() };
+    let (target_bytes, compressed) = (ctx.config().split_bytes, format.compressed_files());
+    let options = SplitOptions { target_bytes, compressed, ..SplitOptions::default() };
     let splits = splits(found.files, &options);
-    let files = Arc::new(Files { format, splits, paths, bytes });
+    let again = splits.iter().map(Split::alone).collect();
+    let files = Arc::new(Files { format, splits, again, paths, bytes });
     let ctx = ctx.clone();
     let with_policy = move |policy: OnError| {
         let rejects = (policy.action != Action::Fail)
@@ -74,8 +78,8 @@ pub(super) fn read_records<T: Record, F: Format>(
 
 impl<F: Format> Files<F> {
     /// Hands batches to `visit` until it has enough.
-    fn each(&self, split: usize, visit: &mut impl FnMut(Parsed) -> Result<Flow>) -> Result<()> {
-        let mut reader = self.format.reader(&self.splits[split]);
+    fn each(&self, split: &Split, visit: &mut impl FnMut(Parsed) -> Result<Flow>) -> Result<()> {
+        let mut reader = self.format.reader(split);
         while let Some(parsed) = reader.next()? {
             if visit(parsed)? == Flow::Enough {
                 break;
@@ -91,8 +95,8 @@ impl<T: Record, F: Format> Source<T> for RecordFiles<T, F> {
     }
 
     fn read(&self, split: usize, out: &mut Out<T>) -> Result<()> {
-        let mut finding = self.rejects.as_ref().map(|rejects| rejects.finding());
-        self.files.each(split, &mut |parsed| {
+        let mut finding = self.rejects.as_ref().map(Rejects::finding);
+        self.files.each(&self.files.splits[split], &mut |parsed| {
             match (&mut finding, parsed.bad.first()) {
                 (Some(finding), _) => finding.note(&parsed.file, parsed.offsets.len(), parsed.bad)?,
                 (None, Some(bad)) => return Err(bad.error(&parsed.file)),
@@ -124,7 +128,7 @@ impl<T: Record, F: Format> Source<T> for RecordFiles<T, F> {
     }
 
     fn origins(&self, split: usize) -> Option<Box<dyn Origins + '_>> {
-        let of_split = &self.files.splits[split];
+        let of_split = &self.files.again[split];
         let can_be_read = of_split.pieces.iter().all(|piece| !piece.file.is_standard_input());
         can_be_read
             .then(|| -> Box<dyn Origins + '_> { Box::new(RecordOrigins::new(&self.files.format, of_split)) })
@@ -132,7 +136,7 @@ impl<T: Record, F: Format> Source<T> for RecordFiles<T, F> {
 
     fn place(&self, split: usize, row: u64) -> Place {
         let (mut before, mut found) = (0, None);
-        let read = self.files.each(split, &mut |parsed| {
+        let read = self.files.each(&self.files.again[split], &mut |parsed| {
             let rows = parsed.offsets.len() as u64;
             if row < before + rows {
                 found = Some(place(&parsed.file, parsed.offsets[(row - before) as usize]));

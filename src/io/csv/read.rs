@@ -218,7 +218,7 @@ impl<'a> PieceReader<'a> {
             };
             match self.layout.add(&record, &self.files.format, &mut self.columns) {
                 Ok(()) => offsets.push(offset),
-                Err(reason) => bad.push(BadRecord { offset, raw: record.raw.to_vec(), reason }),
+                Err(reason) => bad.push(BadRecord { offset, line: None, raw: record.raw.to_vec(), reason }),
             }
         }
         if offsets.is_empty() && bad.is_empty() {
