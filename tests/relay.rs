@@ -192,13 +192,14 @@ fn records_of_a_compressed_file_are_those_of_the_plain_one_with_their_lines() {
     for (text, read) in texts.iter().zip(reads) {
         let (_directory, plain, compressed) = pair(text, &gzip(text, 3000));
         let (expected, rejects, _) = numbers(&plain, read, 2);
-        assert!(rejects.len() > 100 && rejects.iter().any(|reject| reject.reason == "it is not UTF-8"));
+        assert!(rejects.len() > 50 && rejects.iter().any(|reject| reject.reason == "it is not UTF-8"));
         for threads in [1, 2, 8] {
             let (found, found_rejects, splits) = numbers(&compressed, read, threads);
             assert!(found == expected && found_rejects == rejects, "{threads} threads");
             assert!(splits > 10, "it is read in pieces");
         }
-        let strict = read(&context(2, 4000), &compressed).unwrap();
+        // With several threads another line may be the first to fail.
+        let strict = read(&context(1, 4000), &compressed).unwrap();
         let error = strict.count().expect_err("a line is bad");
         assert_eq!(error.place().unwrap().line, Some(rejects[0].line), "{error}");
     }
