@@ -182,7 +182,7 @@ fn records_of_a_compressed_file_are_those_of_the_plain_one_with_their_lines() {
     };
     let texts = [json, log].map(|line| {
         let lines =
-            (0..6000).map(|n| if n % 97 == 3 { b"not UTF-8: \xFF\n".to_vec() } else { line(n).into_bytes() });
+            (0..3000).map(|n| if n % 97 == 3 { b"not UTF-8: \xFF\n".to_vec() } else { line(n).into_bytes() });
         lines.collect::<Vec<_>>().concat()
     });
     let reads: [Read; 2] = [

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
+use super::input::open_unchanged;
 use super::resolve::InputFile;
 use super::split::{CompressedFiles, Split};
 use super::text::line_number;
@@ -32,8 +33,13 @@ impl BadRecord {
         }
     }
 
-    /// The error that it is.
+    /// The error that it is; or that of a file which someone is writing, and which may be cut off for that.
     pub fn error(&self, file: &InputFile) -> Error {
+        if !file.is_standard_input()
+            && let Err(error) = open_unchanged(file)
+        {
+            return error;
+        }
         Error::new(ErrorKind::Input, self.reason.as_str())
             .hint("mend the input, or say with on_error what such a record does")
             .at(self.place(file))

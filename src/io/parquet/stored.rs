@@ -122,7 +122,8 @@ impl StoredPart {
         let batches = reader.with_row_groups(vec![row_group]).build();
         let batches =
             batches.map_err(|error| damaged_group(self.path(), row_group, &error).because(error))?;
-        Ok(RowGroupBatches { part: self, row_group, batches, missing: self.rows(row_group) })
+        let missing = self.rows(row_group);
+        Ok(RowGroupBatches { part: self, row_group, batches, missing, is_checked: false })
     }
 }
 
@@ -133,6 +134,15 @@ pub(crate) struct RowGroupBatches<'a> {
     batches: ParquetRecordBatchReader,
     /// The rows that are to come.
     missing: u64,
+    /// Whether it is known in the end that the file was the same all the time.
+    is_checked: bool,
+}
+
+impl RowGroupBatches<'_> {
+    /// The error of a file that is not what it was when its footer was read. What it is now may look like damage, or like other rows.
+    fn changed(&self) -> Option<Error> {
+        open_unchanged(&self.part.file).err()
+    }
 }
 
 impl Iterator for RowGroupBatches<'_> {
@@ -145,13 +155,17 @@ impl Iterator for RowGroupBatches<'_> {
                 self.missing = self.missing.saturating_sub(batch.num_rows() as u64);
                 Some(Ok(batch))
             }
-            Some(Err(error)) => Some(Err(damaged(&error).because(error))),
+            Some(Err(error)) => Some(Err(self.changed().unwrap_or_else(|| damaged(&error).because(error)))),
             None if self.missing > 0 => {
                 let error = damaged(&format!("{} rows are missing", self.missing));
                 self.missing = 0;
                 Some(Err(error))
             }
-            None => None,
+            None if self.is_checked => None,
+            None => {
+                self.is_checked = true;
+                self.changed().map(Err)
+            }
         }
     }
 }
