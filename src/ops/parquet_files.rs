@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Place, Result};
+use crate::error::{Error, Place, Result};
 use crate::exec::hold::{ROWS_PER_SPLIT, group};
 use crate::exec::out::Out;
 use crate::exec::push::Flow;
@@ -78,9 +78,11 @@ impl<T: Record> Source<T> for ParquetFiles<T> {
 
     fn read(&self, split: usize, out: &mut Out<T>) -> Result<()> {
         let Split { part, row_groups } = &self.splits[split];
+        let part = &self.parts[*part];
+        let in_file = |error: Error| error.at(Place::file(part.path()));
         for row_group in row_groups.clone() {
-            for batch in self.parts[*part].read(row_group)? {
-                for row in from_batch::<T>(&batch?)? {
+            for batch in part.read(row_group)? {
+                for row in from_batch::<T>(&batch?).map_err(in_file)? {
                     if out.emit(row)? == Flow::Enough {
                         return Ok(());
                     }

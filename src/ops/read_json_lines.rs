@@ -15,7 +15,7 @@ impl Context {
     /// `inputs` are looked up as by [`Context::read_text`]. The fields of an object are found by the names of the columns. A
     /// field that is missing or `null` is a null; one that `T` does not have is an error, unless
     /// [`JsonFormat::ignore_extra`] is set. Structs are objects, vectors are arrays, times are texts (RFC 3339), decimals
-    /// numbers or texts. Empty lines are left out.
+    /// numbers or texts. Empty lines are left out. Commas that are missing or too many are not noticed.
     ///
     /// # Ordering
     ///
