@@ -126,7 +126,7 @@ struct Small {
     b: Option<Text>,
 }
 
-/// What serde_json makes of a line: a row, or none if it is bad.
+/// What `serde_json` makes of a line: a row, or none if it is bad.
 fn model(line: &[u8]) -> Option<Small> {
     let value: serde_json::Value = serde_json::from_slice(line).ok()?;
     let object = value.as_object()?;
