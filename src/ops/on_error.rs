@@ -46,7 +46,7 @@ impl OnError {
     ///
     /// Each has the columns `file`, `line` (1-based), `offset` (of its first byte in the file, inflated if that is compressed), `reason`, and
     /// `raw`: the record as it stands, with `U+FFFD` for what is not UTF-8. They are in the order of the input, and take the place of those of an
-    /// earlier run when the run has succeeded, just before its outputs are committed.
+    /// earlier run when the run has succeeded: both are committed together (see [`Context::run`](crate::Context::run)).
     ///
     /// For an element that a closure refuses these are the line or record that it stems from, whatever has been made of that on the way; the
     /// files are read once more to find it. An element that stems from no line, because it comes out of an exchange or of

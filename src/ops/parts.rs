@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::elements::{BATCH_ROWS, Intake, Rows};
 use super::part_files::Files;
 use super::partition_rows::{Gathered, Layout};
 use crate::dataset::{Action, Dataset, Output};
@@ -23,13 +24,11 @@ use crate::exec::job::{Batch, Port, Terminal};
 use crate::exec::memory::{Budget, Reservation};
 use crate::exec::push::{Flow, Push};
 use crate::exec::task::TaskCx;
-use crate::io::commit::{Attempt, PartWriter, Shape, Target};
+use crate::io::commit::{Attempt, PartWriter, Shape, Target, Transaction};
 use crate::io::hive::PartitionPath;
 use crate::io::placement::Placement;
-use crate::record::{self, Record};
-
-/// Rows that are turned into columns at once: the columns of a narrow record then stay in a core's cache.
-const BATCH_ROWS: usize = 8192;
+use crate::io::schema_text::columns_json;
+use crate::record::{self, Data, Record};
 
 /// A file format: how pieces are encoded, and how they are put into files.
 pub trait Format: Clone + Send + Sync + 'static {
@@ -90,33 +89,51 @@ pub struct Written {
     pub partitions: usize,
 }
 
-/// Where an output goes, and what of.
-pub struct Destination {
-    /// The directory, or the single file.
-    pub path: PathBuf,
-    /// The names of the columns, unless those of the record are to be used.
-    pub names: Option<Vec<String>>,
-}
-
-/// The lazy result of writing a dataset.
-pub fn output<T: Record, F: Format>(
-    dataset: &Dataset<T>,
+/// The lazy result of writing a dataset whose elements have the columns of `schema`.
+pub(super) fn output<I: Intake, F: Format>(
+    dataset: &Dataset<I::Item>,
     call: CallSite,
     format: F,
-    destination: Destination,
+    path: &Path,
+    schema: Result<SchemaRef>,
 ) -> Output<Written> {
-    let detail = crate::error::printable(&destination.path);
+    let detail = crate::error::printable(path);
     let budget = dataset.context().budget().clone();
-    let action = WriteAction::<T, F> { format, destination, budget, opened: None, types: PhantomData };
+    let types = PhantomData;
+    let action = WriteAction::<I, F> {
+        call,
+        format,
+        path: path.to_owned(),
+        schema: Some(schema),
+        budget,
+        opened: None,
+        types,
+    };
     Output::new(dataset, call, detail, action)
 }
 
-struct WriteAction<T, F: Format> {
+/// The lazy result of writing rows, with the columns of their type, or with others' names for these.
+pub(super) fn output_of_rows<T: Record, F: Format>(
+    dataset: &Dataset<T>,
+    call: CallSite,
     format: F,
-    destination: Destination,
+    path: &Path,
+    names: Option<&[String]>,
+) -> Output<Written> {
+    let schema = record::schema::<T>();
+    let schema = names.map_or_else(|| Ok(schema.clone()), |names| record::rename_schema(&schema, names));
+    output::<Rows<T>, F>(dataset, call, format, path, schema)
+}
+
+struct WriteAction<I, F: Format> {
+    call: CallSite,
+    format: F,
+    path: PathBuf,
+    /// The columns, or why there are none; until it is opened.
+    schema: Option<Result<SchemaRef>>,
     budget: Budget,
     opened: Option<Opened<F>>,
-    types: PhantomData<fn(T)>,
+    types: PhantomData<fn(I)>,
 }
 
 /// An output between its two steps.
@@ -127,33 +144,30 @@ struct Opened<F: Format> {
     files: Option<Arc<Files<F>>>,
 }
 
-impl<T: Record, F: Format> Action<Written> for WriteAction<T, F> {
+impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
     fn open(&mut self, inputs: &[PathBuf]) -> Result<Arc<dyn Terminal>> {
-        let shape = shape_of(&self.destination.path, self.format.extension())?;
-        let schema = match &self.destination.names {
-            Some(names) => record::rename_schema(&record::schema::<T>(), names)?,
-            None => record::schema::<T>(),
-        };
+        let shape = shape_of(&self.path, self.format.extension())?;
+        let schema = self.schema.take().unwrap_or_else(|| Err(opened_twice()))?;
         let placement = self.format.placement();
         let layout = Layout::new(&schema, placement)?;
         // An encoder that cannot hold the schema is found now, not after an hour of work.
         drop(self.format.encoder(layout.file_schema(), &self.budget)?);
-        let target = Target::new(&self.destination.path, shape, placement.existing)
+        let target = Target::new(&self.path, shape, placement.existing)
             .partitioned_by(placement.partition_by.clone())
             .mode(placement.mode()?);
         let attempt = target.check(inputs)?.begin()?;
-        attempt.check_schema(&describe(&schema))?;
+        attempt.check_schema(&columns_json(&schema))?;
         if attempt.appended_before().is_some() {
             self.opened = Some(Opened { attempt, schema, files: None });
-            return Ok(Arc::new(Skip::<T>(PhantomData)));
+            return Ok(Arc::new(Skip::<I::Item>(PhantomData)));
         }
         let part_bytes = if shape == Shape::File { u64::MAX } else { placement.target_file_bytes.max(1) };
         let files = Arc::new(Files::new(self.format.clone(), layout, &attempt, part_bytes, &self.budget)?);
         self.opened = Some(Opened { attempt, schema, files: Some(Arc::clone(&files)) });
-        Ok(Arc::new(WriteTerminal::<T, F> { files, types: PhantomData }))
+        Ok(Arc::new(WriteTerminal::<I, F> { files, types: PhantomData }))
     }
 
-    fn complete(self: Box<Self>) -> Result<Written> {
+    fn complete(self: Box<Self>, transaction: &mut Transaction) -> Result<Written> {
         let Some(Opened { attempt, schema, files }) = self.opened else {
             return Err(Error::new(ErrorKind::Internal, "an output was committed before it was opened"));
         };
@@ -169,17 +183,22 @@ impl<T: Record, F: Format> Action<Written> for WriteAction<T, F> {
             written.bytes += part.bytes;
             written.parts += 1;
         }
-        let schema = describe(&schema);
+        let schema = columns_json(&schema);
         if files.layout.is_partitioned() {
             written.partitions = done.len();
             let partitions = done.into_iter().filter_map(|(place, parts)| Some((place?, parts)));
-            attempt.commit_partitions(schema, Value::Null, partitions.collect())?;
+            transaction
+                .add(attempt.finish_partitions(schema, Value::Null, partitions.collect()).in_call(self.call));
         } else {
             let parts = done.into_iter().flat_map(|(_, parts)| parts);
-            attempt.commit(schema, Value::Null, parts.collect())?;
+            transaction.add(attempt.finish(schema, Value::Null, parts.collect()).in_call(self.call));
         }
         Ok(written)
     }
+}
+
+fn opened_twice() -> Error {
+    Error::new(ErrorKind::Internal, "an output was opened twice")
 }
 
 /// How single files end, each with the extension of the format that is written so.
@@ -209,24 +228,16 @@ pub(super) fn shape_of(path: &Path, extension: &str) -> Result<Shape> {
     Err(Error::new(ErrorKind::Config, message).hint(hint))
 }
 
-/// The schema as the manifest has it.
-pub(super) fn describe(schema: &SchemaRef) -> Value {
-    let fields = schema.fields().iter().map(|field| {
-        json!({ "name": field.name(), "type": field.data_type().to_string(), "nullable": field.is_nullable() })
-    });
-    Value::Array(fields.collect())
-}
-
-struct WriteTerminal<T, F: Format> {
+struct WriteTerminal<I, F: Format> {
     files: Arc<Files<F>>,
-    types: PhantomData<fn(T)>,
+    types: PhantomData<fn(I)>,
 }
 
-impl<T: Record, F: Format> Terminal for WriteTerminal<T, F> {
+impl<I: Intake, F: Format> Terminal for WriteTerminal<I, F> {
     fn writer(&self, cx: &TaskCx, port: Port) -> Result<AnyPush> {
-        let writer = Writer::<T, F> {
+        let writer = Writer {
             files: Arc::clone(&self.files),
-            rows: Vec::with_capacity(BATCH_ROWS),
+            intake: I::default(),
             encoder: None,
             gathered: self.files.layout.gathered()?,
             pieces: Vec::new(),
@@ -251,9 +262,9 @@ impl<T: Record, F: Format> Terminal for WriteTerminal<T, F> {
 type Placed<F> = Vec<(Option<PartitionPath>, <F as Format>::Piece)>;
 
 /// Encodes what one task is pushed.
-struct Writer<T, F: Format> {
+struct Writer<I, F: Format> {
     files: Arc<Files<F>>,
-    rows: Vec<T>,
+    intake: I,
     /// The encoder of an output that is not partitioned, once there are rows.
     encoder: Option<F::Encoder>,
     /// The rows of a partitioned one.
@@ -263,21 +274,22 @@ struct Writer<T, F: Format> {
     port: Port,
 }
 
-impl<T: Record, F: Format> Writer<T, F> {
-    /// Encodes the first rows. All batches but the last of a split have the same number, so that what is encoded together does not
-    /// depend on how rows came in chunks.
-    fn encode(&mut self, rows: usize) -> Result<()> {
-        let rows = rows.min(self.rows.len());
-        let batch = record::to_batch(&self.rows[..rows])?;
-        self.rows.drain(..rows);
-        match &mut self.gathered {
-            Some(gathered) => {
-                gathered.add(&batch)?;
-                self.reservation.resize(gathered.bytes())?;
-                if gathered.is_full() { self.encode_gathered() } else { Ok(()) }
+impl<I: Intake, F: Format> Writer<I, F> {
+    /// Encodes what has been taken, as far as it makes whole batches, or all of it.
+    fn encode(&mut self, all: bool) -> Result<()> {
+        while let Some(batch) = self.intake.next_batch(all)? {
+            match &mut self.gathered {
+                Some(gathered) => {
+                    gathered.add(&batch)?;
+                    self.reservation.resize(gathered.bytes())?;
+                    if gathered.is_full() {
+                        self.encode_gathered()?;
+                    }
+                }
+                None => self.encode_batch(&batch)?,
             }
-            None => self.encode_batch(&batch),
         }
+        Ok(())
     }
 
     fn encode_batch(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -310,19 +322,15 @@ impl<T: Record, F: Format> Writer<T, F> {
     }
 }
 
-impl<T: Record, F: Format> Push<T> for Writer<T, F> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
-        self.rows.append(&mut chunk.items);
-        while self.rows.len() >= BATCH_ROWS {
-            self.encode(BATCH_ROWS)?;
-        }
+impl<I: Intake, F: Format> Push<I::Item> for Writer<I, F> {
+    fn push(&mut self, chunk: &mut Chunk<I::Item>) -> Result<Flow> {
+        self.intake.take(&mut chunk.items);
+        self.encode(false)?;
         Ok(Flow::More)
     }
 
     fn finish(&mut self) -> Result<()> {
-        if !self.rows.is_empty() {
-            self.encode(self.rows.len())?;
-        }
+        self.encode(true)?;
         self.encode_gathered()?;
         let pieces = self.encoder.take().map_or_else(|| Ok(Vec::new()), Encoder::finish)?;
         self.pieces.extend(pieces.into_iter().map(|piece| (None, piece)));
@@ -337,7 +345,7 @@ impl<T: Record, F: Format> Push<T> for Writer<T, F> {
 /// Takes nothing: for what was appended before.
 struct Skip<T>(PhantomData<fn(T)>);
 
-impl<T: Record> Terminal for Skip<T> {
+impl<T: Data> Terminal for Skip<T> {
     fn writer(&self, _cx: &TaskCx, port: Port) -> Result<AnyPush> {
         Ok(AnyPush::new(Skipped::<T>(port, PhantomData)))
     }
@@ -349,7 +357,7 @@ impl<T: Record> Terminal for Skip<T> {
 
 struct Skipped<T>(Port, PhantomData<fn(T)>);
 
-impl<T: Record> Push<T> for Skipped<T> {
+impl<T: Data> Push<T> for Skipped<T> {
     fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
         chunk.items.clear();
         Ok(Flow::Enough)

@@ -1,5 +1,6 @@
 //! `read_json_lines`: the objects of files that have one a line.
 
+use super::elements::Rows;
 use super::read_text::InputPaths;
 use super::records::read_records;
 use crate::context::Context;
@@ -54,6 +55,6 @@ impl Context {
         let call = CallSite::here("read_json_lines");
         let lines = LineOptions::of(self.config());
         let files = JsonFiles::new(format, schema::<T>(), lines).map_err(|error| error.in_call(call))?;
-        read_records(self, call, &inputs.into_paths(), false, files)
+        read_records::<Rows<T>, _>(self, call, &inputs.into_paths(), false, files)
     }
 }

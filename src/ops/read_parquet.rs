@@ -1,5 +1,6 @@
 //! `read_parquet`: the rows of Parquet files.
 
+use super::elements::Rows;
 use super::parquet_files::ParquetFiles;
 use super::read_text::{InputPaths, describe};
 use crate::context::Context;
@@ -8,7 +9,7 @@ use crate::error::{CallSite, Result};
 use crate::exec::source::Erased;
 use crate::io::resolve::resolve;
 use crate::plan::graph::Shape;
-use crate::record::Record;
+use crate::record::{Record, schema};
 
 impl Context {
     /// The rows of Parquet files, as records.
@@ -52,8 +53,8 @@ impl Context {
         let patterns = inputs.into_paths();
         let found = resolve(&patterns).map_err(|error| error.in_call(call))?;
         let detail = describe(&patterns, &found.files, found.notes.len());
-        let files =
-            ParquetFiles::<T>::found(found.files, found.scopes).map_err(|error| error.in_call(call))?;
+        let files = ParquetFiles::<Rows<T>>::found(found.files, found.scopes, &schema::<T>())
+            .map_err(|error| error.in_call(call))?;
         let shape = Shape::Source(std::sync::Arc::new(Erased::<_, T>::new(files)));
         Ok(Dataset::of_records(self, call, detail, shape, Vec::new()))
     }

@@ -10,15 +10,16 @@ use serde_json::Value;
 
 use super::findings::{Finding, Of, Reject};
 use super::on_error::{Action, OnError};
-use super::parts::{describe, shape_of};
+use super::parts::shape_of;
 use crate::Counter;
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::memory::Budget;
 use crate::exec::task::{RunId, TaskCx};
-use crate::io::commit::{Attempt, Existing, PartWriter, Target};
+use crate::io::commit::{Attempt, Existing, Finished, PartWriter, Target, Transaction};
 use crate::io::csv::{CsvEncoder, CsvOptions};
 use crate::io::line_finder::LineFinder;
-use crate::plan::graph::{Attached, Completion};
+use crate::io::schema_text::columns_json;
+use crate::plan::graph::{Attached, Committed, Completion};
 use crate::record::{schema, to_batch};
 
 /// What the tasks of runs leave here. It is held as long as the dataset is: another run may read the same splits.
@@ -106,17 +107,22 @@ impl Shared {
             .hint("look at the rejects of a run with a higher limit, or mend the input")
     }
 
-    fn complete(&self, run: RunId, to: Option<(Attempt, CsvEncoder)>) -> Result<()> {
+    fn complete(
+        &self,
+        run: RunId,
+        to: Option<(Attempt, CsvEncoder)>,
+        transaction: &mut Transaction,
+    ) -> Result<Committed> {
         let findings = self.findings();
         let of_run = findings.iter().filter(|(of, _)| of.run().is_none_or(|other| other == run));
         let of_run: Vec<&Finding> = of_run.map(|(_, found)| found).collect();
         let bad: u64 = of_run.iter().map(|found| found.bad).sum();
         self.check_share(of_run.iter().map(|found| found.good).sum(), bad)?;
         if let Some((attempt, encoder)) = to {
-            write(attempt, &encoder, &of_run)?;
+            transaction.add(write(attempt, &encoder, &of_run)?.in_call(self.call));
         }
-        self.counter.add(bad);
-        Ok(())
+        let counter = self.counter.clone();
+        Ok(Box::new(move || counter.add(bad)))
     }
 }
 
@@ -127,9 +133,13 @@ struct OpenRun {
 }
 
 impl OpenRun {
-    fn complete(&self, to: Option<(Attempt, CsvEncoder)>) -> Result<()> {
+    fn complete(
+        &self,
+        to: Option<(Attempt, CsvEncoder)>,
+        transaction: &mut Transaction,
+    ) -> Result<Committed> {
         let OpenRun { shared, id } = self;
-        shared.complete(*id, to).map_err(|error| error.in_call(shared.call))
+        shared.complete(*id, to, transaction).map_err(|error| error.in_call(shared.call))
     }
 }
 
@@ -152,11 +162,12 @@ impl Attached for Rejects {
             Action::Fail | Action::Skip => None,
         };
         let open = OpenRun { shared, id: run };
-        Ok(Box::new(move || open.complete(to)))
+        Ok(Box::new(move |transaction| open.complete(to, transaction)))
     }
 }
 
-fn write(attempt: Attempt, encoder: &CsvEncoder, findings: &[&Finding]) -> Result<()> {
+/// Writes the records, to be committed together with the outputs of the run.
+fn write(attempt: Attempt, encoder: &CsvEncoder, findings: &[&Finding]) -> Result<Finished> {
     let mut part = attempt.create_part("part-00000.csv")?;
     append(&mut part, &encoder.header())?;
     let (mut rows, mut lines) = (0, LineFinder::default());
@@ -169,7 +180,7 @@ fn write(attempt: Attempt, encoder: &CsvEncoder, findings: &[&Finding]) -> Resul
         })?;
     }
     let part = part.finish(rows)?;
-    attempt.commit(describe(&schema::<Reject>()), Value::Null, vec![part]).map(drop)
+    Ok(attempt.finish(columns_json(&schema::<Reject>()), Value::Null, vec![part]))
 }
 
 fn append(part: &mut PartWriter, bytes: &[u8]) -> Result<()> {

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::dataset::Output;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::task::RunId;
+use crate::io::commit::Transaction;
 use crate::plan::graph::{Completion, Held, Shape, in_order};
 use crate::plan::lower::OpenSink;
 use crate::plan::stages::Sink;
@@ -14,9 +15,18 @@ impl Context {
     /// Computes one output, or a tuple of up to eight, in one run: what they share is computed once, and every input byte is
     /// read once.
     ///
+    /// # Atomicity
+    ///
+    /// What the outputs write is committed together, with the files of [rejected records](crate::Dataset::on_error): whole directories,
+    /// single files, replaced partitions and appended parts, on whichever file systems they lie. Each takes its place in one
+    /// step, one after the other. So a reader that opens two of them at that moment may find one new and the other old. But if the
+    /// process or the machine dies, at any instant, then all of them are old or all of them are new once the next run writes any of
+    /// them, or [`recover`](crate::io::commit::recover) (`gristmill recover`) has been given any of them.
+    ///
     /// # Errors
     ///
-    /// See [`crate::Dataset`]. If one output fails before the first is committed, none is.
+    /// See [`crate::Dataset`]. If one output fails, none is committed, unless the message says that the commit is decided: it
+    /// is completed by the next run, or by `recover`, then.
     ///
     /// # Examples
     ///
@@ -75,8 +85,13 @@ macro_rules! outputs_of_tuples {
                 let run = RunId::fresh();
                 let completions = open_attached(&[$(&$output.sink),+], &inputs, run)?;
                 let tally = ctx.execute(&sinks, run)?;
-                completions.into_iter().try_for_each(|complete| complete())?;
-                let results = ($($output.action.complete().map_err(|error| error.in_call($output.sink.call))?,)+);
+                let mut transaction = Transaction::default();
+                let committed = completions.into_iter().map(|complete| complete(&mut transaction)).collect::<Result<Vec<_>>>()?;
+                let results = ($($output.action.complete(&mut transaction).map_err(|error| error.in_call($output.sink.call))?,)+);
+                transaction.commit()?;
+                for then in committed {
+                    then();
+                }
                 tally.commit();
                 Ok(results)
             }

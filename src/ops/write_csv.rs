@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::columns::Columns;
 use super::line_parts::{EncodeLines, LineEncoder, LineFile, Lines};
-use super::parts::{Destination, Format, Written, output};
+use super::parts::{Format, Written, output_of_rows};
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Result};
 use crate::exec::memory::Budget;
@@ -49,13 +49,13 @@ impl<T: Record> Dataset<T> {
     /// ```
     #[track_caller]
     pub fn write_csv(&self, path: impl AsRef<Path>, options: CsvOptions) -> Result<Written> {
-        csv(self, CallSite::here("write_csv"), path.as_ref(), None, options).run()
+        output_of_rows(self, CallSite::here("write_csv"), options, path.as_ref(), None).run()
     }
 
     /// The lazy form of [`Dataset::write_csv`], for [`crate::Context::run`].
     #[track_caller]
     pub fn to_csv(&self, path: impl AsRef<Path>, options: CsvOptions) -> Output<Written> {
-        csv(self, CallSite::here("to_csv"), path.as_ref(), None, options)
+        output_of_rows(self, CallSite::here("to_csv"), options, path.as_ref(), None)
     }
 }
 
@@ -67,25 +67,21 @@ impl<T: Record> Columns<T> {
     /// See [`Dataset`].
     #[track_caller]
     pub fn write_csv(&self, path: impl AsRef<Path>, options: CsvOptions) -> Result<Written> {
-        csv(self.dataset(), CallSite::here("write_csv"), path.as_ref(), Some(self.names()), options).run()
+        output_of_rows(
+            self.dataset(),
+            CallSite::here("write_csv"),
+            options,
+            path.as_ref(),
+            Some(self.names()),
+        )
+        .run()
     }
 
     /// The lazy form of [`Columns::write_csv`], for [`crate::Context::run`].
     #[track_caller]
     pub fn to_csv(&self, path: impl AsRef<Path>, options: CsvOptions) -> Output<Written> {
-        csv(self.dataset(), CallSite::here("to_csv"), path.as_ref(), Some(self.names()), options)
+        output_of_rows(self.dataset(), CallSite::here("to_csv"), options, path.as_ref(), Some(self.names()))
     }
-}
-
-fn csv<T: Record>(
-    dataset: &Dataset<T>,
-    call: CallSite,
-    path: &Path,
-    names: Option<Vec<String>>,
-    options: CsvOptions,
-) -> Output<Written> {
-    let destination = Destination { path: path.to_owned(), names };
-    output(dataset, call, options, destination)
 }
 
 impl Format for CsvOptions {

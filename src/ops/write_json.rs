@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::columns::Columns;
 use super::line_parts::{EncodeLines, LineEncoder, LineFile, Lines};
-use super::parts::{Destination, Format, Written, output};
+use super::parts::{Format, Written, output_of_rows};
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Result};
 use crate::exec::memory::Budget;
@@ -49,13 +49,13 @@ impl<T: Record> Dataset<T> {
     /// ```
     #[track_caller]
     pub fn write_json_lines(&self, path: impl AsRef<Path>, options: JsonOptions) -> Result<Written> {
-        json(self, CallSite::here("write_json_lines"), path.as_ref(), None, options).run()
+        output_of_rows(self, CallSite::here("write_json_lines"), options, path.as_ref(), None).run()
     }
 
     /// The lazy form of [`Dataset::write_json_lines`], for [`crate::Context::run`].
     #[track_caller]
     pub fn to_json_lines(&self, path: impl AsRef<Path>, options: JsonOptions) -> Output<Written> {
-        json(self, CallSite::here("to_json_lines"), path.as_ref(), None, options)
+        output_of_rows(self, CallSite::here("to_json_lines"), options, path.as_ref(), None)
     }
 }
 
@@ -68,25 +68,20 @@ impl<T: Record> Columns<T> {
     #[track_caller]
     pub fn write_json_lines(&self, path: impl AsRef<Path>, options: JsonOptions) -> Result<Written> {
         let call = CallSite::here("write_json_lines");
-        json(self.dataset(), call, path.as_ref(), Some(self.names()), options).run()
+        output_of_rows(self.dataset(), call, options, path.as_ref(), Some(self.names())).run()
     }
 
     /// The lazy form of [`Columns::write_json_lines`], for [`crate::Context::run`].
     #[track_caller]
     pub fn to_json_lines(&self, path: impl AsRef<Path>, options: JsonOptions) -> Output<Written> {
-        json(self.dataset(), CallSite::here("to_json_lines"), path.as_ref(), Some(self.names()), options)
+        output_of_rows(
+            self.dataset(),
+            CallSite::here("to_json_lines"),
+            options,
+            path.as_ref(),
+            Some(self.names()),
+        )
     }
-}
-
-fn json<T: Record>(
-    dataset: &Dataset<T>,
-    call: CallSite,
-    path: &Path,
-    names: Option<Vec<String>>,
-    options: JsonOptions,
-) -> Output<Written> {
-    let destination = Destination { path: path.to_owned(), names };
-    output(dataset, call, options, destination)
 }
 
 impl Format for JsonOptions {

@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use super::columns::Columns;
-use super::parts::{Destination, Encoder, Format, Written, output};
+use super::parts::{Encoder, Format, Written, output_of_rows};
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Result};
 use crate::exec::memory::Budget;
@@ -48,13 +48,13 @@ impl<T: Record> Dataset<T> {
     /// ```
     #[track_caller]
     pub fn write_parquet(&self, path: impl AsRef<Path>, options: ParquetOptions) -> Result<Written> {
-        parquet(self, CallSite::here("write_parquet"), path.as_ref(), None, options).run()
+        output_of_rows(self, CallSite::here("write_parquet"), options, path.as_ref(), None).run()
     }
 
     /// The lazy form of [`Dataset::write_parquet`], for [`crate::Context::run`].
     #[track_caller]
     pub fn to_parquet(&self, path: impl AsRef<Path>, options: ParquetOptions) -> Output<Written> {
-        parquet(self, CallSite::here("to_parquet"), path.as_ref(), None, options)
+        output_of_rows(self, CallSite::here("to_parquet"), options, path.as_ref(), None)
     }
 }
 
@@ -67,25 +67,20 @@ impl<T: Record> Columns<T> {
     #[track_caller]
     pub fn write_parquet(&self, path: impl AsRef<Path>, options: ParquetOptions) -> Result<Written> {
         let call = CallSite::here("write_parquet");
-        parquet(self.dataset(), call, path.as_ref(), Some(self.names()), options).run()
+        output_of_rows(self.dataset(), call, options, path.as_ref(), Some(self.names())).run()
     }
 
     /// The lazy form of [`Columns::write_parquet`], for [`crate::Context::run`].
     #[track_caller]
     pub fn to_parquet(&self, path: impl AsRef<Path>, options: ParquetOptions) -> Output<Written> {
-        parquet(self.dataset(), CallSite::here("to_parquet"), path.as_ref(), Some(self.names()), options)
+        output_of_rows(
+            self.dataset(),
+            CallSite::here("to_parquet"),
+            options,
+            path.as_ref(),
+            Some(self.names()),
+        )
     }
-}
-
-fn parquet<T: Record>(
-    dataset: &Dataset<T>,
-    call: CallSite,
-    path: &Path,
-    names: Option<Vec<String>>,
-    options: ParquetOptions,
-) -> Output<Written> {
-    let destination = Destination { path: path.to_owned(), names };
-    output(dataset, call, options, destination)
 }
 
 impl Format for ParquetOptions {

@@ -42,9 +42,9 @@ const LOOK_BYTES: usize = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct CsvFormat {
-    delimiter: u8,
-    header: bool,
-    null: String,
+    pub(super) delimiter: u8,
+    pub(super) header: bool,
+    pub(super) null: String,
     whole_files: bool,
 }
 
@@ -362,7 +362,8 @@ fn text_of<'a>(record: &Record<'a>) -> Option<&'a str> {
     record.ends.iter().all(|end| text.is_char_boundary(*end)).then_some(text)
 }
 
-fn fields_of<'a>(record: &Record<'a>) -> Option<Vec<&'a str>> {
+/// The fields of a record; none if one of them is no text.
+pub(super) fn fields_of<'a>(record: &Record<'a>) -> Option<Vec<&'a str>> {
     let text = text_of(record)?;
     let starts = std::iter::once(&0).chain(record.ends);
     Some(starts.zip(record.ends).map(|(&start, &end)| &text[start..end]).collect())

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -89,6 +90,11 @@ impl StoredPart {
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.file.path
+    }
+
+    /// All its columns.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        Arc::clone(self.footer.schema())
     }
 
     /// The number of its row groups.
