@@ -19,8 +19,14 @@ pub(super) trait Unpack: 'static {
     /// The elements.
     type Item: Data;
 
-    /// Emits the elements that a batch is.
-    fn emit(batch: RecordBatch, out: &mut Out<Self::Item>) -> Result<Flow>;
+    /// Whether an element is a row, and so has a place in a file.
+    const ARE_ROWS: bool;
+
+    /// The elements that a batch is. An error is one of the batch.
+    fn unpack(batch: RecordBatch) -> Result<Vec<Self::Item>>;
+
+    /// Emits such elements. An error is one of whoever receives them.
+    fn emit(items: Vec<Self::Item>, out: &mut Out<Self::Item>) -> Result<Flow>;
 
     /// How many elements a batch of so many rows is.
     fn elements(rows: u64) -> u64;
@@ -51,8 +57,14 @@ impl<T> Default for Rows<T> {
 impl<T: Record> Unpack for Rows<T> {
     type Item = T;
 
-    fn emit(batch: RecordBatch, out: &mut Out<T>) -> Result<Flow> {
-        for row in from_batch::<T>(&batch)? {
+    const ARE_ROWS: bool = true;
+
+    fn unpack(batch: RecordBatch) -> Result<Vec<T>> {
+        from_batch(&batch)
+    }
+
+    fn emit(rows: Vec<T>, out: &mut Out<T>) -> Result<Flow> {
+        for row in rows {
             if out.emit(row)? == Flow::Enough {
                 return Ok(Flow::Enough);
             }
@@ -90,9 +102,20 @@ pub(super) struct Batches(VecDeque<RecordBatch>);
 impl Unpack for Batches {
     type Item = RecordBatch;
 
-    fn emit(batch: RecordBatch, out: &mut Out<RecordBatch>) -> Result<Flow> {
-        let bytes = batch.get_array_memory_size();
-        out.emit_large(batch, bytes)
+    const ARE_ROWS: bool = false;
+
+    fn unpack(batch: RecordBatch) -> Result<Vec<RecordBatch>> {
+        Ok(vec![batch])
+    }
+
+    fn emit(batches: Vec<RecordBatch>, out: &mut Out<RecordBatch>) -> Result<Flow> {
+        for batch in batches {
+            let bytes = batch.get_array_memory_size();
+            if out.emit_large(batch, bytes)? == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
+        }
+        Ok(Flow::More)
     }
 
     fn elements(_rows: u64) -> u64 {

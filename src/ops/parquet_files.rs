@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use arrow::datatypes::Schema;
 
 use super::elements::Unpack;
-use crate::error::{Place, Result};
+use crate::error::{Error, Place, Result};
 use crate::exec::hold::{ROWS_PER_SPLIT, group};
 use crate::exec::out::Out;
 use crate::exec::push::Flow;
@@ -83,9 +83,12 @@ impl<U: Unpack> Source<U::Item> for ParquetFiles<U> {
 
     fn read(&self, split: usize, out: &mut Out<U::Item>) -> Result<()> {
         let Split { part, row_groups } = &self.splits[split];
+        let part = &self.parts[*part];
+        let in_file = |error: Error| error.at(Place::file(part.path()));
         for row_group in row_groups.clone() {
-            for batch in self.parts[*part].read(row_group)? {
-                if U::emit(batch?, out)? == Flow::Enough {
+            for batch in part.read(row_group)? {
+                let items = U::unpack(batch?).map_err(in_file)?;
+                if U::emit(items, out)? == Flow::Enough {
                     return Ok(());
                 }
             }

@@ -25,7 +25,7 @@ impl Context {
     /// # Errors
     ///
     /// Now: if a path does not exist or cannot be read, or the format has no such columns. From the action: if a line does not have
-    /// the format, or a field is no value of its column, with file, line and byte offset, unless [`Dataset::on_error`] says otherwise; see
+    /// the format, is not UTF-8, or a field is no value of its column, with file, line and byte offset, unless [`Dataset::on_error`] says otherwise; see
     /// [`Context::read_text`] for all else.
     ///
     /// # Examples

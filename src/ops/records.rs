@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::elements::Unpack;
+use super::findings::Of;
 use super::on_error::{Action, OnError};
 use super::read_text::describe;
 use super::rejects::Rejects;
@@ -14,6 +15,7 @@ use crate::error::{CallSite, Place, Result};
 use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::exec::source::Source;
+use crate::io::origin::{Origins, RecordOrigins};
 use crate::io::parsed::{Format, Parsed, place};
 use crate::io::resolve::resolve;
 use crate::io::split::{Split, SplitOptions, splits, text_bytes};
@@ -29,6 +31,8 @@ struct RecordFiles<U, F> {
 struct Files<F> {
     format: F,
     splits: Vec<Split>,
+    /// The same, to be read again for messages and rejects.
+    again: Vec<Split>,
     /// Of the files, and where other files would be found by the next run.
     paths: Vec<PathBuf>,
     bytes: Option<u64>,
@@ -50,9 +54,11 @@ pub(super) fn read_records<U: Unpack, F: Format>(
     let files = found.files.iter().filter(|file| !file.is_standard_input());
     let paths = found.scopes.into_iter().chain(files.map(|file| file.path.clone())).collect();
     let bytes = text_bytes(&found.files);
-    let options = SplitOptions { target_bytes: ctx.config().split_bytes, ..SplitOptions::default() };
+    let (target_bytes, compressed) = (ctx.config().split_bytes, format.compressed_files());
+    let options = SplitOptions { target_bytes, compressed, ..SplitOptions::default() };
     let splits = splits(found.files, &options);
-    let files = Arc::new(Files { format, splits, paths, bytes });
+    let again = splits.iter().map(Split::alone).collect();
+    let files = Arc::new(Files { format, splits, again, paths, bytes });
     let ctx = ctx.clone();
     let with_policy = move |policy: OnError| {
         let rejects = (policy.action != Action::Fail)
@@ -72,8 +78,8 @@ pub(super) fn read_records<U: Unpack, F: Format>(
 
 impl<F: Format> Files<F> {
     /// Hands batches to `visit` until it has enough.
-    fn each(&self, split: usize, visit: &mut impl FnMut(Parsed) -> Result<Flow>) -> Result<()> {
-        let mut reader = self.format.reader(&self.splits[split]);
+    fn each(&self, split: &Split, visit: &mut impl FnMut(Parsed) -> Result<Flow>) -> Result<()> {
+        let mut reader = self.format.reader(split);
         while let Some(parsed) = reader.next()? {
             if visit(parsed)? == Flow::Enough {
                 break;
@@ -89,17 +95,17 @@ impl<U: Unpack, F: Format> Source<U::Item> for RecordFiles<U, F> {
     }
 
     fn read(&self, split: usize, out: &mut Out<U::Item>) -> Result<()> {
-        let mut finding = self.rejects.as_ref().map(|rejects| rejects.finding(split));
-        self.files.each(split, &mut |parsed| {
+        let mut finding = self.rejects.as_ref().map(Rejects::finding);
+        self.files.each(&self.files.splits[split], &mut |parsed| {
             match (&mut finding, parsed.bad.first()) {
                 (Some(finding), _) => finding.note(&parsed.file, parsed.offsets.len(), parsed.bad)?,
                 (None, Some(bad)) => return Err(bad.error(&parsed.file)),
                 (None, None) => {}
             }
-            U::emit(parsed.rows, out)
+            U::emit(U::unpack(parsed.rows)?, out)
         })?;
         match (&self.rejects, finding) {
-            (Some(rejects), Some(finding)) => rejects.take(finding),
+            (Some(rejects), Some(finding)) => rejects.take(Of::Split(split), finding),
             _ => Ok(()),
         }
     }
@@ -116,9 +122,16 @@ impl<U: Unpack, F: Format> Source<U::Item> for RecordFiles<U, F> {
         self.files.paths.clone()
     }
 
+    fn origins(&self, split: usize) -> Option<Box<dyn Origins + '_>> {
+        let of_split = &self.files.again[split];
+        let can_be_read = of_split.pieces.iter().all(|piece| !piece.file.is_standard_input());
+        (can_be_read && U::ARE_ROWS)
+            .then(|| -> Box<dyn Origins + '_> { Box::new(RecordOrigins::new(&self.files.format, of_split)) })
+    }
+
     fn place(&self, split: usize, element: u64) -> Place {
         let (mut before, mut found) = (0, None);
-        let read = self.files.each(split, &mut |parsed| {
+        let read = self.files.each(&self.files.again[split], &mut |parsed| {
             let elements = U::elements(parsed.offsets.len() as u64);
             if element < before + elements {
                 let offset = parsed.offsets.get((element - before) as usize);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::context::Context;
 use crate::dataset::Output;
 use crate::error::{Error, ErrorKind, Result};
+use crate::exec::task::RunId;
 use crate::io::commit::Transaction;
 use crate::plan::graph::{Completion, Held, Shape, in_order};
 use crate::plan::lower::OpenSink;
@@ -81,8 +82,9 @@ macro_rules! outputs_of_tuples {
                 $(check_context(ctx, &$output)?;)+
                 let inputs = input_paths(&[$(&$output.sink),+]);
                 let sinks = vec![$(OpenSink { sink: $output.sink.clone(), terminal: $output.action.open(&inputs).map_err(|error| error.in_call($output.sink.call))? }),+];
-                let completions = open_attached(&[$(&$output.sink),+], &inputs)?;
-                let tally = ctx.execute(&sinks)?;
+                let run = RunId::fresh();
+                let completions = open_attached(&[$(&$output.sink),+], &inputs, run)?;
+                let tally = ctx.execute(&sinks, run)?;
                 let mut transaction = Transaction::default();
                 let committed = completions.into_iter().map(|complete| complete(&mut transaction)).collect::<Result<Vec<_>>>()?;
                 let results = ($($output.action.complete(&mut transaction).map_err(|error| error.in_call($output.sink.call))?,)+);
@@ -109,10 +111,10 @@ outputs_of_tuples! {
 }
 
 /// Opens what nodes give beside their elements.
-fn open_attached(sinks: &[&Sink], inputs: &[PathBuf]) -> Result<Vec<Completion>> {
+fn open_attached(sinks: &[&Sink], inputs: &[PathBuf], run: RunId) -> Result<Vec<Completion>> {
     let roots: Vec<_> = sinks.iter().map(|sink| sink.input.clone()).collect();
     let nodes = in_order(&roots, &Held::default());
-    nodes.iter().filter_map(|node| Some(node.attached.as_ref()?.open(inputs))).collect()
+    nodes.iter().filter_map(|node| Some(node.attached.as_ref()?.open(inputs, run))).collect()
 }
 
 fn check_context<R>(ctx: &Context, output: &Output<R>) -> Result<()> {

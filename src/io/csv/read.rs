@@ -141,6 +141,10 @@ impl Format for CsvFiles {
         &self.schema
     }
 
+    fn quote(&self) -> Option<u8> {
+        Some(b'"')
+    }
+
     fn reader<'a>(&'a self, split: &'a Split) -> Box<dyn Reader + 'a> {
         Box::new(SplitReader { files: self, pieces: split.pieces.iter(), open: None })
     }
@@ -184,8 +188,10 @@ impl<'a> PieceReader<'a> {
     fn open(files: &'a CsvFiles, piece: &'a Piece) -> Result<Option<PieceReader<'a>>> {
         let mut records = files.records(files.open_at(piece, 0)?, 0);
         let layout = if files.format.header {
-            let header = records.next().map_err(|error| read_error(&piece.file.path, 0, error))?;
-            let Some(header) = header else { return Ok(None) };
+            let header = records.next();
+            let Some(header) = header.map_err(|error| read_error(&piece.file.path, 0, error))? else {
+                return records.source().check_unchanged(&piece.file, None).map(|()| None);
+            };
             let at_first_line = |error: Error| error.at(Place::file(&piece.file.path).at_line(1));
             Layout::of_header(files, &header).map_err(at_first_line)?
         } else {
@@ -202,7 +208,10 @@ impl<'a> PieceReader<'a> {
     fn next(&mut self) -> Result<Option<Parsed>> {
         let (mut offsets, mut bad) = (Vec::new(), Vec::new());
         while !self.is_over && self.columns.len() + bad.len() < BATCH_ROWS {
-            let record = self.records.next().map_err(|error| read_error(&self.piece.file.path, 0, error))?;
+            let record = match self.records.next() {
+                Ok(record) => record,
+                Err(error) => return Err(fault(self.piece, &self.records, error)),
+            };
             let offset = record.as_ref().map_or(u64::MAX, |record| record.offset);
             if std::mem::take(&mut self.is_first) {
                 self.files.borders.begin(self.piece, offset)?;
@@ -214,13 +223,21 @@ impl<'a> PieceReader<'a> {
             };
             match self.layout.add(&record, &self.files.format, &mut self.columns) {
                 Ok(()) => offsets.push(offset),
-                Err(reason) => bad.push(BadRecord { offset, raw: record.raw.to_vec(), reason }),
+                Err(reason) => bad.push(BadRecord { offset, line: None, raw: record.raw.to_vec(), reason }),
             }
         }
         if offsets.is_empty() && bad.is_empty() {
             return self.records.source().check_unchanged(&self.piece.file, None).map(|()| None);
         }
         Ok(Some(Parsed { file: Arc::clone(&self.piece.file), rows: self.columns.finish()?, offsets, bad }))
+    }
+}
+
+/// The error of records that cannot be read on. That someone is writing the file matters more: it may be cut off for that.
+fn fault(piece: &Piece, records: &Records<InputBytes>, error: io::Error) -> Error {
+    match records.source().check_unchanged(&piece.file, None) {
+        Ok(()) => read_error(&piece.file.path, records.read_to(), error),
+        Err(changed) => changed,
     }
 }
 

@@ -70,6 +70,11 @@ impl<R: Read> Records<R> {
         &self.source
     }
 
+    /// The offset in the stream up to which it has been read.
+    pub fn read_to(&self) -> u64 {
+        self.offset + self.buffer.len() as u64
+    }
+
     /// The next record; none after the last one. Empty lines are none.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 
-use super::read::{BATCH_ROWS, damaged};
+use super::read::{BATCH_ROWS, caught, damaged};
 use crate::error::{Error, ErrorKind, Place, Result, printable};
 use crate::io::commit::{PartEntry, manifest};
 use crate::io::resolve::{Identity, InputFile};
@@ -67,7 +67,8 @@ impl StoredPart {
     pub(crate) fn of_file(file: InputFile) -> Result<StoredPart> {
         // What other programs note of their own types, such as dictionaries, would only be in the way.
         let options = ArrowReaderOptions::default().with_skip_arrow_metadata(true);
-        let footer = ArrowReaderMetadata::load(&open_unchanged(&file)?, options)
+        let opened = open_unchanged(&file)?;
+        let footer = caught(|| ArrowReaderMetadata::load(&opened, options))
             .map_err(|error| damaged(&file.path, error))?;
         Ok(StoredPart { file, footer, columns: ProjectionMask::all() })
     }
@@ -125,10 +126,11 @@ impl StoredPart {
         let file = open_unchanged(&self.file)?;
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.footer.clone());
         let reader = reader.with_projection(self.columns.clone()).with_batch_size(BATCH_ROWS);
-        let batches = reader.with_row_groups(vec![row_group]).build();
+        let batches = caught(|| reader.with_row_groups(vec![row_group]).build());
         let batches =
             batches.map_err(|error| damaged_group(self.path(), row_group, &error).because(error))?;
-        Ok(RowGroupBatches { part: self, row_group, batches, missing: self.rows(row_group) })
+        let missing = self.rows(row_group);
+        Ok(RowGroupBatches { part: self, row_group, batches, missing, is_over: false })
     }
 }
 
@@ -139,6 +141,15 @@ pub(crate) struct RowGroupBatches<'a> {
     batches: ParquetRecordBatchReader,
     /// The rows that are to come.
     missing: u64,
+    /// Whether nothing comes any more: it has ended, or something is wrong.
+    is_over: bool,
+}
+
+impl RowGroupBatches<'_> {
+    /// The error of a file that is not what it was when its footer was read. What it is now may look like damage, or like other rows.
+    fn changed(&self) -> Option<Error> {
+        open_unchanged(&self.part.file).err()
+    }
 }
 
 impl Iterator for RowGroupBatches<'_> {
@@ -146,18 +157,24 @@ impl Iterator for RowGroupBatches<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let damaged = |fault: &dyn std::fmt::Display| damaged_group(self.part.path(), self.row_group, fault);
-        match self.batches.next() {
-            Some(Ok(batch)) => {
+        if self.is_over {
+            return None;
+        }
+        match caught(|| self.batches.next().transpose()) {
+            Ok(Some(batch)) => {
                 self.missing = self.missing.saturating_sub(batch.num_rows() as u64);
                 Some(Ok(batch))
             }
-            Some(Err(error)) => Some(Err(damaged(&error).because(error))),
-            None if self.missing > 0 => {
-                let error = damaged(&format!("{} rows are missing", self.missing));
-                self.missing = 0;
-                Some(Err(error))
+            Err(error) => {
+                self.is_over = true;
+                Some(Err(self.changed().unwrap_or_else(|| damaged(&error).because(error))))
             }
-            None => None,
+            Ok(None) => {
+                self.is_over = true;
+                let missing =
+                    (self.missing > 0).then(|| damaged(&format!("{} rows are missing", self.missing)));
+                self.changed().or(missing).map(Err)
+            }
         }
     }
 }
