@@ -1,7 +1,7 @@
 //! Which type a column of text has, told from a sample of its values.
 //!
 //! A type is only taken if it gives every value of the sample back as it was written, or equal to it as a number: `007` is no number, and prices
-//! that all have two decimals are decimals, not floats.
+//! that all have two decimals are decimals, not floats. A fraction of up to 17 digits is as programs write floats, and taken for one.
 
 use std::sync::Arc;
 
@@ -82,11 +82,12 @@ pub struct TextColumn {
     values: u64,
     /// The kinds that all values had, the narrowest first.
     kinds: Vec<Kind>,
-    /// The most digits before the point, and the decimals of the first number.
+    /// The most digits before the point, and the most decimals, of numbers.
     whole_digits: usize,
-    decimals: Option<usize>,
-    /// The most digits of the fractions of seconds.
+    decimals: usize,
+    /// The most digits of the fractions of seconds, and whether nanoseconds reach as far as the times.
     fraction_digits: usize,
+    fits_nanos: bool,
 }
 
 /// A kind of values; one value may be of several.
@@ -97,6 +98,8 @@ enum Kind {
     /// A number with as many decimals as all others of its column.
     Decimal,
     Float,
+    /// A number that would not be the same as a float.
+    Precise,
     Date,
     /// A time with a zone.
     Instant,
@@ -105,8 +108,16 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 7] =
-        [Kind::Boolean, Kind::Int, Kind::Decimal, Kind::Float, Kind::Date, Kind::Instant, Kind::LocalTime];
+    const ALL: [Kind; 8] = [
+        Kind::Boolean,
+        Kind::Int,
+        Kind::Decimal,
+        Kind::Float,
+        Kind::Precise,
+        Kind::Date,
+        Kind::Instant,
+        Kind::LocalTime,
+    ];
 
     fn has(self, text: &str) -> bool {
         match self {
@@ -114,7 +125,7 @@ impl Kind {
             Kind::Int => {
                 Number::of(text).is_some_and(|number| number.decimals == 0) && text.parse::<i64>().is_ok()
             }
-            Kind::Decimal => Number::of(text).is_some(),
+            Kind::Decimal | Kind::Precise => Number::of(text).is_some(),
             Kind::Float => is_float(text),
             Kind::Date => date(text).is_ok(),
             Kind::Instant => is_time(text) && has_zone(text),
@@ -140,8 +151,9 @@ impl Default for TextColumn {
             values: 0,
             kinds: Kind::ALL.to_vec(),
             whole_digits: 0,
-            decimals: None,
+            decimals: 0,
             fraction_digits: 0,
+            fits_nanos: true,
         }
     }
 }
@@ -151,29 +163,35 @@ impl TextColumn {
     pub fn add(&mut self, text: &str) {
         self.values += 1;
         self.kinds.retain(|kind| kind.has(text));
-        if let Some(number) = Number::of(text) {
-            self.whole_digits = self.whole_digits.max(number.whole_digits);
-            let decimals = *self.decimals.get_or_insert(number.decimals);
-            self.kinds.retain(|kind| *kind != Kind::Decimal || decimals == number.decimals);
+        if let Some(Number { whole_digits, decimals }) = Number::of(text) {
+            let others_differ = self.values > 1 && decimals != self.decimals;
+            self.kinds.retain(|kind| *kind != Kind::Decimal || !others_differ);
+            self.whole_digits = self.whole_digits.max(whole_digits);
+            self.decimals = self.decimals.max(decimals);
         }
         if self.kinds.iter().any(|kind| matches!(kind, Kind::Instant | Kind::LocalTime)) {
             let fraction = text.get(CLOCK_END..).and_then(|rest| rest.strip_prefix('.')).unwrap_or_default();
             let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
             self.fraction_digits = self.fraction_digits.max(digits);
+            let nanos = TimeFormat::Rfc3339.parse(text).and_then(|time| time.in_unit(TimeUnit::Nanosecond));
+            self.fits_nanos &= nanos.is_ok();
         }
     }
 
     /// The type of the column: text, if there are no values.
     pub fn data_type(&self) -> DataType {
-        let unit = if self.fraction_digits > 6 { TimeUnit::Nanosecond } else { TimeUnit::Microsecond };
+        let unit = match self.fraction_digits {
+            0..=6 => Some(TimeUnit::Microsecond),
+            _ => self.fits_nanos.then_some(TimeUnit::Nanosecond),
+        };
         let types = self.kinds.iter().filter_map(|kind| match kind {
             Kind::Boolean => Some(DataType::Boolean),
             Kind::Int => Some(DataType::Int64),
-            Kind::Decimal => self.decimal(),
+            Kind::Decimal | Kind::Precise => self.decimal(),
             Kind::Float => Some(DataType::Float64),
             Kind::Date => Some(DataType::Date32),
-            Kind::Instant => Some(DataType::Timestamp(unit, Some("UTC".into()))),
-            Kind::LocalTime => Some(DataType::Timestamp(unit, None)),
+            Kind::Instant => unit.map(|unit| DataType::Timestamp(unit, Some("UTC".into()))),
+            Kind::LocalTime => unit.map(|unit| DataType::Timestamp(unit, None)),
         });
         let mut types = types.filter(|_| self.values > 0);
         types.next().unwrap_or(DataType::Utf8)
@@ -181,7 +199,7 @@ impl TextColumn {
 
     /// The decimal that has room for the values, if there is one.
     fn decimal(&self) -> Option<DataType> {
-        let decimals = self.decimals.unwrap_or_default();
+        let decimals = self.decimals;
         let digits = self.whole_digits + decimals;
         let [usual, most] = DECIMAL_DIGITS;
         let precision = if digits + 3 <= usual { usual } else { most };
@@ -211,13 +229,29 @@ impl Number {
     }
 }
 
-/// Whether a text is a number that may have an exponent; a code such as `007` or `+1` is none.
+/// Whether a text is a number that may have an exponent, and that a float gives back; a code such as `007` or `+1` is none.
 fn is_float(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let has_leading_zero = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
     let begins = digits.starts_with(|first: char| first.is_ascii_digit());
     let special = matches!(text, "NaN" | "inf" | "-inf" | "Infinity" | "-Infinity");
-    (special || (begins && !has_leading_zero)) && float(text).is_ok()
+    let Ok(value) = float(text) else { return false };
+    special || (begins && !has_leading_zero && comes_back(text, value))
+}
+
+/// Whether a number, written with as many digits as the text, has the digits of the text; or is a fraction as programs write floats.
+fn comes_back(text: &str, value: f64) -> bool {
+    /// Floats tell apart all numbers of so many digits, and programs write them with so many at most.
+    const DIGITS: (usize, usize) = (15, 17);
+    let is_fraction = text.contains(['.', 'e', 'E']);
+    let safe_digits = if is_fraction { DIGITS.1 } else { DIGITS.0 };
+    let significant = |text: &str| {
+        let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+        let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+        digits.trim_start_matches('0').to_owned()
+    };
+    let digits = significant(text);
+    digits.len() <= safe_digits || significant(&format!("{value:.*e}", digits.len() - 1)) == digits
 }
 
 #[cfg(test)]
@@ -252,12 +286,19 @@ mod tests {
             (&["-0.00"], DataType::Float64),
             (&["1.5", "2.25"], DataType::Float64),
             (&["1", "2.5"], DataType::Float64),
+            (&["1.2345678901234567e-5", "0.10000000000000001", "9007199254740992"], DataType::Float64),
+            (&["0.1", "12345678901234567"], DataType::Decimal128(38, 1)),
+            (&["0.5", "0.1234567890123456789"], DataType::Decimal128(38, 19)),
+            (&["1e2", "12345678901234567"], DataType::Utf8),
+            (&["1e400"], DataType::Utf8),
             (&["1e9", "NaN", "-inf"], DataType::Float64),
             (&["1."], DataType::Float64),
             (&["2026-02-28"], DataType::Date32),
             (&["2026-02-30"], DataType::Utf8),
             (&["2026-02-28T10:00:00Z", "2026-02-28 10:00:00.5+01:00"], utc(micros)),
             (&["2026-02-28T10:00:00.1234567Z"], utc(TimeUnit::Nanosecond)),
+            (&["2026-02-28 10:00:00.1234567", "1600-01-01 00:00:00"], DataType::Utf8),
+            (&["0001-01-01 00:00:00.123456"], DataType::Timestamp(micros, None)),
             (&["2026-02-28 10:00:00"], DataType::Timestamp(micros, None)),
             (&["2026-02-28 10:00:00", "2026-02-28 10:00:00Z"], DataType::Utf8),
             (&["a", "1"], DataType::Utf8),

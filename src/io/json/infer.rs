@@ -13,8 +13,9 @@ use crate::io::resolve::InputFile;
 
 /// The columns that the objects of the first `rows` lines have, in the order in which they first occur. All of them can be null.
 ///
-/// Whole numbers are `Int64`, or `UInt64` where these are too small; with fractions they are `Float64`; objects are structs and arrays lists. What has
-/// values of different kinds, or only nulls, is a text. Lines that are no objects are left out.
+/// Whole numbers are `Int64`, or `UInt64` or `Decimal128(20, 0)` where that is too small; with fractions, or beyond 64 bits, they are `Float64`; objects are
+/// structs and arrays lists. What has values of different kinds, whole numbers that a float would round beside fractions, or only nulls, is a text. Lines that
+/// are no objects are left out.
 ///
 /// # Errors
 ///
@@ -31,7 +32,7 @@ pub fn infer_json(files: &[InputFile], lines: LineOptions, rows: usize) -> Resul
     match kind.data_type() {
         DataType::Struct(fields) if !fields.is_empty() => Ok(Arc::new(Schema::new(fields))),
         _ => Err(Error::new(ErrorKind::Input, "there is no object to tell the columns of JSON lines from")
-            .hint("give a schema, or look at whether there is one object a line")),
+            .hint("give a schema (--schema), or look at whether there is one object a line, not an array or an object of several lines")),
     }
 }
 
@@ -40,14 +41,51 @@ pub fn infer_json(files: &[InputFile], lines: LineOptions, rows: usize) -> Resul
 enum Kind {
     Null,
     Bool,
-    Int,
-    /// A whole number that only an unsigned one can be.
-    Unsigned,
-    Float,
+    Number(Numbers),
     Text,
     Mixed,
     List(Box<Kind>),
     Object(Vec<(String, Kind)>),
+}
+
+/// What numbers have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Numbers {
+    /// The least and the greatest of those that are whole, and 0.
+    least: i128,
+    greatest: i128,
+    /// Whether one of them is written with a fraction or an exponent.
+    are_floats: bool,
+}
+
+/// Up to here, and down to as much below 0, floats of 64 bits hold every whole number.
+const FLOAT_WHOLE: i128 = 1 << 53;
+
+impl Numbers {
+    const FLOAT: Numbers = Numbers { least: 0, greatest: 0, are_floats: true };
+
+    fn whole(number: i128) -> Numbers {
+        Numbers { least: number.min(0), greatest: number.max(0), are_floats: false }
+    }
+
+    fn and(self, other: Numbers) -> Numbers {
+        Numbers {
+            least: self.least.min(other.least),
+            greatest: self.greatest.max(other.greatest),
+            are_floats: self.are_floats || other.are_floats,
+        }
+    }
+
+    fn data_type(self) -> DataType {
+        let Numbers { least, greatest, are_floats } = self;
+        match are_floats {
+            true if least < -FLOAT_WHOLE || greatest > FLOAT_WHOLE => DataType::Utf8,
+            true => DataType::Float64,
+            false if greatest <= i64::MAX.into() => DataType::Int64,
+            false if least == 0 => DataType::UInt64,
+            false => DataType::Decimal128(20, 0),
+        }
+    }
 }
 
 impl Kind {
@@ -61,11 +99,8 @@ impl Kind {
                     field_of(fields, name).merge(kind);
                 }
             }
+            (Kind::Number(numbers), Kind::Number(other)) => *numbers = numbers.and(other),
             (mine, other) if *mine == other => {}
-            (Kind::Int, Kind::Unsigned) | (Kind::Unsigned, Kind::Int) => *self = Kind::Unsigned,
-            (Kind::Int | Kind::Unsigned, Kind::Float) | (Kind::Float, Kind::Int | Kind::Unsigned) => {
-                *self = Kind::Float;
-            }
             _ => *self = Kind::Mixed,
         }
     }
@@ -73,9 +108,7 @@ impl Kind {
     fn data_type(&self) -> DataType {
         match self {
             Kind::Bool => DataType::Boolean,
-            Kind::Int => DataType::Int64,
-            Kind::Unsigned => DataType::UInt64,
-            Kind::Float => DataType::Float64,
+            Kind::Number(numbers) => numbers.data_type(),
             Kind::Null | Kind::Text | Kind::Mixed => DataType::Utf8,
             Kind::List(item) => DataType::new_list(item.data_type(), true),
             Kind::Object(fields) => {
@@ -121,18 +154,18 @@ impl<'de> Visitor<'de> for Observed<'_> {
         Ok(())
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        self.0.merge(Kind::Int);
+    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
+        self.0.merge(Kind::Number(Numbers::whole(number.into())));
         Ok(())
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<(), E> {
-        self.0.merge(if i64::try_from(number).is_ok() { Kind::Int } else { Kind::Unsigned });
+        self.0.merge(Kind::Number(Numbers::whole(number.into())));
         Ok(())
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        self.0.merge(Kind::Float);
+        self.0.merge(Kind::Number(Numbers::FLOAT));
         Ok(())
     }
 
@@ -178,7 +211,11 @@ mod tests {
             (&["true", "null"], DataType::Boolean),
             (&["1", "-2"], DataType::Int64),
             (&["18446744073709551615", "1"], DataType::UInt64),
+            (&["18446744073709551615", "-1"], DataType::Decimal128(20, 0)),
             (&["1", "1.5"], DataType::Float64),
+            (&["9007199254740992", "1.5"], DataType::Float64),
+            (&["9007199254740993", "1.5"], DataType::Utf8),
+            (&["1e300", "-9223372036854775808"], DataType::Utf8),
             (&["1", "\"a\""], DataType::Utf8),
             (&["[]", "[1]", "[null, 2.5]"], DataType::new_list(DataType::Float64, true)),
             (&["[]"], DataType::new_list(DataType::Utf8, true)),

@@ -34,12 +34,19 @@ const BATCH_LINES: usize = 2048;
 #[must_use]
 pub struct JsonFormat {
     ignores_extra: bool,
+    scalars_as_text: bool,
 }
 
 impl JsonFormat {
     /// Whether an object may have fields that are no columns. Default: false.
     pub fn ignore_extra(mut self, ignores_extra: bool) -> JsonFormat {
         self.ignores_extra = ignores_extra;
+        self
+    }
+
+    /// Whether a column of texts takes numbers and booleans, too, as they are written. Default: false, it is an error then.
+    pub fn scalars_as_text(mut self, scalars_as_text: bool) -> JsonFormat {
+        self.scalars_as_text = scalars_as_text;
         self
     }
 }
@@ -70,7 +77,8 @@ impl JsonFiles {
     fn decoder(&self) -> Result<Decoder> {
         let builder = ReaderBuilder::new(Arc::clone(&self.decoded))
             .with_batch_size(BATCH_LINES)
-            .with_strict_mode(!self.format.ignores_extra);
+            .with_strict_mode(!self.format.ignores_extra)
+            .with_coerce_primitive(self.format.scalars_as_text);
         builder.build_decoder().map_err(|error| {
             Error::new(ErrorKind::Config, format!("JSON cannot be read as these columns: {error}"))
                 .because(error)
