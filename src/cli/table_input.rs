@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use clap::{Args, ValueEnum};
 
 use crate::context::Context;
@@ -47,7 +47,7 @@ pub struct TableInput {
     /// What a null is written as in CSV, without quotes
     #[arg(long, value_name = "TEXT", default_value = "")]
     null: String,
-    /// Fields of JSON that are no columns are left out; without it they are errors
+    /// Fields of CSV, JSON lines and logfmt that are no columns are left out, as with --select; without it they are errors
     #[arg(long)]
     ignore_extra: bool,
     /// The year of the times of syslog (RFC 3164), which have none
@@ -83,6 +83,13 @@ enum InputFormat {
     Regex,
 }
 
+impl InputFormat {
+    /// As --from has it.
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
 fn delimiter(text: &str) -> Result<u8, String> {
     match (text, text.as_bytes()) {
         ("\\t", _) => Ok(b'\t'),
@@ -94,17 +101,50 @@ fn delimiter(text: &str) -> Result<u8, String> {
 impl TableInput {
     /// The table of the selected columns.
     pub fn table(&self, ctx: &Context) -> Result<Table> {
-        let schema = self.selected(ctx)?;
-        ctx.read_table(&self.inputs, self.format(ctx)?, schema)
+        let (format, schema) = self.format_and_schema(ctx)?;
+        ctx.read_table(&self.inputs, format, schema)
     }
 
     /// The selected columns.
     pub fn selected(&self, ctx: &Context) -> Result<SchemaRef> {
-        let schema = match self.given_schema()? {
+        Ok(self.format_and_schema(ctx)?.1)
+    }
+
+    fn format_and_schema(&self, ctx: &Context) -> Result<(TableFormat, SchemaRef)> {
+        self.check()?;
+        let given = self.given_schema()?;
+        let format = self.format(ctx, given.as_deref())?;
+        let schema = match given {
             Some(schema) => schema,
-            None => ctx.infer_schema(&self.inputs, &self.format(ctx)?, self.infer_rows)?,
+            None => ctx.infer_schema(&self.inputs, &format, self.infer_rows)?,
         };
-        if self.select.is_empty() { Ok(schema) } else { select_columns(&schema, &self.select) }
+        let schema = if self.select.is_empty() { schema } else { select_columns(&schema, &self.select)? };
+        Ok((format, schema))
+    }
+
+    /// Fails for an argument that the format has no use for: whoever gave it expects something of it.
+    fn check(&self) -> Result<()> {
+        use InputFormat::{Csv, Jsonl, Logfmt, Regex, Syslog};
+        let format = self.input_format()?;
+        let arguments: [(&str, bool, &[InputFormat]); 6] = [
+            ("--pattern", self.pattern.is_some(), &[Regex]),
+            ("--year", self.year.is_some(), &[Syslog]),
+            ("--delimiter", self.delimiter.is_some(), &[Csv]),
+            ("--no-header", self.no_header, &[Csv]),
+            ("--null", !self.null.is_empty(), &[Csv]),
+            ("--ignore-extra", self.ignore_extra, &[Csv, Jsonl, Logfmt]),
+        ];
+        let useless =
+            arguments.into_iter().find(|(_, is_given, formats)| *is_given && !formats.contains(&format));
+        let Some((argument, _, formats)) = useless else { return Ok(()) };
+        let (format, formats) = (format.name(), formats.iter().map(|format| format.name()));
+        Err(Error::new(ErrorKind::Config, format!("{argument} says nothing about {format}"))
+            .hint(format!("leave it out; it is for {}", formats.collect::<Vec<_>>().join(", "))))
+    }
+
+    /// Whether the input is of records that can be wrong one by one.
+    pub fn has_bad_records(&self) -> bool {
+        !matches!(self.input_format(), Ok(InputFormat::Parquet))
     }
 
     /// Whether the types of the columns were told from a sample, and could be wrong further on.
@@ -123,12 +163,13 @@ impl TableInput {
         schema_from_text(&text).map(Some)
     }
 
-    fn format(&self, ctx: &Context) -> Result<TableFormat> {
+    fn format(&self, ctx: &Context, schema: Option<&Schema>) -> Result<TableFormat> {
+        let ignores_extra = self.ignore_extra || !self.select.is_empty();
         Ok(match self.input_format()? {
-            InputFormat::Csv => TableFormat::Csv(self.csv()),
+            InputFormat::Csv => TableFormat::Csv(self.csv().ignore_extra(ignores_extra)),
             InputFormat::Jsonl => {
-                let ignores_extra = self.ignore_extra || !self.select.is_empty();
-                TableFormat::JsonLines(JsonFormat::default().ignore_extra(ignores_extra))
+                let format = JsonFormat::default().scalars_as_text(true);
+                TableFormat::JsonLines(format.ignore_extra(ignores_extra))
             }
             InputFormat::Parquet => TableFormat::Parquet,
             InputFormat::Lines => lines(WholeLine),
@@ -137,7 +178,10 @@ impl TableInput {
             InputFormat::Nginx => lines(NginxAccessFormat),
             InputFormat::Syslog => lines(Syslog3164Format::new(Assumed::year(self.syslog_year()?))),
             InputFormat::Syslog5424 => lines(Syslog5424Format),
-            InputFormat::Logfmt => lines(Logfmt::new(self.keys(ctx)?)?),
+            InputFormat::Logfmt => {
+                let keys = schema.map_or_else(|| self.keys(ctx), |schema| Ok(names(schema)))?;
+                lines(Logfmt::new(keys)?.ignore_extra(ignores_extra))
+            }
             InputFormat::Regex => lines(Regex::new(self.regex()?)?),
         })
     }
@@ -189,11 +233,8 @@ impl TableInput {
         })
     }
 
-    /// The keys of logfmt that are columns: those of the schema, else of a sample, in the order in which they first occur.
+    /// The keys of logfmt in a sample, in the order in which they first occur.
     fn keys(&self, ctx: &Context) -> Result<Vec<String>> {
-        if let Some(schema) = self.given_schema()? {
-            return Ok(schema.fields().iter().map(|field| field.name().clone()).collect());
-        }
         let mut keys: Vec<String> = Vec::new();
         for line in ctx.read_text(&self.inputs)?.take(self.infer_rows)? {
             for (key, _) in Logfmt::pairs(&line).unwrap_or_default() {
@@ -204,6 +245,10 @@ impl TableInput {
         }
         Ok(keys)
     }
+}
+
+fn names(schema: &Schema) -> Vec<String> {
+    schema.fields().iter().map(|field| field.name().clone()).collect()
 }
 
 fn lines(format: impl LineFormat) -> TableFormat {

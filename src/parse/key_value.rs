@@ -114,9 +114,15 @@ impl Syntax {
         Ok(pairs)
     }
 
-    /// Fills a row with the values of the keys that are columns.
-    pub fn cut<'a>(self, columns: &Fields, line: &'a str, row: &mut Row<'a>) -> Result<(), Fault> {
+    /// Fills a row with the values of the keys that are columns. Returns the first key that is none.
+    pub fn cut<'a>(
+        self,
+        columns: &Fields,
+        line: &'a str,
+        row: &mut Row<'a>,
+    ) -> Result<Option<&'a str>, Fault> {
         row.clear_to_nulls(columns.len());
+        let mut extra = None;
         let mut next = 0; // keys come in the order of the columns, as a rule
         self.each(line, |key, value| {
             let order = (next..columns.len()).chain(0..next);
@@ -129,8 +135,11 @@ impl Syntax {
                 } else {
                     row.set(column, Some(value.raw));
                 }
+            } else {
+                extra = extra.or(Some(key));
             }
-        })
+        })?;
+        Ok(extra)
     }
 
     /// Visits the pairs of a line.
@@ -243,7 +252,7 @@ impl LineFormat for KeyValue {
     }
 
     fn cut<'a>(&self, line: &'a str, row: &mut Row<'a>) -> Result<(), Fault> {
-        self.syntax.cut(&self.columns, line, row)
+        self.syntax.cut(&self.columns, line, row).map(drop)
     }
 }
 

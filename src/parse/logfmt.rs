@@ -3,7 +3,7 @@
 use arrow::datatypes::Fields;
 
 use super::key_value::Syntax;
-use super::{Fault, LineFormat, Row, text_columns};
+use super::{Fault, LineFormat, Row, offset_in, text_columns};
 use crate::error::Result;
 use crate::text::Text;
 
@@ -12,7 +12,7 @@ use crate::text::Text;
 /// Between pairs stand spaces or tabs. A value in double quotes may contain anything; in it, escapes are undone as in JSON. A key
 /// without a value, as in `… retry …`, has the value `true`, and one with nothing behind the equals sign has an empty value.
 ///
-/// Pairs with other keys are left out. A key that does not stand in the line is null, and of a key that stands there twice the last
+/// Pairs with other keys are left out, unless [`Logfmt::ignore_extra`] is false. A key that does not stand in the line is null, and of a key that stands there twice the last
 /// value counts. [`Logfmt::pairs`] gives all pairs, whatever their keys.
 ///
 /// # Examples
@@ -30,6 +30,7 @@ use crate::text::Text;
 #[derive(Debug, Clone)]
 pub struct Logfmt {
     columns: Fields,
+    ignores_extra: bool,
 }
 
 const SYNTAX: Syntax = Syntax { separator: b' ', assign: b'=' };
@@ -41,7 +42,14 @@ impl Logfmt {
     ///
     /// If there is no key, or one twice.
     pub fn new(keys: impl IntoIterator<Item = impl Into<String>>) -> Result<Logfmt> {
-        Ok(Logfmt { columns: text_columns(keys)? })
+        Ok(Logfmt { columns: text_columns(keys)?, ignores_extra: true })
+    }
+
+    /// Whether a line may have keys that are no columns. Default: true.
+    #[must_use]
+    pub fn ignore_extra(mut self, ignores_extra: bool) -> Logfmt {
+        self.ignores_extra = ignores_extra;
+        self
     }
 
     /// All pairs of a line, in its order. Values are slices of the line, but for those with escapes.
@@ -73,7 +81,12 @@ impl LineFormat for Logfmt {
     }
 
     fn cut<'a>(&self, line: &'a str, row: &mut Row<'a>) -> Result<(), Fault> {
-        SYNTAX.cut(&self.columns, line, row)
+        match SYNTAX.cut(&self.columns, line, row)? {
+            Some(key) if !self.ignores_extra => {
+                Err(Fault::new(offset_in(line, key), "the key is not one of the columns").in_column(key))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

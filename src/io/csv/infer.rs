@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
-use super::read::{CsvFormat, fields_of};
+use super::read::{CsvFormat, fields_of, is_quoted};
 use super::records::{Record, Records};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::io::infer::TextColumn;
@@ -14,8 +14,8 @@ use crate::io::resolve::InputFile;
 
 /// The columns that the first `rows` records of the files have. All of them can be null: a sample cannot tell.
 ///
-/// Their names are those of the header of the first file; without headers they are `column_1`, `column_2`, …. A record that cannot be one, or has
-/// another number of fields than the first, is left out.
+/// Their names are those of the header of the first file, by which fields of the others are found; without headers they are `column_1`, `column_2`, ….
+/// A record that cannot be one, or has another number of fields than the header, is left out.
 ///
 /// # Errors
 ///
@@ -35,7 +35,7 @@ pub fn infer_csv(
     }
     if sample.names.is_empty() {
         let error = Error::new(ErrorKind::Input, "there is no record to tell the columns of a CSV file from");
-        return Err(error.hint("give a schema"));
+        return Err(error.hint("look at whether the files are empty, or give a schema (--schema)"));
     }
     let columns = sample.names.into_iter().zip(&sample.columns);
     let fields: Vec<_> = columns.map(|(name, column)| Field::new(name, column.data_type(), true)).collect();
@@ -54,18 +54,30 @@ impl Sample {
         let failed = |error| read_error(&file.path, 0, error);
         let source = InputBytes::open(file, lines.inflate)?;
         let mut records = Records::new(source, 0, format.delimiter, lines.max_line_bytes);
-        let mut is_header = format.header;
+        let mut layout: Option<Vec<Option<usize>>> = None;
         while self.left > 0 {
             let Some(record) = records.next().map_err(failed)? else { break };
             if self.names.is_empty() {
                 let at_header = |error: Error| error.at(Place::file(&file.path).at_offset(record.offset));
                 self.begin(&record, format.header).map_err(at_header)?;
             }
-            if !std::mem::take(&mut is_header) {
-                self.add(&record, &format.null);
+            if let Some(layout) = &layout {
+                self.add(&record, layout, format);
+            } else if format.header {
+                layout = Some(self.layout(&record));
+            } else {
+                let in_order: Vec<_> = (0..self.names.len()).map(Some).collect();
+                self.add(&record, &in_order, format);
+                layout = Some(in_order);
             }
         }
         Ok(())
+    }
+
+    /// For each field, the column that a header says it is of.
+    fn layout(&self, header: &Record) -> Vec<Option<usize>> {
+        let names = fields_of(header).unwrap_or_default().into_iter();
+        names.map(|name| self.names.iter().position(|known| known == name)).collect()
     }
 
     fn begin(&mut self, record: &Record, is_header: bool) -> Result<()> {
@@ -90,13 +102,19 @@ impl Sample {
         Ok(())
     }
 
-    fn add(&mut self, record: &Record, null: &str) {
+    fn add(&mut self, record: &Record, layout: &[Option<usize>], format: &CsvFormat) {
         self.left -= 1;
-        if record.fault.is_some() || record.ends.len() != self.columns.len() {
+        if record.fault.is_some() || record.ends.len() != layout.len() {
             return;
         }
         let Some(fields) = fields_of(record) else { return };
-        let values = self.columns.iter_mut().zip(fields).filter(|(_, field)| *field != null);
-        values.for_each(|(column, field)| column.add(field));
+        for (index, (field, column)) in fields.into_iter().zip(layout).enumerate() {
+            let is_null = field == format.null && !is_quoted(record, format, index);
+            if let Some(column) = column.and_then(|column| self.columns.get_mut(column))
+                && !is_null
+            {
+                column.add(field);
+            }
+        }
     }
 }

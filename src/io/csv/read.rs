@@ -45,12 +45,19 @@ pub struct CsvFormat {
     pub(super) delimiter: u8,
     pub(super) header: bool,
     pub(super) null: String,
+    ignores_extra: bool,
     whole_files: bool,
 }
 
 impl Default for CsvFormat {
     fn default() -> CsvFormat {
-        CsvFormat { delimiter: b',', header: true, null: String::new(), whole_files: false }
+        CsvFormat {
+            delimiter: b',',
+            header: true,
+            null: String::new(),
+            ignores_extra: true,
+            whole_files: false,
+        }
     }
 }
 
@@ -58,6 +65,12 @@ impl CsvFormat {
     /// What stands between two fields: any ASCII character but quotes and line ends. Default: a comma.
     pub fn delimiter(mut self, delimiter: u8) -> CsvFormat {
         self.delimiter = delimiter;
+        self
+    }
+
+    /// Whether a header may have names that are no columns, which are not looked at then. Default: true.
+    pub fn ignore_extra(mut self, ignores_extra: bool) -> CsvFormat {
+        self.ignores_extra = ignores_extra;
         self
     }
 
@@ -298,6 +311,13 @@ impl Layout {
         let names = fields_of(header).ok_or_else(|| {
             wrong("the names of the columns are not UTF-8".to_string()).hint("convert the file to UTF-8")
         })?;
+        let is_extra = |name: &&&str| files.schema.fields().find(name).is_none();
+        if let Some(name) = names.iter().find(is_extra).filter(|_| !files.format.ignores_extra) {
+            let message = format!("the field `{}` is not one of the columns", name.escape_debug());
+            return Err(wrong(message).hint(
+                "read the file by itself, say which columns there are (--schema, --select), or leave out others with ignore_extra (--ignore-extra)",
+            ));
+        }
         let column = |field: &Arc<arrow::datatypes::Field>| {
             let mut found = names.iter().enumerate().filter(|(_, name)| *name == field.name());
             match (found.next(), found.next()) {
@@ -350,8 +370,8 @@ fn reason_of(fault: &Fault) -> String {
     format!("{} (column `{column}`, value `{}`)", fault.reason(), value.escape_debug())
 }
 
-/// Only a field that may be null is asked for it.
-fn is_quoted(record: &Record<'_>, format: &CsvFormat, field: usize) -> bool {
+/// Whether a field stands in quotes. Only one that may be null is asked for it.
+pub(super) fn is_quoted(record: &Record<'_>, format: &CsvFormat, field: usize) -> bool {
     memchr::memchr(b'"', record.raw).is_some() && quotes::is_quoted(record.raw, format.delimiter, field)
 }
 
