@@ -18,6 +18,44 @@ fn schema_file(column: &str, data_type: &str) -> String {
 }
 
 #[test]
+fn columns_of_parquet_files_are_converted_only_if_no_value_changes() {
+    let place = Place::new(&[("int.json", &schema_file("n", "Int64"))]);
+    parquet(&place, "a.parquet", "n", vec![1i64, 2]);
+    parquet(&place, "b.parquet", "n", vec![3i32]);
+    parquet(&place, "c.parquet", "n", vec![4.0f64]);
+    parquet(&place, "d.parquet", "n", vec![5.0f64, 1.5]);
+    parquet(&place, "e.parquet", "n", vec![Text::new("7"), Text::new("007")]);
+    let (rows, _) = place.succeed("convert a.parquet b.parquet c.parquet --to jsonl -o -");
+    assert_eq!(rows, "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n{\"n\":4}\n");
+    let told = place.fail("convert a.parquet d.parquet -o out", 1);
+    assert_says(&told, &["d.parquet", "`n`", "Float64", "Int64", "not be the same"]);
+    for wrong in ["d.parquet --schema int.json", "e.parquet --schema int.json"] {
+        assert_says(&place.fail(&format!("convert {wrong} -o out"), 1), &["`n`"]);
+    }
+}
+
+#[test]
+fn a_column_that_only_some_parquet_files_have_is_not_left_out() {
+    let place = Place::new(&[("n.json", &schema_file("n", "Int64"))]);
+    parquet(&place, "a.parquet", "n", vec![1i64]);
+    let two = Context::new().unwrap().from_vec(vec![(2i64, 3i64)]).columns(["n", "m"]);
+    two.write_parquet(place.at("b.parquet"), ParquetOptions::default()).unwrap();
+    let told = place.fail("convert a.parquet b.parquet -o out", 1);
+    assert_says(&told, &["b.parquet", "`m`", "a.parquet", "--schema"]);
+    let (rows, _) = place.succeed("convert a.parquet b.parquet --schema n.json --to jsonl -o -");
+    assert_eq!(rows, "{\"n\":1}\n{\"n\":2}\n");
+}
+
+#[test]
+fn a_column_is_null_where_one_of_the_parquet_files_may_be() {
+    let place = Place::new(&[]);
+    parquet(&place, "a.parquet", "n", vec![1i64]);
+    parquet(&place, "b.parquet", "n", vec![None, Some(2i64)]);
+    let (rows, _) = place.succeed("convert a.parquet b.parquet --to jsonl -o -");
+    assert_eq!(rows, "{\"n\":1}\n{}\n{\"n\":2}\n");
+}
+
+#[test]
 fn types_are_told_by_the_names_of_each_header() {
     let place = Place::new(&[("1.csv", "id,day\n1,2026-01-01\n"), ("2.csv", "day,id\n2026-01-02,2\n")]);
     let (schema, _) = place.succeed("schema 1.csv 2.csv");

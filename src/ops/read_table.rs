@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 
 use super::elements::Batches;
 use super::parquet_files::ParquetFiles;
@@ -14,7 +14,8 @@ use super::records::read_records;
 use super::table::Table;
 use crate::context::Context;
 use crate::dataset::Dataset;
-use crate::error::{CallSite, Error, ErrorKind, Result};
+use crate::error::{CallSite, Error, ErrorKind, Place, Result, printable};
+use crate::exec::narrow::FlatMap;
 use crate::io::csv::{CsvFiles, CsvFormat, infer_csv};
 use crate::io::formatted_lines::FormattedLines;
 use crate::io::infer::{infer_lines, is_untyped};
@@ -112,7 +113,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// If a path does not exist or cannot be read, if there is nothing to tell the columns from, and for standard input where a sample is needed.
+    /// If a path does not exist or cannot be read, if there is nothing to tell the columns from, if a Parquet file has a column that the first has not,
+    /// and for standard input where a sample is needed.
     #[track_caller]
     pub fn infer_schema(
         &self,
@@ -131,7 +133,7 @@ impl Context {
                 sampled(inputs).and_then(|files| infer_csv(&files, format, lines, rows))
             }
             TableFormat::JsonLines(_) => sampled(inputs).and_then(|files| infer_json(&files, lines, rows)),
-            TableFormat::Parquet => sampled(inputs).and_then(first_schema),
+            TableFormat::Parquet => sampled(inputs).and_then(parquet_schema),
         };
         inferred.map_err(|error| error.in_call(call))
     }
@@ -149,7 +151,8 @@ fn parquet(
     let files = ParquetFiles::<Batches>::found(found.files, found.scopes, schema)?;
     let batches = Dataset::from_noted_source(ctx, call, detail, found.notes, files);
     let schema = Arc::clone(schema);
-    Ok(batches.try_map(move |batch| conform(&batch, &schema)))
+    // No `try_map`: a file with other columns is no bad record, which a policy could leave out together with thousands of rows.
+    Ok(batches.narrow(call, FlatMap::new(move |batch| conform(&batch, &schema).map(Some))))
 }
 
 /// The columns of a schema, found by their names; those of another type are converted if no value is lost.
@@ -159,20 +162,33 @@ fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
             let message = format!("a Parquet file has no column `{}`", field.name().escape_debug());
             Error::new(ErrorKind::Input, message).hint("leave it out, or read the file by itself")
         })?;
-        let options = CastOptions { safe: false, ..CastOptions::default() };
-        cast_with_options(found, field.data_type(), &options).map_err(|error| {
-            let message = format!(
-                "column `{}` of a Parquet file cannot be {}: {error}",
-                field.name(),
-                field.data_type()
-            );
-            Error::new(ErrorKind::Input, message).because(error)
+        converted(found, field.data_type()).map_err(|reason| {
+            let (name, stored, wanted) = (field.name().escape_debug(), found.data_type(), field.data_type());
+            let message =
+                format!("column `{name}` of a Parquet file is {stored} and cannot be {wanted}: {reason}");
+            Error::new(ErrorKind::Input, message)
+                .hint("read the file by itself, or give its column a type that holds all values (--schema)")
         })
     };
     let columns = schema.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
         .map_err(|error| Error::new(ErrorKind::Input, error.to_string()).hint("let the column be nullable"))
+}
+
+/// The values as a type has them, or why they would not be the same.
+fn converted(values: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, String> {
+    if values.data_type() == wanted {
+        return Ok(Arc::clone(values));
+    }
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let cast = |values: &ArrayRef, to: &DataType| {
+        cast_with_options(values, to, &options).map_err(|error| error.to_string())
+    };
+    let converted = cast(values, wanted)?;
+    // A cast rounds fractions, cuts off digits of seconds, and takes `007` for 7: only what comes back has lost nothing.
+    let is_same = cast(&converted, values.data_type()).is_ok_and(|back| *back == **values);
+    if is_same { Ok(converted) } else { Err("a value would not be the same".to_owned()) }
 }
 
 /// The files, of which each can be read more than once.
@@ -185,10 +201,29 @@ fn sampled(inputs: impl InputPaths) -> Result<Vec<InputFile>> {
     Ok(files)
 }
 
-/// The columns of the first file; those of the others are compared when they are read.
-fn first_schema(files: Vec<InputFile>) -> Result<SchemaRef> {
-    let Some(first) = files.into_iter().next() else {
+/// The columns of the first file, each of which can be null if it can be in one of the others. Their types are compared when they are read;
+/// a column that the first has not would be left out without a word, and is an error.
+fn parquet_schema(files: Vec<InputFile>) -> Result<SchemaRef> {
+    let mut files = files.into_iter();
+    let Some(first) = files.next() else {
         return Err(Error::new(ErrorKind::Input, "there is no Parquet file"));
     };
-    Ok(StoredPart::of_file(first)?.schema())
+    let (path, schema) = (first.path.clone(), StoredPart::of_file(first)?.schema());
+    let mut fields: Vec<FieldRef> = schema.fields().iter().cloned().collect();
+    for file in files {
+        let part = StoredPart::of_file(file)?;
+        for field in part.schema().fields() {
+            let Some(known) = fields.iter_mut().find(|known| known.name() == field.name()) else {
+                let (name, first) = (field.name().escape_debug(), printable(&path));
+                let message = format!("there is a column `{name}`, which {first} does not have");
+                let hint =
+                    "read the files by themselves, or give the columns that all of them have (--schema)";
+                return Err(Error::new(ErrorKind::Input, message).hint(hint).at(Place::file(part.path())));
+            };
+            if field.is_nullable() && !known.is_nullable() {
+                *known = Arc::new(known.as_ref().clone().with_nullable(true));
+            }
+        }
+    }
+    Ok(Arc::new(Schema::new(fields)))
 }
