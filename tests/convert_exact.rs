@@ -56,6 +56,14 @@ fn a_column_is_null_where_one_of_the_parquet_files_may_be() {
 }
 
 #[test]
+fn a_time_that_is_finer_than_its_column_is_an_error() {
+    let text = "t\n2026-01-01T00:00:00.123Z\n2026-01-01T00:00:00.1234Z\n";
+    let place = Place::new(&[("in.csv", text), ("t.json", &schema_file("t", "Timestamp(ms)"))]);
+    let told = place.fail("convert in.csv --schema t.json -o out", 1);
+    assert_says(&told, &["in.csv, line 3", "`t`", "00.1234Z", "finer"]);
+}
+
+#[test]
 fn types_are_told_by_the_names_of_each_header() {
     let place = Place::new(&[("1.csv", "id,day\n1,2026-01-01\n"), ("2.csv", "day,id\n2026-01-02,2\n")]);
     let (schema, _) = place.succeed("schema 1.csv 2.csv");

@@ -13,7 +13,8 @@ use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
 use super::{
-    Fault, Invalid, LineFormat, Row, TimeFormat, boolean, date, decimal, float, float32, int, offset_in,
+    Fault, Invalid, LineFormat, Row, TimeFormat, UnixTime, boolean, date, decimal, float, float32, int,
+    offset_in,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -287,6 +288,22 @@ where
     }
 }
 
+/// A time in the unit of its column.
+///
+/// A field must fit its column exactly; but the columns of logs have units of their own, which a clock may be finer than.
+fn instant(time: UnixTime, unit: TimeUnit, times: TimeFormat) -> Result<i64, Invalid> {
+    let nanos = match unit {
+        TimeUnit::Second => 1_000_000_000,
+        TimeUnit::Millisecond => 1_000_000,
+        TimeUnit::Microsecond => 1000,
+        TimeUnit::Nanosecond => 1,
+    };
+    if times == TimeFormat::Rfc3339 && !time.nanos.is_multiple_of(nanos) {
+        return Err(Invalid("the time is finer than the unit of its column"));
+    }
+    time.in_unit(unit)
+}
+
 /// What holds and converts the values of a column.
 fn values_of(field: &Field, times: TimeFormat) -> Result<Box<dyn Values>> {
     fn numbers<T: ArrowPrimitiveType>(
@@ -313,7 +330,7 @@ fn values_of(field: &Field, times: TimeFormat) -> Result<Box<dyn Values>> {
             numbers::<Decimal128Type>(field, move |text| decimal(text, precision, scale.cast_unsigned()))
         }
         DataType::Timestamp(unit, _) => {
-            let convert = move |text: &str| times.parse(text)?.in_unit(unit);
+            let convert = move |text: &str| instant(times.parse(text)?, unit, times);
             match unit {
                 TimeUnit::Second => numbers::<TimestampSecondType>(field, convert),
                 TimeUnit::Millisecond => numbers::<TimestampMillisecondType>(field, convert),
