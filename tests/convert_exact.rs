@@ -104,6 +104,15 @@ fn fields_that_are_no_columns_are_errors_unless_they_are_to_be_left_out() {
 }
 
 #[test]
+fn the_only_column_of_csv_may_be_one_that_could_be_null() {
+    let place = Place::new(&[("in.csv", "a,b\n1,2\n3,\n")]);
+    assert_eq!(place.succeed("convert in.csv --select a -o -").0, "a\n1\n3\n");
+    let told = place.fail("convert in.csv --select b -o out.csv", 1);
+    assert_says(&told, &["`b`", "--write-null"]);
+    assert_eq!(place.succeed("convert in.csv --select b --write-null NULL -o -").0, "b\n2\nNULL\n");
+}
+
+#[test]
 fn numbers_of_json_keep_their_digits() {
     for (lines, expected) in [
         ("{\"n\":1}\n{\"n\":\"x\"}\n{\"n\":true}\n", "{\"n\":\"1\"}\n{\"n\":\"x\"}\n{\"n\":\"true\"}\n"),

@@ -74,8 +74,19 @@ fn errors() {
     assert!(refused(CsvOptions::default().null("a,b")).starts_with("`a,b` cannot stand for null in CSV"));
     let error = CsvEncoder::new(&schema::<(u8, Vec<u8>)>(), &CsvOptions::default()).unwrap_err();
     assert!(error.to_string().starts_with("CSV cannot hold column `_2`, which is List("), "{error}");
-    assert!(CsvEncoder::new(&schema::<Option<u8>>(), &CsvOptions::default()).is_err());
-    assert!(CsvEncoder::new(&schema::<Option<u8>>(), &CsvOptions::default().null("-")).is_ok());
+}
+
+#[test]
+fn a_null_of_the_only_column_needs_a_text() {
+    let encoded = |rows: &[Option<u8>], options: &CsvOptions| {
+        let mut lines = Vec::new();
+        let encoder = CsvEncoder::new(&schema::<Option<u8>>(), options).unwrap();
+        encoder.encode(&to_batch(rows).unwrap(), &mut lines).map(|()| String::from_utf8(lines).unwrap())
+    };
+    assert_eq!(encoded(&[Some(1)], &CsvOptions::default()).unwrap(), "1\n");
+    let error = encoded(&[Some(1), None], &CsvOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("would be an empty line of CSV") && error.contains("CsvOptions::null"), "{error}");
+    assert_eq!(encoded(&[Some(1), None], &CsvOptions::default().null("-")).unwrap(), "1\n-\n");
 }
 
 #[test]

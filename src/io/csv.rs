@@ -98,7 +98,7 @@ impl CsvOptions {
         self
     }
 
-    /// What a null is written as. It needs no quotes itself. Default: nothing.
+    /// What a null is written as. It needs no quotes itself. Default: nothing, which is an error for a null of the only column: readers skip empty lines.
     pub fn null(mut self, text: impl Into<String>) -> Self {
         self.null = text.into();
         self
@@ -189,22 +189,13 @@ impl CsvEncoder {
     ///
     /// # Errors
     ///
-    /// If a column holds lists or structs, or an option cannot work: an empty null text, too, if the only column can
-    /// be null, since readers skip empty lines.
+    /// If a column holds lists or structs, or an option cannot work.
     pub fn new(schema: &SchemaRef, options: &CsvOptions) -> Result<CsvEncoder> {
         options.check()?;
         if let Some(field) = schema.fields().iter().find(|field| field.data_type().is_nested()) {
             let message =
                 format!("CSV cannot hold column `{}`, which is {}", field.name(), field.data_type());
             return Err(Error::new(ErrorKind::Config, message).hint("map it to a string, or write Parquet"));
-        }
-        if let [only] = schema.fields().as_ref()
-            && only.is_nullable()
-            && options.null.is_empty()
-        {
-            let message =
-                format!("a null of column `{}`, the only one, would be an empty line of CSV", only.name());
-            return Err(Error::new(ErrorKind::Config, message).hint("choose a text with `CsvOptions::null`"));
         }
         Ok(CsvEncoder { schema: schema.clone(), options: options.clone() })
     }
@@ -226,10 +217,20 @@ impl CsvEncoder {
     ///
     /// # Errors
     ///
-    /// If the batch does not have the schema, or an instant lies outside of the calendar.
+    /// If the batch does not have the schema, an instant lies outside of the calendar, or a null of the only column would be an empty line,
+    /// which readers skip.
     pub fn encode(&self, batch: &RecordBatch, lines: &mut Vec<u8>) -> Result<()> {
         if self.schema.fields() != batch.schema_ref().fields() {
             return Err(Error::new(ErrorKind::Internal, "a batch has another schema than its CSV file"));
+        }
+        if let [only] = batch.columns()
+            && only.logical_null_count() > 0
+            && self.options.null.is_empty()
+        {
+            let name = batch.schema_ref().field(0).name().escape_debug();
+            let message = format!("a null of column `{name}`, the only one, would be an empty line of CSV");
+            return Err(Error::new(ErrorKind::Output, message)
+                .hint("choose another text for it with CsvOptions::null (--write-null)"));
         }
         let columns = batch.columns().iter().map(with_offset).collect::<Result<Vec<_>>>()?;
         let columns = columns.iter().map(Cells::of).collect::<Result<Vec<_>>>()?;
