@@ -35,6 +35,14 @@ fn columns_of_parquet_files_are_converted_only_if_no_value_changes() {
 }
 
 #[test]
+fn a_parquet_file_with_other_columns_is_no_bad_record() {
+    let place = Place::new(&[("int.json", &schema_file("n", "Int64"))]);
+    parquet(&place, "a.parquet", "n", vec![Text::new("1"), Text::new("x"), Text::new("3")]);
+    let told = place.fail("convert a.parquet --schema int.json -o out --on-error skip", 2);
+    assert_says(&told, &["Parquet", "--on-error"]);
+}
+
+#[test]
 fn a_column_that_only_some_parquet_files_have_is_not_left_out() {
     let place = Place::new(&[("n.json", &schema_file("n", "Int64"))]);
     parquet(&place, "a.parquet", "n", vec![1i64]);
@@ -122,4 +130,41 @@ fn numbers_of_json_keep_their_digits() {
         let place = Place::new(&[("in.jsonl", lines)]);
         assert_eq!(place.succeed("convert in.jsonl --to jsonl -o -").0, expected);
     }
+}
+
+#[test]
+fn columns_of_directories_are_noted() {
+    let place = Place::new(&[("in.csv", "id,day\n1,2026-01-01\n")]);
+    place.succeed("convert in.csv -o days --partition-by day");
+    let (_, told) = place.succeed("convert days --from parquet -o out");
+    assert!(told.contains("`day`") && told.contains("day=2026-01-01"), "{told}");
+}
+
+#[test]
+fn arguments_without_an_effect_are_errors() {
+    let place = Place::new(&[("in.csv", "a,b\n1,2\n")]);
+    for (flags, expected) in [
+        ("-o out --max-errors 5", "--on-error"),
+        ("-o out --append-id x", "--mode append-once"),
+        ("-o out --partition-by a --partition a=1", "--mode partitions"),
+        ("-o out --on-error reject=./out", "both"),
+        ("-o out --pattern x", "regex"),
+        ("-o out --year 2020", "syslog"),
+        ("-o out --from jsonl --no-header", "csv"),
+        ("-o out.tsv", ".tsv"),
+        ("-o out.csv.xz", ".xz"),
+        ("-o out.csv.bz2 --to csv", ".bz2"),
+    ] {
+        assert_says(&place.fail(&format!("convert in.csv {flags}"), 2), &[expected]);
+    }
+}
+
+#[test]
+fn advice_about_types_is_given_for_records_only() {
+    let place =
+        Place::new(&[("a.csv", "a,b\n1,2\n3\n"), ("b.csv", "a,b\n1,2\n"), ("c.csv", "a,b,c\n1,2,3\n")]);
+    let told = place.fail("convert a.csv -o out", 1);
+    assert_says(&told, &["a.csv, line 3", "--on-error", "--infer-rows"]);
+    let told = place.fail("convert b.csv c.csv -o out", 1);
+    assert!(told.contains("c.csv") && !told.contains("--infer-rows"), "{told}");
 }

@@ -1,8 +1,10 @@
 //! `gristmill convert`: files of one format to files of another.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use arrow::datatypes::Schema;
 use clap::{Args, ValueEnum};
 
 use super::options::{Finished, RunOptions, size};
@@ -131,6 +133,7 @@ fn limit(text: &str) -> Result<Limit, String> {
 
 /// Runs the command.
 pub fn run(options: &ConvertOptions) -> Result<ExitCode> {
+    options.check()?;
     let ctx = options.run.context()?;
     let table = options.table(&ctx)?;
     tell_notes(&table.batches().notes());
@@ -139,6 +142,11 @@ pub fn run(options: &ConvertOptions) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let output = options.output(&table, path)?;
+    for (column, directory) in columns_of_directories(&output.input_paths(), table.schema()) {
+        tell(format_args!(
+            "note: the column `{column}` stands only in the names of directories such as {directory}, and is not read"
+        ));
+    }
     if options.run.explain {
         print(&output.explain())?;
         return Ok(ExitCode::SUCCESS);
@@ -146,7 +154,9 @@ pub fn run(options: &ConvertOptions) -> Result<ExitCode> {
     let metrics = options.run.metrics_file(&output.input_paths(), path)?;
     let result = options.run.run(&ctx, metrics.as_ref(), || output.run());
     let result = result.map_err(|error| {
-        let may_be_wrong = options.input.is_sampled() && error.kind() == ErrorKind::Input;
+        // What is wrong with a record has a line and an offset, unlike what is wrong with a whole file.
+        let is_record = error.place().is_some_and(|place| place.line.is_some() && place.offset.is_some());
+        let may_be_wrong = options.input.is_sampled() && error.kind() == ErrorKind::Input && is_record;
         if may_be_wrong { error.hint(SAMPLED) } else { error }
     });
     match result? {
@@ -180,6 +190,36 @@ macro_rules! placed {
 }
 
 impl ConvertOptions {
+    /// Fails for arguments that have no effect without another one: whoever gave them expects something of them.
+    fn check(&self) -> Result<()> {
+        let fails = self.on_error == BadRecords::Fail;
+        let without = |argument: &str, other: &str| {
+            Err(Error::new(ErrorKind::Config, format!("{argument} has no effect without {other}"))
+                .hint("give both or neither"))
+        };
+        if self.max_errors.is_some() && fails {
+            return without("--max-errors", "--on-error skip or --on-error reject=DIR");
+        }
+        if self.append_id.is_some() && self.mode != Mode::AppendOnce {
+            return without("--append-id", "--mode append-once");
+        }
+        if !self.partition.is_empty() && self.mode != Mode::Partitions {
+            return without("--partition", "--mode partitions");
+        }
+        if !fails && !self.input.has_bad_records() {
+            return Err(Error::new(ErrorKind::Config, "Parquet has no single records that cannot be read")
+                .hint("leave out --on-error"));
+        }
+        match (&self.on_error, &self.output) {
+            (BadRecords::Reject(dir), Some(output)) if absolute(dir) == absolute(output) => {
+                let message = format!("{} is both the output and the place of the rejects", printable(dir));
+                Err(Error::new(ErrorKind::Config, message)
+                    .hint("give --on-error reject=DIR another directory"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn table(&self, ctx: &Context) -> Result<Table> {
         let table = self.input.table(ctx)?;
         let policy = match &self.on_error {
@@ -253,6 +293,26 @@ impl ConvertOptions {
             _ => {}
         }
     }
+}
+
+/// Columns that only the directories of the input have, as in `day=2026-01-31`, each with the first of these.
+fn columns_of_directories(paths: &[PathBuf], schema: &Schema) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for directory in paths.iter().filter_map(|path| path.parent()).flat_map(Path::components) {
+        let directory = directory.as_os_str().to_string_lossy();
+        if let Some((column, _)) = directory.split_once('=')
+            && schema.fields().find(column).is_none()
+        {
+            let (column, directory) = (column.escape_debug().to_string(), directory.escape_debug());
+            found.entry(column).or_insert_with(|| directory.to_string());
+        }
+    }
+    found
+}
+
+/// The path without its dots; what cannot be said so is compared as it stands.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn parquet_compression(codec: Codec) -> Result<Compression> {

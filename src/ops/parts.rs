@@ -227,8 +227,11 @@ const ENDINGS: [(&str, &str); 5] =
 /// What is added to the ending of a compressed file.
 const SUFFIXES: [&str; 2] = ["gz", "zst"];
 
+/// Endings of files that a reader takes for something that is not written.
+const UNWRITTEN: [&str; 3] = ["tsv", "bz2", "xz"];
+
 /// A path that ends in the format's extension, in any case, is a single file, any other one a directory; but one that
-/// ends in that of another format or compression would mislead whoever finds it.
+/// ends in that of another format or compression, written or not, would mislead whoever finds it.
 pub(super) fn shape_of(path: &Path, extension: &str) -> Result<Shape> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let suffix =
@@ -236,14 +239,23 @@ pub(super) fn shape_of(path: &Path, extension: &str) -> Result<Shape> {
     let stem = suffix.map_or(name.as_str(), |suffix| &name[..name.len() - suffix.len() - 1]);
     let ending =
         Path::new(stem).extension().and_then(|ending| ENDINGS.iter().find(|known| ending == known.0));
+    let printed = crate::error::printable(path);
+    if let Some(other) =
+        Path::new(&name).extension().and_then(|end| UNWRITTEN.iter().find(|known| end == **known))
+    {
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!("the output {printed} ends in .{other}, which is not written"),
+        )
+        .hint(format!("let it end in .{extension}, or in no extension for a directory")));
+    }
     let Some((_, format)) = ending else { return Ok(Shape::Directory) };
     let found = suffix.map_or((*format).to_owned(), |suffix| format!("{format}.{suffix}"));
     if found == extension {
         return Ok(Shape::File);
     }
-    let path = crate::error::printable(path);
-    let message = format!("the output {path} ends in .{found}, but its format is {extension}");
-    let hint = format!("write {found} (--format {found}), or let it end in .{extension} or in neither");
+    let message = format!("the output {printed} ends in .{found}, but its format is {extension}");
+    let hint = format!("write {found}, or let it end in .{extension} or in neither");
     Err(Error::new(ErrorKind::Config, message).hint(hint))
 }
 
