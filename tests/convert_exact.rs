@@ -168,3 +168,44 @@ fn advice_about_types_is_given_for_records_only() {
     let told = place.fail("convert b.csv c.csv -o out", 1);
     assert!(told.contains("c.csv") && !told.contains("--infer-rows"), "{told}");
 }
+
+#[test]
+fn values_of_json_fit_their_columns_exactly() {
+    let place = Place::new(&[]);
+    let read = |data_type: &str, value: &str| {
+        std::fs::write(place.at("t.json"), schema_file("v", data_type)).unwrap();
+        std::fs::write(place.at("in.jsonl"), format!("{{\"v\":{value}}}\n")).unwrap();
+        let output = place.run("convert in.jsonl --schema t.json --to jsonl -o -");
+        output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+    };
+    for (data_type, value, expected) in [
+        ("Int64", "1e3", "1000"),
+        ("Int64", "9007199254740993.0", "9007199254740993"),
+        ("Int64", "-9223372036854775808.0", "-9223372036854775808"),
+        ("UInt64", "18446744073709551615.0", "18446744073709551615"),
+        ("List(Int8)", "[1.0, null]", "[1,null]"),
+        ("Date32", "\"2026-01-31\"", "\"2026-01-31\""),
+        ("Timestamp(ms)", "\"0001-01-01T00:00:00.120000Z\"", "\"0001-01-01T00:00:00.120\""),
+        ("Timestamp(s, \\\"UTC\\\")", "\"2026-01-01T01:00:00+01:00\"", "\"2026-01-01T00:00:00Z\""),
+    ] {
+        assert_eq!(read(data_type, value), Some(format!("{{\"v\":{expected}}}\n")), "{data_type} {value}");
+    }
+    for (data_type, value) in [
+        ("Int64", "1.5"),
+        ("Int8", "127.9"),
+        ("Int8", "128.0"),
+        ("UInt8", "-0.5"),
+        ("List(Int64)", "[1.5]"),
+        ("Date32", "\"2026-01-31T10:00:00\""),
+        ("Timestamp(ms)", "\"2026-01-31T10:00:00.1234Z\""),
+    ] {
+        assert_eq!(read(data_type, value), None, "{data_type} {value}");
+    }
+}
+
+#[test]
+fn a_fraction_that_the_sample_did_not_show_is_an_error() {
+    let place = Place::new(&[("in.jsonl", "{\"n\":1}\n{\"n\":2.5}\n")]);
+    let told = place.fail("convert in.jsonl --infer-rows 1 -o out", 1);
+    assert_says(&told, &["in.jsonl, line 2", "`n`", "--infer-rows"]);
+}

@@ -292,13 +292,7 @@ where
 ///
 /// A field must fit its column exactly; but the columns of logs have units of their own, which a clock may be finer than.
 fn instant(time: UnixTime, unit: TimeUnit, times: TimeFormat) -> Result<i64, Invalid> {
-    let nanos = match unit {
-        TimeUnit::Second => 1_000_000_000,
-        TimeUnit::Millisecond => 1_000_000,
-        TimeUnit::Microsecond => 1000,
-        TimeUnit::Nanosecond => 1,
-    };
-    if times == TimeFormat::Rfc3339 && !time.nanos.is_multiple_of(nanos) {
+    if times == TimeFormat::Rfc3339 && !time.is_whole_in(unit) {
         return Err(Invalid("the time is finer than the unit of its column"));
     }
     time.in_unit(unit)

@@ -39,6 +39,16 @@ impl UnixTime {
         self.seconds.saturating_mul(1_000_000).saturating_add(i64::from(self.nanos / 1000))
     }
 
+    /// Whether the time is a whole number of a unit of Arrow.
+    pub fn is_whole_in(self, unit: TimeUnit) -> bool {
+        self.nanos.is_multiple_of(match unit {
+            TimeUnit::Second => 1_000_000_000,
+            TimeUnit::Millisecond => 1_000_000,
+            TimeUnit::Microsecond => 1000,
+            TimeUnit::Nanosecond => 1,
+        })
+    }
+
     /// The time in a unit of Arrow, rounded down.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use arrow::datatypes::SchemaRef;
 use arrow_json::ReaderBuilder;
 use arrow_json::reader::Decoder;
 
-use super::exact::{decoded_schema, exact};
+use super::exact::{decoded_schema, exact, may_have_fraction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::lines::{Invalid, LineOptions};
 use crate::io::parsed::{BadRecord, Format, Parsed, Reader};
@@ -55,8 +55,9 @@ impl JsonFormat {
 pub struct JsonFiles {
     format: JsonFormat,
     schema: SchemaRef,
-    /// As it is decoded.
+    /// As it is decoded, and as it is where numbers may have fractions.
     decoded: SchemaRef,
+    decoded_fractions: SchemaRef,
     lines: LineOptions,
 }
 
@@ -67,15 +68,15 @@ impl JsonFiles {
     ///
     /// If JSON has nothing for a column.
     pub fn new(format: JsonFormat, schema: SchemaRef, lines: LineOptions) -> Result<JsonFiles> {
-        let decoded = decoded_schema(&schema);
+        let (decoded, decoded_fractions) = (decoded_schema(&schema, false), decoded_schema(&schema, true));
         let lines = LineOptions { invalid: Invalid::Replace, ..lines };
-        let files = JsonFiles { format, schema, decoded, lines };
-        drop(files.decoder()?);
+        let files = JsonFiles { format, schema, decoded, decoded_fractions, lines };
+        drop(files.decoder(&files.decoded)?);
         Ok(files)
     }
 
-    fn decoder(&self) -> Result<Decoder> {
-        let builder = ReaderBuilder::new(Arc::clone(&self.decoded))
+    fn decoder(&self, decoded: &SchemaRef) -> Result<Decoder> {
+        let builder = ReaderBuilder::new(Arc::clone(decoded))
             .with_batch_size(BATCH_LINES)
             .with_strict_mode(!self.format.ignores_extra)
             .with_coerce_primitive(self.format.scalars_as_text);
@@ -169,7 +170,9 @@ impl Batch<'_> {
         if lines.iter().any(|line| self.block.lines().is_replaced(&line.range)) {
             return Ok(Err("it is not UTF-8".to_string()));
         }
-        let mut decoder = self.files.decoder()?;
+        let fractions = lines.iter().any(|line| may_have_fraction(self.text(line)));
+        let decoded = if fractions { &self.files.decoded_fractions } else { &self.files.decoded };
+        let mut decoder = self.files.decoder(decoded)?;
         Ok(self.decode_with(&mut decoder, lines).map_err(|error| reason_of(&error)))
     }
 
@@ -188,13 +191,14 @@ impl Batch<'_> {
                 return Err(broken("it is not complete"));
             }
         }
-        let empty = || RecordBatch::new_empty(Arc::clone(&self.files.decoded));
-        let rows = decoder.flush()?.unwrap_or_else(empty);
-        if rows.num_rows() != lines.len() {
-            return Err(broken("it has more than one value"));
-        }
+        let Some(rows) = decoder.flush()?.filter(|rows| rows.num_rows() == lines.len()) else {
+            return match lines {
+                [] => Ok(RecordBatch::new_empty(Arc::clone(&self.files.schema))),
+                _ => Err(broken("it has more than one value")),
+            };
+        };
         exact(&rows, &self.files.schema)
-            .map_err(|column| broken(&format!("column `{column}` cannot hold a number of it")))
+            .map_err(|column| broken(&format!("column `{column}` cannot hold a value of it exactly")))
     }
 
     /// Takes out the lines that are no rows.
