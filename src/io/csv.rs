@@ -195,7 +195,8 @@ impl CsvEncoder {
         if let Some(field) = schema.fields().iter().find(|field| field.data_type().is_nested()) {
             let message =
                 format!("CSV cannot hold column `{}`, which is {}", field.name(), field.data_type());
-            return Err(Error::new(ErrorKind::Config, message).hint("map it to a string, or write Parquet"));
+            return Err(Error::new(ErrorKind::Config, message)
+                .hint("map it to a string, or write Parquet or JSON lines"));
         }
         Ok(CsvEncoder { schema: schema.clone(), options: options.clone() })
     }

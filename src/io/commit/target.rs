@@ -156,9 +156,10 @@ impl Target {
             return Err(self.config(&fault, &format!("its levels are `{columns}`, in this order")));
         }
         if matches!(self.mode, Mode::Partitions(_)) && self.partition_by.is_empty() {
-            return Err(
-                self.config("has no partitions to replace", "say which columns make them: partition_by")
-            );
+            return Err(self.config(
+                "has no partitions to replace",
+                "say which columns make them: partition_by (--partition-by)",
+            ));
         }
         match self.mode.append_id() {
             Some("") => {

@@ -84,8 +84,9 @@ impl Sample {
         if let Some(fault) = record.fault {
             return Err(Error::new(ErrorKind::Input, format!("the first record cannot be read: {fault}")));
         }
-        let names =
-            fields_of(record).ok_or_else(|| Error::new(ErrorKind::Input, "the first record is not UTF-8"))?;
+        let names = fields_of(record).ok_or_else(|| {
+            Error::new(ErrorKind::Input, "the first record is not UTF-8").hint("convert the file to UTF-8")
+        })?;
         self.names = if is_header {
             names.into_iter().map(str::to_owned).collect()
         } else {

@@ -171,8 +171,8 @@ impl Batch<'_> {
             return Ok(Err("it is not UTF-8".to_string()));
         }
         let fractions = lines.iter().any(|line| may_have_fraction(self.text(line)));
-        let decoded = if fractions { &self.files.decoded_fractions } else { &self.files.decoded };
-        let mut decoder = self.files.decoder(decoded)?;
+        let files = self.files;
+        let mut decoder = files.decoder(if fractions { &files.decoded_fractions } else { &files.decoded })?;
         Ok(self.decode_with(&mut decoder, lines).map_err(|error| reason_of(&error)))
     }
 
