@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use glob::Pattern;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use crate::error::printable;
 use crate::{Error, ErrorKind, Result};
@@ -243,8 +244,9 @@ impl Walk<'_> {
     }
 
     fn file(&mut self, path: PathBuf, metadata: &Metadata) -> Result<()> {
-        // Opened to know now, and not in the middle of a run, that it can be.
-        File::open(&path).map_err(|error| unreadable(&path, error))?;
+        // To know now, and not in the middle of a run, that it can be opened.
+        accessat(CWD, &path, Access::READ_OK, AtFlags::EACCESS)
+            .map_err(|error| unreadable(&path, error.into()))?;
         self.inputs.files.push(InputFile { path, identity: Identity::of(metadata), splittable: true });
         Ok(())
     }
