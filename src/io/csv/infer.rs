@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
-use super::read::{CsvFormat, fields_of};
+use super::read::CsvFormat;
 use super::records::{Record, Records};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::io::infer::TextColumn;
@@ -73,11 +73,11 @@ impl Sample {
             return Err(Error::new(ErrorKind::Input, format!("the first record cannot be read: {fault}")));
         }
         let names =
-            fields_of(record).ok_or_else(|| Error::new(ErrorKind::Input, "the first record is not UTF-8"))?;
+            record.fields().ok_or_else(|| Error::new(ErrorKind::Input, "the first record is not UTF-8"))?;
         self.names = if is_header {
-            names.into_iter().map(str::to_owned).collect()
+            names.iter().map(str::to_owned).collect()
         } else {
-            (1..=names.len()).map(|number| format!("column_{number}")).collect()
+            (1..=record.len()).map(|number| format!("column_{number}")).collect()
         };
         if let Some(twice) = self.names.iter().enumerate().find(|(at, name)| self.names[..*at].contains(name))
         {
@@ -92,11 +92,11 @@ impl Sample {
 
     fn add(&mut self, record: &Record, null: &str) {
         self.left -= 1;
-        if record.fault.is_some() || record.ends.len() != self.columns.len() {
+        if record.fault.is_some() || record.len() != self.columns.len() {
             return;
         }
-        let Some(fields) = fields_of(record) else { return };
-        let values = self.columns.iter_mut().zip(fields).filter(|(_, field)| *field != null);
+        let Some(fields) = record.fields() else { return };
+        let values = self.columns.iter_mut().zip(fields.iter()).filter(|(_, field)| *field != null);
         values.for_each(|(column, field)| column.add(field));
     }
 }

@@ -295,17 +295,17 @@ impl Layout {
         if let Some(fault) = header.fault {
             return Err(wrong(format!("the names of the columns cannot be read: {fault}")));
         }
-        let names = fields_of(header).ok_or_else(|| {
+        let names = header.fields().ok_or_else(|| {
             wrong("the names of the columns are not UTF-8".to_string()).hint("convert the file to UTF-8")
         })?;
         let column = |field: &Arc<arrow::datatypes::Field>| {
-            let mut found = names.iter().enumerate().filter(|(_, name)| *name == field.name());
+            let mut found = names.iter().enumerate().filter(|(_, name)| name == field.name());
             match (found.next(), found.next()) {
                 (Some((index, _)), None) => Ok((index, field.is_nullable())),
                 (Some(_), Some(_)) => Err(wrong(format!("two columns are named `{}`", field.name()))),
                 (None, _) => {
                     let error = wrong(format!("there is no column `{}`", field.name()));
-                    Err(match nearest(field.name(), names.iter().copied()) {
+                    Err(match nearest(field.name(), names.iter()) {
                         Some(similar) => error.hint(format!("the nearest name is `{similar}`")),
                         None => error
                             .hint("the first line of a CSV file has the names, unless header(false) is set"),
@@ -314,7 +314,7 @@ impl Layout {
             }
         };
         let columns = files.schema.fields().iter().map(column).collect::<Result<_>>()?;
-        Ok(Layout { fields: names.len(), columns })
+        Ok(Layout { fields: header.len(), columns })
     }
 
     /// Adds a record as a row, or says what is wrong with it.
@@ -328,16 +328,14 @@ impl Layout {
         if let Some(fault) = record.fault {
             return Err(fault.to_string());
         }
-        if record.ends.len() != self.fields {
-            return Err(format!("it has {} fields, not {}", record.ends.len(), self.fields));
+        if record.len() != self.fields {
+            return Err(format!("it has {} fields, not {}", record.len(), self.fields));
         }
-        let text = text_of(record).ok_or("it is not UTF-8")?;
+        let fields = record.fields().ok_or("it is not UTF-8")?;
         let field = |column: usize| {
             let (index, is_nullable) = self.columns[column];
-            let start = index.checked_sub(1).map_or(0, |before| record.ends[before]);
-            let field = &text[start..record.ends[index]];
-            let is_null = is_nullable && field == format.null && !is_quoted(record, format, index);
-            (!is_null).then_some(field)
+            let is_null = |field: &&str| is_nullable && *field == format.null && !record.is_quoted(index);
+            fields.get(index).filter(|field| !is_null(field))
         };
         columns.push_fields("", field).map_err(|fault| reason_of(&fault))
     }
@@ -348,25 +346,6 @@ impl Layout {
 fn reason_of(fault: &Fault) -> String {
     let (column, value) = (fault.column().unwrap_or_default(), fault.value().unwrap_or_default());
     format!("{} (column `{column}`, value `{}`)", fault.reason(), value.escape_debug())
-}
-
-/// Only a field that may be null is asked for it.
-fn is_quoted(record: &Record<'_>, format: &CsvFormat, field: usize) -> bool {
-    memchr::memchr(b'"', record.raw).is_some() && quotes::is_quoted(record.raw, format.delimiter, field)
-}
-
-/// The fields of a record as one text, each of which is text by itself.
-#[inline]
-fn text_of<'a>(record: &Record<'a>) -> Option<&'a str> {
-    let text = simdutf8::basic::from_utf8(record.fields).ok()?;
-    record.ends.iter().all(|end| text.is_char_boundary(*end)).then_some(text)
-}
-
-/// The fields of a record; none if one of them is no text.
-pub(super) fn fields_of<'a>(record: &Record<'a>) -> Option<Vec<&'a str>> {
-    let text = text_of(record)?;
-    let starts = std::iter::once(&0).chain(record.ends);
-    Some(starts.zip(record.ends).map(|(&start, &end)| &text[start..end]).collect())
 }
 
 /// Where the pieces of files were found to begin, and where those before them have ended.
