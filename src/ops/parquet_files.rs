@@ -46,10 +46,9 @@ impl<U: Unpack> ParquetFiles<U> {
     /// If one of them is no Parquet file.
     pub(super) fn found(
         files: Vec<InputFile>,
-        scopes: Vec<PathBuf>,
+        paths: Vec<PathBuf>,
         schema: &Schema,
     ) -> Result<ParquetFiles<U>> {
-        let paths = scopes.into_iter().chain(files.iter().map(|file| file.path.clone())).collect();
         let part = |file| Ok(StoredPart::of_file(file)?.with_columns(schema));
         Ok(ParquetFiles::of(files.into_iter().map(part).collect::<Result<_>>()?, paths))
     }

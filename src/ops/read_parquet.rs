@@ -53,7 +53,7 @@ impl Context {
         let patterns = inputs.into_paths();
         let found = resolve(&patterns).map_err(|error| error.in_call(call))?;
         let detail = describe(&patterns, &found.files, found.notes.len());
-        let files = ParquetFiles::<Rows<T>>::found(found.files, found.scopes, &schema::<T>())
+        let files = ParquetFiles::<Rows<T>>::found(found.files, found.claimed, &schema::<T>())
             .map_err(|error| error.in_call(call))?;
         let shape = Shape::Source(std::sync::Arc::new(Erased::<_, T>::new(files)));
         Ok(Dataset::of_records(self, call, detail, shape, Vec::new()))

@@ -51,8 +51,7 @@ pub(super) fn read_records<U: Unpack, F: Format>(
         found.files.iter_mut().for_each(|file| file.splittable = false);
     }
     let detail = describe(patterns, &found.files, found.notes.len());
-    let files = found.files.iter().filter(|file| !file.is_standard_input());
-    let paths = found.scopes.into_iter().chain(files.map(|file| file.path.clone())).collect();
+    let paths = found.claimed;
     let bytes = text_bytes(&found.files);
     let (target_bytes, compressed) = (ctx.config().split_bytes, format.compressed_files());
     let options = SplitOptions { target_bytes, compressed, ..SplitOptions::default() };
