@@ -17,7 +17,7 @@ use super::records::{Record, Records};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::io::inflate::InflateLimits;
 use crate::io::input::{InputBytes, open_unchanged, read_error};
-use crate::io::parsed::{BadRecord, Format, Parsed, Reader};
+use crate::io::parsed::{BadRecord, FileRecords, Format, Parsed, Reader};
 use crate::io::resolve::InputFile;
 use crate::io::split::{Piece, Split};
 use crate::parse::{ColumnsBuilder, Fault, TimeFormat};
@@ -229,7 +229,8 @@ impl<'a> PieceReader<'a> {
         if offsets.is_empty() && bad.is_empty() {
             return self.records.source().check_unchanged(&self.piece.file, None).map(|()| None);
         }
-        Ok(Some(Parsed { file: Arc::clone(&self.piece.file), rows: self.columns.finish()?, offsets, bad }))
+        let records = FileRecords { file: Arc::clone(&self.piece.file), offsets, bad };
+        Ok(Some(Parsed { rows: self.columns.finish()?, files: vec![records] }))
     }
 }
 
