@@ -10,7 +10,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::scramble;
+use common::{consumers, scramble};
 use gristmill::io::csv::{LineEnd, Quotes};
 use gristmill::io::parquet::{SortedColumn, Statistics};
 use gristmill::prelude::*;
@@ -368,26 +368,17 @@ fn write_all(dir: &Path) {
     std::fs::write(dir.join("outputs.json"), Value::from(outputs.written).to_string()).unwrap();
 }
 
-/// The Python of the environment that `consumers/setup.sh` makes.
-fn python() -> PathBuf {
-    let default = || Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("consumers");
-    let environment = std::env::var_os("GRISTMILL_CONSUMERS").map_or_else(default, PathBuf::from);
-    let python = environment.join("bin/python");
-    assert!(
-        python.exists(),
-        "{} is not there: run tests/consumers/setup.sh, which makes it, or set GRISTMILL_CONSUMERS to where it is",
-        python.display()
-    );
-    python
-}
-
 /// Has a program read all outputs that are for it, so many.
 fn reads(program: &str, outputs: usize) {
-    let python = python();
+    let python = consumers::program("python");
     let temp = tempfile::tempdir().unwrap();
     write_all(temp.path());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/consumers/check.py");
-    let output = Command::new(python).arg(script).arg(program).arg(temp.path()).output().unwrap();
+    let output = Command::new(python)
+        .arg(consumers::script("check.py"))
+        .arg(program)
+        .arg(temp.path())
+        .output()
+        .unwrap();
     let report = String::from_utf8_lossy(&output.stdout);
     let expected = format!("{program} read {outputs} outputs, 0 of them wrong");
     assert!(

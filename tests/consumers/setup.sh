@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the environment of tests/consumers.rs and tests/tpch.rs: DuckDB, Polars, pyarrow, PySpark and the generator of TPC-H, in a
+# Makes the environment of tests/consumers.rs and the TPC-H tests in tests/examples: DuckDB, Polars, pyarrow, PySpark and the generator of TPC-H, in a
 # virtual environment. usage: setup.sh [DIR]; without one it is $GRISTMILL_CONSUMERS, or target/consumers.
 # On Debian, what is missing of Java and PostgreSQL is installed if this runs as root.
 set -euo pipefail
