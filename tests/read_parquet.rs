@@ -5,6 +5,10 @@
 use std::path::Path;
 
 use gristmill::prelude::*;
+use gristmill::record::to_batch;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+use parquet::file::properties::WriterProperties;
 
 #[derive(Record, Clone, Debug, PartialEq)]
 struct Full {
@@ -164,4 +168,31 @@ fn instants_in_seconds_are_stored_in_milliseconds() {
     odd.write_parquet(&path, options()).unwrap();
     let error = ctx.read_parquet::<Only>(&path).unwrap().collect().unwrap_err().to_string();
     assert!(error.contains("column `at` has 1500 ms, which is no whole second"), "{error}");
+}
+
+/// Those that we write, and those that other programs do.
+#[test]
+fn every_codec_is_read() {
+    let codecs = [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(GzipLevel::default()),
+        Compression::BROTLI(BrotliLevel::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+        Compression::ZSTD(ZstdLevel::default()),
+    ];
+    let rows: Vec<Full> = (0..2000).map(row).collect();
+    let batch = to_batch(&rows).unwrap();
+    let temp = tempfile::tempdir().unwrap();
+    let ctx = Context::new().unwrap();
+    for codec in codecs {
+        let path = temp.path().join(format!("{codec}.parquet"));
+        let properties = WriterProperties::builder().set_compression(codec).build();
+        let file = std::fs::File::create(&path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        assert!(ctx.read_parquet::<Full>(&path).unwrap().collect().unwrap() == rows, "{codec}");
+    }
 }

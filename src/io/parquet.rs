@@ -19,13 +19,19 @@ use parquet::file::writer::SerializedFileWriter;
 
 use crate::error::{Error, ErrorKind, Result};
 
+mod bound;
+mod filter;
+mod literal;
 mod options;
 mod read;
+mod read_options;
 mod seconds;
 mod stored;
 
+pub use filter::{Col, Filter, Literal, col};
 pub use options::{Compression, ParquetOptions, SortedColumn, Statistics};
 pub use read::{ParquetBatches, read_parquet, read_parquet_schema};
+pub use read_options::ParquetReadOptions;
 use seconds::{stored_column, stored_schema};
 pub(crate) use stored::{StoredPart, stored_parts};
 

@@ -1,7 +1,6 @@
 //! The rows of Parquet files, as a source: those of a committed directory, which a checkpoint is read from, or any others.
 
 use std::marker::PhantomData;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Place, Result};
@@ -9,7 +8,7 @@ use crate::exec::hold::{ROWS_PER_SPLIT, group};
 use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::exec::source::Source;
-use crate::io::parquet::{StoredPart, stored_parts};
+use crate::io::parquet::{Filter, StoredPart, stored_parts};
 use crate::io::resolve::InputFile;
 use crate::record::{Record, from_batch, schema};
 
@@ -24,7 +23,8 @@ pub(super) struct ParquetFiles<T> {
 
 struct Split {
     part: usize,
-    row_groups: Range<usize>,
+    /// In order; those between them have no row that is wanted.
+    row_groups: Vec<usize>,
 }
 
 impl<T: Record> ParquetFiles<T> {
@@ -41,11 +41,18 @@ impl<T: Record> ParquetFiles<T> {
     ///
     /// # Errors
     ///
-    /// If one of them is no Parquet file.
-    pub(super) fn found(files: Vec<InputFile>, scopes: Vec<PathBuf>) -> Result<ParquetFiles<T>> {
+    /// If one of them is no Parquet file, or has not the columns of the filter.
+    pub(super) fn found(
+        files: Vec<InputFile>,
+        scopes: Vec<PathBuf>,
+        filter: Option<&Filter>,
+    ) -> Result<ParquetFiles<T>> {
         let paths = scopes.into_iter().chain(files.iter().map(|file| file.path.clone())).collect();
         let schema = schema::<T>();
-        let part = |file| Ok(StoredPart::of_file(file)?.with_columns(&schema));
+        let part = |file| {
+            let part = StoredPart::of_file(file)?.with_columns(&schema);
+            if let Some(filter) = filter { part.with_filter(filter) } else { Ok(part) }
+        };
         Ok(ParquetFiles::of(files.into_iter().map(part).collect::<Result<_>>()?, paths))
     }
 
@@ -61,14 +68,21 @@ impl<T: Record> ParquetFiles<T> {
 
     fn of_split<'a>(&'a self, split: usize, of: impl Fn(&'a StoredPart, usize) -> u64) -> u64 {
         let Split { part, row_groups } = &self.splits[split];
-        row_groups.clone().map(|row_group| of(&self.parts[*part], row_group)).sum()
+        row_groups.iter().map(|&row_group| of(&self.parts[*part], row_group)).sum()
+    }
+
+    /// The number of row groups that are read, and that of all.
+    pub(super) fn row_groups(&self) -> (usize, usize) {
+        let read = self.splits.iter().map(|split| split.row_groups.len()).sum();
+        (read, self.parts.iter().map(StoredPart::row_groups).sum())
     }
 }
 
 fn splits_of(index: usize, part: &StoredPart) -> Vec<Split> {
-    let rows = (0..part.row_groups()).map(|row_group| part.rows(row_group) as usize);
+    let wanted: Vec<usize> = (0..part.row_groups()).filter(|&row_group| part.is_wanted(row_group)).collect();
+    let rows = wanted.iter().map(|&row_group| part.rows(row_group) as usize);
     let groups = group(rows, ROWS_PER_SPLIT).into_iter();
-    groups.map(|row_groups| Split { part: index, row_groups }).collect()
+    groups.map(|groups| Split { part: index, row_groups: wanted[groups].to_vec() }).collect()
 }
 
 impl<T: Record> Source<T> for ParquetFiles<T> {
@@ -78,7 +92,7 @@ impl<T: Record> Source<T> for ParquetFiles<T> {
 
     fn read(&self, split: usize, out: &mut Out<T>) -> Result<()> {
         let Split { part, row_groups } = &self.splits[split];
-        for row_group in row_groups.clone() {
+        for &row_group in row_groups {
             for batch in self.parts[*part].read(row_group)? {
                 for row in from_batch::<T>(&batch?)? {
                     if out.emit(row)? == Flow::Enough {
@@ -105,7 +119,6 @@ impl<T: Record> Source<T> for ParquetFiles<T> {
     fn place(&self, split: usize, row: u64) -> Place {
         let Split { part, row_groups } = &self.splits[split];
         let part = &self.parts[*part];
-        let before: u64 = (0..row_groups.start).map(|row_group| part.rows(row_group)).sum();
-        Place { row: Some(before + row), ..Place::file(part.path()) }
+        Place { row: part.place_of(row_groups, row), ..Place::file(part.path()) }
     }
 }

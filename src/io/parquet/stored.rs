@@ -1,15 +1,21 @@
 //! Parquet files, read row group by row group: those of a committed directory, as its manifest lists them, or any others.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder, RowFilter,
 };
+use parquet::errors::ParquetError;
 
+use super::bound::{BoundFilter, Outcomes};
+use super::filter::Filter;
 use super::read::{BATCH_ROWS, damaged};
 use crate::error::{Error, ErrorKind, Place, Result, printable};
 use crate::io::commit::{PartEntry, manifest};
@@ -40,6 +46,14 @@ pub(crate) struct StoredPart {
     footer: ArrowReaderMetadata,
     /// The columns that are read.
     columns: ProjectionMask,
+    filter: Option<StoredFilter>,
+}
+
+/// Which rows are read.
+struct StoredFilter {
+    bound: Arc<BoundFilter>,
+    /// By row group.
+    outcomes: Vec<Outcomes>,
 }
 
 impl StoredPart {
@@ -68,7 +82,7 @@ impl StoredPart {
         let options = ArrowReaderOptions::default().with_skip_arrow_metadata(true);
         let footer = ArrowReaderMetadata::load(&open_unchanged(&file)?, options)
             .map_err(|error| damaged(&file.path, error))?;
-        Ok(StoredPart { file, footer, columns: ProjectionMask::all() })
+        Ok(StoredPart { file, footer, columns: ProjectionMask::all(), filter: None })
     }
 
     /// The same file with the columns of a schema only, if it has all of them.
@@ -83,6 +97,57 @@ impl StoredPart {
         let wanted = fields.filter(|(_, field)| names().any(|name| name == field.name()));
         let columns = ProjectionMask::roots(roots, wanted.map(|(root, _)| root));
         StoredPart { columns, ..self }
+    }
+
+    /// The same file with those rows only that fulfil a condition.
+    ///
+    /// # Errors
+    ///
+    /// If it does not fit the columns of the file, or the statistics of the file are damaged.
+    pub(crate) fn with_filter(self, filter: &Filter) -> Result<StoredPart> {
+        let bound = BoundFilter::new(filter, self.footer.schema())
+            .map_err(|error| error.at(Place::file(self.path())))?;
+        let outcomes = bound.outcomes(&self.footer).map_err(|error| damaged(self.path(), error))?;
+        Ok(StoredPart { filter: Some(StoredFilter { bound: Arc::new(bound), outcomes }), ..self })
+    }
+
+    /// Whether any row of a row group may be wanted.
+    pub(crate) fn is_wanted(&self, row_group: usize) -> bool {
+        let outcomes = |filter: &StoredFilter| filter.outcomes.get(row_group).is_none_or(|of| of.yes);
+        self.filter.as_ref().is_none_or(outcomes)
+    }
+
+    /// The filter, if there are rows in a row group that it may leave out.
+    fn filter_of(&self, row_group: usize) -> Option<&StoredFilter> {
+        let leaves_none_out = Outcomes { yes: true, no: false, null: false };
+        self.filter.as_ref().filter(|filter| filter.outcomes.get(row_group) != Some(&leaves_none_out))
+    }
+
+    /// Where in the file the `n`-th of the rows lies that these row groups are read to have; nothing if it is not there or cannot be found.
+    pub(crate) fn place_of(&self, row_groups: &[usize], mut n: u64) -> Option<u64> {
+        for &row_group in row_groups {
+            let before: u64 = (0..row_group).map(|row_group| self.rows(row_group)).sum();
+            let Some(filter) = self.filter_of(row_group) else {
+                if n < self.rows(row_group) {
+                    return Some(before + n);
+                }
+                n -= self.rows(row_group);
+                continue;
+            };
+            let mut row = before;
+            let reader = self.reader(row_group, filter.bound.columns(&self.footer)).ok()?.build().ok()?;
+            for batch in reader {
+                for wanted in &filter.bound.evaluate(&batch.ok()?).ok()? {
+                    match wanted {
+                        Some(true) if n == 0 => return Some(row),
+                        Some(true) => n -= 1,
+                        _ => {}
+                    }
+                    row += 1;
+                }
+            }
+        }
+        None
     }
 
     /// Where it is.
@@ -116,13 +181,49 @@ impl StoredPart {
     ///
     /// If the file cannot be opened, has changed since it was found, or is damaged. What is wrong further on comes as an item.
     pub(crate) fn read(&self, row_group: usize) -> Result<RowGroupBatches<'_>> {
+        let damaged = |error: ParquetError| damaged_group(self.path(), row_group, &error).because(error);
+        let reader = self.reader(row_group, self.columns.clone())?;
+        let Some(filter) = self.filter_of(row_group) else {
+            let batches = reader.build().map_err(damaged)?;
+            return Ok(RowGroupBatches { part: self, row_group, batches, missing: self.rows(row_group) });
+        };
+        let seen = Arc::new(Seen::default());
+        let batches = reader.with_row_filter(filter.rows(&self.footer, &seen)).build().map_err(damaged)?;
+        // All rows are looked at before the first is read.
+        let unseen = self.rows(row_group).saturating_sub(seen.rows.load(Ordering::Relaxed));
+        let missing = unseen + seen.wanted.load(Ordering::Relaxed);
+        Ok(RowGroupBatches { part: self, row_group, batches, missing })
+    }
+
+    fn reader(
+        &self,
+        row_group: usize,
+        columns: ProjectionMask,
+    ) -> Result<ParquetRecordBatchReaderBuilder<File>> {
         let file = open_unchanged(&self.file)?;
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.footer.clone());
-        let reader = reader.with_projection(self.columns.clone()).with_batch_size(BATCH_ROWS);
-        let batches = reader.with_row_groups(vec![row_group]).build();
-        let batches =
-            batches.map_err(|error| damaged_group(self.path(), row_group, &error).because(error))?;
-        Ok(RowGroupBatches { part: self, row_group, batches, missing: self.rows(row_group) })
+        let reader = reader.with_projection(columns).with_batch_size(BATCH_ROWS);
+        Ok(reader.with_row_groups(vec![row_group]))
+    }
+}
+
+/// How many rows a filter has looked at.
+#[derive(Default)]
+struct Seen {
+    rows: AtomicU64,
+    wanted: AtomicU64,
+}
+
+impl StoredFilter {
+    fn rows(&self, footer: &ArrowReaderMetadata, seen: &Arc<Seen>) -> RowFilter {
+        let (bound, seen) = (Arc::clone(&self.bound), Arc::clone(seen));
+        let predicate = move |batch: RecordBatch| {
+            let wanted = bound.evaluate(&batch)?;
+            seen.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+            seen.wanted.fetch_add(wanted.true_count() as u64, Ordering::Relaxed);
+            Ok(wanted)
+        };
+        RowFilter::new(vec![Box::new(ArrowPredicateFn::new(self.bound.columns(footer), predicate))])
     }
 }
 
