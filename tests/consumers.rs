@@ -12,7 +12,7 @@ use std::process::Command;
 
 use common::{consumers, scramble};
 use gristmill::io::csv::{LineEnd, Quotes};
-use gristmill::io::parquet::{SortedColumn, Statistics};
+use gristmill::io::parquet::{Filter, SortedColumn, Statistics};
 use gristmill::prelude::*;
 use serde_json::{Value, json};
 
@@ -387,6 +387,72 @@ fn reads(program: &str, outputs: usize) {
         output.status,
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// What the other programs write, as `consumers/write.py` has it.
+#[derive(Record, Clone, Debug)]
+struct Theirs {
+    id: i64,
+    text: Option<Text>,
+    #[record(timestamp = "us")]
+    at: Option<i64>,
+    #[record(date)]
+    day: i32,
+    #[record(decimal(15, 2))]
+    price: i128,
+    ratio: f64,
+    flag: bool,
+    tags: Vec<Text>,
+}
+
+fn theirs(n: i64) -> Theirs {
+    Theirs {
+        id: n,
+        text: (n % 5 != 0).then(|| format!("text {:05}", n / 3).into()),
+        at: (n % 4 != 0).then_some(n * 1_000_003),
+        day: (n / 100) as i32,
+        price: n.into(),
+        ratio: if n % 7 == 0 { f64::NAN } else { n as f64 / 8.0 },
+        flag: n % 3 == 0,
+        tags: (0..n % 3).map(|i| Text::from(format!("tag {i}"))).collect(),
+    }
+}
+
+/// Whether a row is wanted.
+type Wanted = fn(&Theirs) -> bool;
+
+#[test]
+fn files_of_other_programs_are_read_and_filtered() {
+    let temp = tempfile::tempdir().unwrap();
+    let output = Command::new(consumers::program("python"))
+        .arg(consumers::script("write.py"))
+        .arg(temp.path())
+        .output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let filters: [(Filter, Wanted); 6] = [
+        (col("id").lt(10_000), |_| true),
+        (col("id").between(2500, 2600), |row| (2500..=2600).contains(&row.id)),
+        (col("text").gt_eq("text 03000"), |row| row.text.as_deref() >= Some("text 03000")),
+        (col("at").lt("1970-01-01T00:10:00Z"), |row| row.at.is_some_and(|at| at < 600_000_000)),
+        (col("price").gt("99.5").or(col("day").eq("1970-01-01")), |row| row.price > 9950 || row.day == 0),
+        (!col("ratio").lt(1000.0), |row| row.ratio.is_nan() || row.ratio >= 1000.0),
+    ];
+    let ctx = Context::builder().threads(2).build().unwrap();
+    for program in ["pyarrow", "polars", "duckdb", "pyspark"] {
+        let path = temp.path().join(program).with_extension("parquet");
+        for (filter, wanted) in &filters {
+            let options = ParquetReadOptions::default().filter(filter.clone());
+            let rows = ctx.read_parquet_with::<Theirs>(&path, options).unwrap();
+            let found = rows.collect().unwrap();
+            let expected: Vec<Theirs> = (0..10_000).map(theirs).filter(wanted).collect();
+            // As texts, in which a NaN equals a NaN.
+            assert!(format!("{found:?}") == format!("{expected:?}"), "{program}: {filter}");
+        }
+    }
+    let options = ParquetReadOptions::default().filter(col("id").between(2500, 2600));
+    let rows = ctx.read_parquet_with::<Theirs>(temp.path().join("pyarrow.parquet"), options).unwrap();
+    assert!(rows.explain().contains("1 of 10 row groups"), "{}", rows.explain());
 }
 
 #[test]

@@ -234,7 +234,7 @@ fn write(path: &Path, rows: &[Row], statistics: Statistics) -> Context {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(250))]
 
     #[test]
     fn a_filter_leaves_the_rows_that_the_model_leaves(

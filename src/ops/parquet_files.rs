@@ -50,7 +50,7 @@ impl<T: Record> ParquetFiles<T> {
         let paths = scopes.into_iter().chain(files.iter().map(|file| file.path.clone())).collect();
         let schema = schema::<T>();
         let part = |file| {
-            let part = StoredPart::of_file(file)?.with_columns(&schema);
+            let part = StoredPart::of_file(file)?.with_columns(&schema)?;
             if let Some(filter) = filter { part.with_filter(filter) } else { Ok(part) }
         };
         Ok(ParquetFiles::of(files.into_iter().map(part).collect::<Result<_>>()?, paths))

@@ -20,7 +20,7 @@ impl Context {
     /// any order, and no others are read; a tuple takes all columns by their positions. A split is a row group, or several small ones of a file.
     ///
     /// Columns have the types of [`Record`](trait@Record): texts may be stored with a dictionary or with large offsets, times must
-    /// have a zone.
+    /// have a zone, or be of the old type INT96, which is taken for UTC.
     ///
     /// # Ordering
     ///

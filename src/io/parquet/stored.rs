@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder, RowFilter,
 };
+use parquet::basic::Type;
 use parquet::errors::ParquetError;
+use parquet::schema::types::{ColumnDescPtr, TypePtr};
 
 use super::bound::{BoundFilter, Outcomes};
 use super::filter::Filter;
@@ -86,7 +88,17 @@ impl StoredPart {
     }
 
     /// The same file with the columns of a schema only, if it has all of them.
-    pub(crate) fn with_columns(self, schema: &Schema) -> StoredPart {
+    ///
+    /// # Errors
+    ///
+    /// If the types in the file contradict each other.
+    pub(crate) fn with_columns(self, schema: &Schema) -> Result<StoredPart> {
+        let footer = with_instants(self.footer, schema).map_err(|error| damaged(&self.file.path, error))?;
+        let part = StoredPart { footer, ..self };
+        Ok(part.only(schema))
+    }
+
+    fn only(self, schema: &Schema) -> StoredPart {
         let names = || schema.fields().iter().map(|field| field.name().as_str());
         if !names().all(|name| self.footer.schema().field_with_name(name).is_ok()) {
             return self;
@@ -255,6 +267,30 @@ impl Iterator for RowGroupBatches<'_> {
             None => None,
         }
     }
+}
+
+/// The footer with columns of INT96 as instants in UTC, which is what Spark means by this old type; in the unit of the schema, or microseconds.
+fn with_instants(footer: ArrowReaderMetadata, schema: &Schema) -> Result<ArrowReaderMetadata, ParquetError> {
+    let columns = footer.metadata().file_metadata().schema_descr_ptr();
+    let is_int96 = |column: &ColumnDescPtr| column.physical_type() == Type::INT96;
+    if !columns.columns().iter().any(is_int96) {
+        return Ok(footer);
+    }
+    let instant = |(field, stored): (&FieldRef, &TypePtr)| {
+        if !stored.is_primitive() || stored.get_physical_type() != Type::INT96 {
+            return Arc::clone(field);
+        }
+        let unit = match schema.field_with_name(field.name()).map(Field::data_type) {
+            Ok(DataType::Timestamp(unit, _)) => *unit,
+            _ => TimeUnit::Microsecond,
+        };
+        let data_type = DataType::Timestamp(unit, Some("UTC".into()));
+        Arc::new(field.as_ref().clone().with_data_type(data_type))
+    };
+    let roots = columns.root_schema().get_fields();
+    let fields: Vec<FieldRef> = footer.schema().fields().iter().zip(roots).map(instant).collect();
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(fields)));
+    ArrowReaderMetadata::try_new(Arc::clone(footer.metadata()), options)
 }
 
 fn other_than_listed(path: &Path, what: &str, found: u64, listed: u64) -> Error {
