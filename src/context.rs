@@ -15,7 +15,7 @@ use crate::exec::disk::Disk;
 use crate::exec::job::Job;
 use crate::exec::memory::Budget;
 use crate::exec::metrics::RunMetrics;
-use crate::exec::task::Run;
+use crate::exec::task::{Run, RunId};
 use crate::plan::graph::Held;
 use crate::plan::lower::OpenSink;
 use crate::plan::stages::Plan;
@@ -125,7 +125,7 @@ impl Context {
     }
 
     /// Plans and runs `sinks`, and waits for the end. What closures counted is to be committed after the outputs.
-    pub(crate) fn execute(&self, sinks: &[OpenSink]) -> Result<Counted> {
+    pub(crate) fn execute(&self, sinks: &[OpenSink], run: RunId) -> Result<Counted> {
         if self.0.pool.current_thread_index().is_some() {
             return Err(Error::new(
                 ErrorKind::Config,
@@ -140,7 +140,7 @@ impl Context {
             );
             return Err(error.in_call(open.sink.call).hint("call actions on what the loop results in"));
         }
-        let mut jobs = Jobs::new(&self.0);
+        let mut jobs = Jobs::new(&self.0, run);
         jobs.run(sinks, Held::default())?;
         Ok(jobs.counted)
     }

@@ -9,6 +9,7 @@ use crate::exec::erased::Of;
 use crate::exec::exchange::Exchange;
 use crate::exec::narrow::Operator;
 use crate::exec::source::{Erased, Source};
+use crate::io::commit::Transaction;
 use crate::ops::OnError;
 use crate::plan::explain::explain;
 use crate::plan::graph::{Attached, Held, Node, Shape, in_order};
@@ -273,10 +274,11 @@ pub trait Action<R> {
     /// If the output cannot be written.
     fn open(&mut self, inputs: &[std::path::PathBuf]) -> Result<Arc<dyn crate::exec::job::Terminal>>;
 
-    /// After a run that succeeded: commits, and gives the result.
+    /// After a run that succeeded: adds what is to be committed, together with the other outputs of the run, and gives what the result
+    /// is once that is done.
     ///
     /// # Errors
     ///
-    /// If the commit fails.
-    fn complete(self: Box<Self>) -> Result<R>;
+    /// If the output cannot be completed; nothing of the run is committed then.
+    fn complete(self: Box<Self>, transaction: &mut Transaction) -> Result<R>;
 }

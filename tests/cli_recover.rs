@@ -91,7 +91,8 @@ fn recover_completes_a_decided_commit_and_says_so() {
     assert!(faults(&place, "out").starts_with("unfinished: "));
     let (printed, _) = place.succeed("recover out");
     let lines: Vec<_> = printed.lines().collect();
-    assert_eq!(lines[..2], ["completed k=1", "completed k=2"]);
+    let out = place.at("out").canonicalize().unwrap();
+    assert_eq!(lines[..2], ["k=1", "k=2"].map(|name| format!("completed {}", out.join(name).display())));
     assert!(lines[2].starts_with("deleted ") && lines[2].contains(".out.gristmill-staging-"), "{printed}");
     assert!(!place.at("out/k=2/part-00000.csv").exists());
     assert_eq!(place.names(), ["out"]);
@@ -105,9 +106,10 @@ fn recover_completes_a_decided_commit_and_says_so() {
 #[test]
 fn recover_reports_a_journal_that_it_cannot_follow() {
     let place = died();
-    std::fs::write(place.at(".out.gristmill-journal"), "{}").unwrap();
+    let staging = place.names().into_iter().find(|name| name.contains("staging")).unwrap();
+    std::fs::write(place.at(&staging).join("journal"), "{}").unwrap();
     assert_says(
         &place.fail("recover out", 1),
-        &["out.gristmill-journal", "is invalid", "nothing was changed"],
+        &[&format!("{staging}/journal"), "is invalid", "nothing was changed"],
     );
 }

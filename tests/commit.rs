@@ -8,11 +8,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::faults::FailCalls;
+use common::faults::{FailCalls, Trace};
 use common::scramble;
 use gristmill::io::commit::{
     Attempt, Call, CheckedTarget, Commit, Existing, Fs, Hook, Shape, Target, manifest,
@@ -80,17 +80,6 @@ fn staging_beside(path: &Path) -> Vec<String> {
         path.parent().into_iter().flat_map(|parent| parent.read_dir().into_iter().flatten().flatten());
     let names = parent.map(|entry| entry.file_name().to_string_lossy().into_owned());
     names.filter(|name| name.contains("staging")).collect()
-}
-
-/// Remembers every call.
-#[derive(Default)]
-struct Trace(Mutex<Vec<(Call, PathBuf)>>);
-
-impl Hook for Trace {
-    fn before(&self, call: Call, path: &Path) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((call, path.to_owned()));
-        Ok(())
-    }
 }
 
 /// Fails every call from the n-th on, or only the n-th, for every n that a run makes.
@@ -356,20 +345,6 @@ fn a_parent_that_is_a_file_or_missing_is_found_before_any_work() {
     assert!(check(&dir.path().join("file/out")).is_err());
     let missing = check(&dir.path().join("missing/out")).unwrap_err();
     assert!(missing.to_string().contains("create it"), "{missing}");
-}
-
-#[test]
-fn a_read_only_parent_is_found_before_any_work() {
-    use std::os::unix::fs::PermissionsExt;
-    let dir = tempfile::tempdir().unwrap();
-    let parent = dir.path().join("parent");
-    std::fs::create_dir(&parent).unwrap();
-    std::fs::set_permissions(&parent, std::fs::Permissions::from_mode(0o555)).unwrap();
-    if std::fs::write(parent.join("probe"), "").is_ok() {
-        return; // the superuser may write everywhere, so there is nothing to see
-    }
-    let error = check(&parent.join("out")).unwrap_err();
-    assert!(error.to_string().contains("may create files"), "{error}");
 }
 
 /// The parts that a reader finds by listing, which are always of one generation; `None` if the directory was replaced

@@ -7,13 +7,12 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use common::faults::FailCalls;
+use common::faults::{FailCalls, Trace};
 use common::{files, names};
 use gristmill::io::commit::{
-    Attempt, Call, Commit, Existing, Fs, Hook, Mode, Owned, PartEntry, Recovered, Shape, Target, manifest,
-    recover,
+    Attempt, Call, Commit, Existing, Fs, Mode, Owned, PartEntry, Recovered, Shape, Target, manifest, recover,
 };
 use gristmill::io::hive::PartitionPath;
 use gristmill::{ErrorKind, Result};
@@ -186,6 +185,23 @@ fn a_partition_that_is_not_owned_or_not_gristmills_is_never_replaced() {
     assert_eq!(names(dir.parent().unwrap()), ["out"]);
 }
 
+#[test]
+fn a_file_system_that_ignores_case_never_mixes_partitions() {
+    // There, a directory that is another partition's is found in the place of one that is not there yet.
+    let (temp, dir) = table();
+    let attempt = begin(&dir, declared(&["d=a", "d=A"]), &Fs::real()).unwrap();
+    let staging = names(temp.path()).into_iter().find(|name| name.contains("staging")).unwrap();
+    attempt.parts().partition(&path("d=a/c=x")).unwrap();
+    std::fs::create_dir(temp.path().join(staging).join("new/d=A")).unwrap();
+    let error = attempt.parts().partition(&path("d=A/c=x")).unwrap_err().to_string();
+    assert!(
+        error.contains("d=A/c=x differs from another one only in what this file system ignores"),
+        "{error}"
+    );
+    drop(attempt);
+    assert_eq!(names(temp.path()), ["out"]);
+}
+
 /// One try of the run that replaces `d=2` and `d=4`.
 fn replace(dir: &Path, fs: &Fs) -> Result<Commit> {
     commit(begin(dir, declared(&["d=2", "d=4"]), fs)?, NEW)
@@ -253,15 +269,20 @@ fn a_run_that_dies_before_any_call_is_undone_or_completed_by_the_next_run_of_the
     fail_every_call(true, |dir| begin(dir, Mode::Whole, &Fs::real()).unwrap().abort().unwrap());
 }
 
+/// The journal of a commit that is decided and not carried out.
+fn journal(parent: &Path) -> Option<PathBuf> {
+    let staging = names(parent).into_iter().filter(|name| name.contains("staging"));
+    staging.map(|name| parent.join(name).join("journal")).find(|journal| journal.exists())
+}
+
 /// A table whose run died after its commit was decided, before the exchange of its `after`-th partition.
 fn undecided(after: usize) -> (tempfile::TempDir, PathBuf) {
     for n in 1..500 {
         let (temp, dir) = table();
         let _ = replace(&dir, &Fs::hooked(FailCalls::new(move |call| call >= n)));
         let now = contents(&dir);
-        let journal = dir.with_file_name(".out.gristmill-journal");
         let new = now.values().filter(|lines| lines.starts_with("new")).count();
-        if journal.exists() && new == after {
+        if journal(temp.path()).is_some() && new == after {
             return (temp, dir);
         }
     }
@@ -285,29 +306,34 @@ fn a_recovery_that_is_interrupted_goes_on_the_next_time() {
 fn recovery_says_what_it_did() {
     let (_temp, dir) = undecided(1);
     let found = recover(&dir).unwrap();
-    assert_eq!(found.rolled_forward, ["d=2/c=x", "d=2/c=y", "d=2/c=z", "d=4/c=x"]);
+    let dir = dir.canonicalize().unwrap();
+    let new = ["d=2/c=x", "d=2/c=y", "d=2/c=z", "d=4/c=x"].map(|partition| dir.join(partition));
+    assert_eq!(found.rolled_forward, new);
     assert_eq!(found.deleted.len(), 1);
 }
 
 #[test]
 fn an_invalid_journal_is_reported_and_nothing_is_changed() {
     type Harm = fn(&Path);
-    let harms: [(&str, Harm); 4] = [
+    let harms: [(&str, Harm); 5] = [
         ("EOF", |journal| std::fs::write(journal, "{").unwrap()),
         ("altered", |journal| {
             let text = std::fs::read_to_string(journal).unwrap();
             std::fs::write(journal, text.replacen("d=4", "d=3", 1)).unwrap();
         }),
         ("neither in place nor in", |journal| {
-            let parent = journal.parent().unwrap();
-            let staging = names(parent).into_iter().find(|name| name.contains("staging")).unwrap();
-            std::fs::remove_dir_all(parent.join(staging).join("new/d=4")).unwrap();
+            std::fs::remove_dir_all(journal.with_file_name("new").join("d=4")).unwrap();
         }),
-        ("the output is gone", |journal| std::fs::remove_dir_all(journal.with_file_name("out")).unwrap()),
+        ("the output", |journal| {
+            std::fs::remove_dir_all(journal.parent().unwrap().with_file_name("out")).unwrap();
+        }),
+        ("the .live beside it is gone", |journal| {
+            std::fs::remove_file(journal.with_file_name(".live")).unwrap();
+        }),
     ];
     for (fault, harm) in harms {
         let (temp, dir) = undecided(1);
-        harm(&dir.with_file_name(".out.gristmill-journal"));
+        harm(&journal(temp.path()).unwrap());
         let before = files(temp.path());
         let error = recover(&dir).unwrap_err();
         assert!(error.to_string().contains(fault), "{fault}: {error}");
@@ -413,7 +439,8 @@ fn everything_is_durable_before_the_commit_is_decided_and_before_the_journal_goe
     let trace = Arc::new(Trace::default());
     replace(&dir, &Fs::hooked(trace.clone())).unwrap();
     let calls = trace.0.lock().unwrap();
-    let journal = dir.with_file_name(".out.gristmill-journal");
+    let is_journal = |(_, path): &&(Call, PathBuf)| path.ends_with("journal");
+    let journal = calls.iter().find(is_journal).map(|(_, path)| path.clone()).unwrap();
     let at = |call: Call, path: &Path| calls.iter().rposition(|made| *made == (call, path.to_owned()));
     let decided = at(Call::RenameNew, &journal).unwrap();
     let removed = at(Call::Remove, &journal).unwrap();
@@ -430,7 +457,8 @@ fn everything_is_durable_before_the_commit_is_decided_and_before_the_journal_goe
         assert!(written > at(Call::Write, file).unwrap(), "{file:?}");
         assert!(synced(file.parent().unwrap(), written..decided), "{file:?}");
     }
-    assert!(synced(dir.parent().unwrap(), decided + 1..removed));
+    assert!(synced(dir.parent().unwrap(), 0..decided), "the name of the staging directory");
+    assert!(synced(journal.parent().unwrap(), decided + 1..removed));
     let placed = calls[decided + 1..removed].iter().enumerate();
     let placed = placed.filter(|(_, (call, _))| matches!(call, Call::Exchange | Call::RenameNew));
     assert_eq!(placed.clone().count(), 4);
@@ -439,16 +467,5 @@ fn everything_is_durable_before_the_commit_is_decided_and_before_the_journal_goe
             assert!(synced(above, decided + 1 + at..removed), "{above:?}");
         }
     }
-    assert!(synced(dir.parent().unwrap(), removed..calls.len() - 1), "before the staging directory goes");
-}
-
-/// Remembers every call.
-#[derive(Default)]
-struct Trace(Mutex<Vec<(Call, PathBuf)>>);
-
-impl Hook for Trace {
-    fn before(&self, call: Call, path: &Path) -> std::io::Result<()> {
-        self.0.lock().unwrap().push((call, path.to_owned()));
-        Ok(())
-    }
+    assert!(synced(journal.parent().unwrap(), removed..calls.len() - 1), "before the staging directory goes");
 }

@@ -21,6 +21,22 @@ fn a_chain_of_ten_thousand_maps() {
 }
 
 #[test]
+fn a_chain_of_ten_thousand_closures_that_may_fail() {
+    on_small_stack(|| {
+        let ctx = Context::builder().threads(2).build().unwrap();
+        let strict = (0..10_000).fold(ctx.range(0..100), |data, _| data.try_map(|n| Ok::<_, String>(n + 1)));
+        assert_eq!(strict.count().unwrap(), 100);
+        // Each step refuses the number that has its place.
+        let tolerant = (0..2000u64).fold(ctx.range(0..2100), |data, step| {
+            let kept = data.try_map(move |n| if n == step { Err("refused") } else { Ok(n) });
+            kept.on_error(OnError::skip()).unwrap()
+        });
+        assert_eq!(tolerant.collect().unwrap(), (2000..2100).collect::<Vec<u64>>());
+        assert_eq!(ctx.counter(OnError::BAD_RECORDS).value(), 2000);
+    });
+}
+
+#[test]
 fn a_union_of_five_thousand_sources() {
     on_small_stack(|| {
         let ctx = Context::builder().threads(2).build().unwrap();

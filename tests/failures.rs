@@ -72,6 +72,17 @@ fn an_error_of_a_closure_names_the_row() {
 }
 
 #[test]
+fn an_error_behind_whole_partitions_names_no_row() {
+    let ctx = context(2, 512);
+    let failing = ctx
+        .range(0..1000)
+        .map_partitions(|all| all)
+        .try_map(|n| if n == 555 { Err("no such number") } else { Ok(n) });
+    let error = failing.count().unwrap_err();
+    assert!(error.to_string().ends_with(": no such number"), "it stems from no certain row: {error}");
+}
+
+#[test]
 fn a_panic_in_a_reduce_names_it() {
     let ctx = context(2, 16);
     // On the map side, and, with one value a key and split, where the partitions absorb.

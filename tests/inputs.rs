@@ -102,6 +102,29 @@ fn what_cannot_be_read_is_named() {
 }
 
 #[test]
+fn a_file_that_may_not_be_read_is_named_at_once() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tree(&["closed"]);
+    let path = directory.path().join("closed");
+    fs::write(&path, "text\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+    // The superuser may read everything, unless he has given that up.
+    let mut command = if fs::File::open(&path).is_ok() {
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set=-dac_override,-dac_read_search", env!("CARGO_BIN_EXE_gristmill")]);
+        command
+    } else {
+        Command::new(env!("CARGO_BIN_EXE_gristmill"))
+    };
+    command.args(["wordcount", "closed", "-o", "out"]).current_dir(directory.path());
+    let output = command.output().expect("setpriv must be there");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("closed: Permission denied"), "{message}");
+    assert!(!directory.path().join("out").exists());
+}
+
+#[test]
 fn links_are_followed_and_their_loops_end() {
     let directory = tree(&["d/a", "e/b"]);
     symlink("..", directory.path().join("d/up")).unwrap();

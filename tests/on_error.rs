@@ -111,12 +111,12 @@ fn limits_fail_the_run_and_leave_what_was_there() {
     for policy in [OnError::skip(), OnError::reject(&to)] {
         let error = run(policy.clone().max_records(bad - 1)).unwrap_err().to_string();
         assert!(
-            error.contains("cannot be read") && error.contains("on_error at")
+            error.contains("cannot be used") && error.contains("on_error at")
                 || error.contains("read_csv at"),
             "{error}"
         );
         let error = run(policy.max_share(0.1)).unwrap_err().to_string();
-        assert!(error.contains("% of the records cannot be read, and 10 % may be"), "{error}");
+        assert!(error.contains("% of the records cannot be used, and 10 % may be"), "{error}");
         assert!(!out.exists());
         assert_eq!(std::fs::read_to_string(&to).unwrap(), "as it was");
     }
@@ -152,7 +152,7 @@ fn policies_that_cannot_work_are_refused() {
     let ctx = Context::new().unwrap();
     let rows = || ctx.read_csv::<Row>(&path, CsvFormat::default()).unwrap();
     let error = rows().filter(|_| true).on_error(OnError::skip()).err().unwrap();
-    assert!(error.to_string().contains("it follows no source of records"), "{error}");
+    assert!(error.to_string().contains("it follows no source of records and no closure"), "{error}");
     assert!(rows().on_error(OnError::skip().max_share(1.5)).is_err());
     let over_its_input = rows().on_error(OnError::reject(&path)).unwrap().count().unwrap_err();
     assert!(over_its_input.to_string().contains("is also an input"), "{over_its_input}");

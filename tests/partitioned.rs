@@ -180,6 +180,100 @@ fn a_day_that_is_run_again_is_replaced_and_no_other_is_touched() {
     assert_eq!(names(temp.path()), ["out"]);
 }
 
+#[test]
+fn a_day_of_thirty_that_is_run_again_leaves_every_file_of_the_others_as_it_is() {
+    use std::os::unix::fs::MetadataExt;
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("out");
+    let ctx = Context::builder().threads(2).build().unwrap();
+    let month = ctx.range(0..30_000).map(|n| Visit { day: 20_454 + (n / 1000) as i32, ..visit(n) });
+    month.write_csv(&dir, csv()).unwrap();
+    let is_that_day = |file: &Path| file.starts_with("day=2026-01-17");
+    let touched = |is_wanted: bool| -> BTreeMap<PathBuf, (u64, i64, i64)> {
+        let found = files(&dir).into_keys().filter(|file| is_that_day(file) == is_wanted);
+        found
+            .map(|file| {
+                let found = dir.join(&file).metadata().unwrap();
+                (file, (found.ino(), found.mtime(), found.mtime_nsec()))
+            })
+            .collect()
+    };
+    let (others, that_day, bytes) = (touched(false), touched(true), files(&dir));
+    assert_eq!((others.len(), that_day.len()), (29 * 4 * 2 + 1, 4 * 2));
+
+    let again =
+        month.filter(|visit| visit.day == 20_470).map(|visit| Visit { path: "/again".into(), ..visit });
+    let written = again.write_csv(&dir, csv().replace_partitions(["day=2026-01-17"])).unwrap();
+    assert_eq!((written.partitions, written.rows), (4, 1000));
+    assert_eq!(touched(false), others);
+    assert!(touched(true).iter().all(|(file, now)| that_day[file].0 != now.0));
+    for (file, now) in files(&dir) {
+        assert_eq!(now == bytes[&file], !is_that_day(&file), "{}", file.display());
+    }
+    // The same rows again are the same bytes.
+    let once = files(&dir);
+    again.write_csv(&dir, csv().replace_partitions(["day=2026-01-17"])).unwrap();
+    assert!(files(&dir) == once);
+    assert_eq!(touched(false), others);
+}
+
+/// The output of a process of this test.
+const CHILD_DIR: &str = "GRISTMILL_TEST_PARTITIONED";
+
+/// Not a test of its own: what the children of the next tests do.
+#[test]
+fn child_writes_partitions() {
+    let Some(dir) = std::env::var_os(CHILD_DIR) else { return };
+    let first: u64 = std::env::var("GRISTMILL_TEST_FIRST").unwrap().parse().unwrap();
+    let partitions: u64 = std::env::var("GRISTMILL_TEST_PARTITIONS").unwrap().parse().unwrap();
+    let ctx = Context::builder().threads(2).build().unwrap();
+    for round in 0..3 {
+        let rows = ctx.range(first..first + partitions).map(move |k| (k, round));
+        let own = (first..first + partitions).map(|k| format!("k={k}"));
+        let options = CsvOptions::default().partition_by(["k"]).replace_partitions(own);
+        rows.columns(["k", "round"]).write_csv(&dir, options).unwrap();
+    }
+}
+
+fn child(shell: &str, dir: &Path, first: u64, partitions: u64) -> std::process::Command {
+    let mut command = std::process::Command::new("sh");
+    let line = format!("{shell} exec \"$0\" --exact child_writes_partitions");
+    command.arg("-c").arg(line).arg(std::env::current_exe().unwrap()).env(CHILD_DIR, dir);
+    command.env("GRISTMILL_TEST_FIRST", first.to_string());
+    command.env("GRISTMILL_TEST_PARTITIONS", partitions.to_string());
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    command
+}
+
+#[test]
+fn processes_that_replace_different_partitions_of_one_table_all_succeed() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("out"); // which the first of them creates
+    let children: Vec<_> = (0..4).map(|n| child("", &dir, n * 5, 5).spawn().unwrap()).collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+    let found = verify::check(&dir).unwrap();
+    assert_eq!((found.partitions, found.rows, found.faults.len()), (20, 20, 0));
+    for k in 0..20 {
+        let part = std::fs::read_to_string(dir.join(format!("k={k}/part-00000.csv"))).unwrap();
+        assert_eq!(part, "round\n2\n");
+    }
+    assert_eq!(names(temp.path()), ["out"]);
+}
+
+#[test]
+fn open_files_are_bounded_however_many_partitions_there_are() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("out");
+    let output = child("ulimit -n 96;", &dir, 0, 1000).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(verify::check(&dir).unwrap().partitions, 1000);
+    let few = child("ulimit -n 40;", &dir, 0, 1000).output().unwrap();
+    assert!(!few.status.success(), "the limit limits nothing");
+}
+
 fn fault(result: Result<gristmill::Written>, kind: ErrorKind) -> String {
     let error = result.unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
@@ -237,9 +331,11 @@ fn too_many_partitions_are_an_error() {
         let rows = ctx.range(0..partitions).map(|n| (n, n)).repartition(5);
         rows.columns(["k", "n"]).write_csv(&dir, options.partition_by(["k"]))
     };
-    let message = fault(write(10_001, CsvOptions::default()), ErrorKind::Output);
-    assert!(message.contains("more than 10000 partitions"), "{message}");
-    assert_eq!(names(temp.path()), Vec::<String>::new());
+    for partitions in [10_001, 100_000] {
+        let message = fault(write(partitions, CsvOptions::default()), ErrorKind::Output);
+        assert!(message.contains("more than 10000 partitions"), "{message}");
+        assert_eq!(names(temp.path()), Vec::<String>::new());
+    }
     let message = fault(write(4, CsvOptions::default().max_partitions(3)), ErrorKind::Output);
     assert!(message.contains("max_partitions"), "{message}");
     assert_eq!(write(3, CsvOptions::default().max_partitions(3)).unwrap().partitions, 3);

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use gristmill::prelude::*;
+use proptest::prelude::*;
 
 #[derive(Record, Clone, Debug, PartialEq)]
 struct Row {
@@ -124,6 +125,10 @@ fn what_is_wrong_is_told_with_its_place() {
         assert!(message.contains("wrong.csv, line 3, byte offset 24"), "{line:?}: {message}");
         assert!(message.starts_with("read_csv at tests/read_csv.rs:"), "{message}");
     }
+    let utf16: Vec<u8> =
+        "\u{FEFF}number,text,maybe\n1,a,b\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf16 = message(dir.path(), utf16);
+    assert!(utf16.contains("are not UTF-8") && utf16.contains("convert the file to UTF-8"), "{utf16}");
     let not_utf8 = [header.as_bytes(), b"2,\xff,b\n"].concat();
     assert!(message(dir.path(), not_utf8).contains("it is not UTF-8"));
 }
@@ -179,4 +184,104 @@ fn compressed_files_are_inflated() {
     let wrong = ctx.read_csv::<(u8, u8, u8, u8)>(&path, CsvFormat::default().header(false)).unwrap();
     let error = wrong.collect().unwrap_err().to_string();
     assert!(error.contains("column `_1`, value `text`") && error.contains("line 1"), "{error}");
+}
+
+#[test]
+fn files_without_rows_give_none_and_the_output_has_its_schema() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out.csv");
+    for content in [
+        "",
+        "number,text,maybe",
+        "number,text,maybe\r\n",
+        "\u{feff}",
+        "\u{feff}number,text,maybe\n",
+        "\n",
+        "\n\r\n",
+    ] {
+        let rows = context(2, 100).read_csv::<Row>(file(dir.path(), "in.csv", content), CsvFormat::default());
+        let options = CsvOptions::default().existing(Existing::Overwrite);
+        let written = rows.unwrap().write_csv(&out, options).unwrap();
+        assert_eq!(written.rows, 0, "{content:?}");
+        assert_eq!(std::fs::read_to_string(&out).unwrap(), "number,text,maybe\n", "{content:?}");
+    }
+}
+
+#[test]
+fn floats_beyond_their_type_are_no_numbers() {
+    let dir = tempfile::tempdir().unwrap();
+    for (field, is_number) in [
+        ("1e308", true),
+        ("1e999", false),
+        ("-1e999", false),
+        ("1e-999", true),
+        ("inf", true),
+        ("１.5", false),
+    ] {
+        let path = file(dir.path(), "floats.csv", format!("{field}\n"));
+        let read = Context::new().unwrap().read_csv::<(f64,)>(&path, CsvFormat::default().header(false));
+        let read = read.unwrap().collect();
+        assert_eq!(read.is_ok(), is_number, "{field}: {read:?}");
+    }
+}
+
+#[derive(Record, Clone, Debug, PartialEq)]
+struct Reject {
+    line: Option<u64>,
+    offset: u64,
+    reason: String,
+    raw: String,
+    file: String,
+}
+
+/// What is read and what is rejected of a file, or the error.
+fn tolerant(path: &Path, format: CsvFormat, split: u64) -> Result<(Vec<Row>, Vec<Reject>), String> {
+    let to = path.with_extension("rejects.csv");
+    let ctx = context(2, split);
+    let rows = ctx.read_csv::<Row>(path, format).unwrap().on_error(OnError::reject(&to)).unwrap();
+    let rows = rows.collect().map_err(|error| {
+        assert_eq!(error.kind(), gristmill::ErrorKind::Input, "{error}");
+        error.to_string()
+    })?;
+    Ok((rows, ctx.read_csv::<Reject>(&to, CsvFormat::default()).unwrap().collect().unwrap()))
+}
+
+fn any_csv() -> impl Strategy<Value = Vec<u8>> {
+    let part = prop_oneof![
+        8 => prop::sample::select(vec![&b","[..], b"\n", b"\r\n", b"\"", b"\"\"", b"1", b"-7,", b"text", b"1,a,b\n", b"2,\"x\ny\",\n", b"3,\"\",\"\"\n"])
+            .prop_map(<[u8]>::to_vec),
+        1 => prop::collection::vec(any::<u8>(), 1..4),
+    ];
+    prop::collection::vec(part, 0..80).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
+
+    #[test]
+    fn any_bytes_are_rows_or_rejects_the_same_however_they_are_cut(content in any_csv(), split in 1..60u64) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = file(dir.path(), "any.csv", &content);
+        let format = CsvFormat::default().header(false);
+        let whole = tolerant(&path, format.clone().whole_files(true), split);
+        let (rows, rejects) = whole.expect("whatever is in it, a policy holds for it");
+        // Every reject is what stands at its place.
+        for reject in &rejects {
+            let found = &content[reject.offset as usize..];
+            prop_assert!(String::from_utf8_lossy(found).starts_with(&reject.raw), "{:?}", reject);
+            let line = content[..reject.offset as usize].split(|byte| *byte == b'\n').count() as u64;
+            prop_assert_eq!(reject.line, Some(line));
+        }
+        let strict = context(1, split).read_csv::<Row>(&path, format.clone().whole_files(true)).unwrap().collect();
+        match (strict, rejects.first()) {
+            (Ok(strict), None) => prop_assert_eq!(&strict, &rows),
+            (Err(error), Some(first)) => prop_assert_eq!(error.place().unwrap().offset, Some(first.offset)),
+            (strict, first) => prop_assert!(false, "{:?} {:?}", strict, first),
+        }
+        // Where quotes do not pair, a cut may be no place to begin at, and that is told.
+        match tolerant(&path, format, split) {
+            Ok(cut) => prop_assert_eq!(cut, (rows, rejects)),
+            Err(error) => prop_assert!(error.contains("quote") && content.contains(&b'"'), "{}", error),
+        }
+    }
 }

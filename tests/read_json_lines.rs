@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use gristmill::prelude::*;
+use proptest::prelude::*;
 
 #[derive(Record, Clone, Debug, PartialEq, Default)]
 struct Inner {
@@ -108,5 +109,64 @@ fn rows_are_the_same_however_the_file_is_cut() {
         let rows = ctx.read_json_lines::<Row>(&path, JsonFormat::default()).unwrap().collect().unwrap();
         assert_eq!(rows.len(), 5000);
         assert!(rows.iter().enumerate().all(|(n, row)| row.float == Some(n as f64)));
+    }
+}
+
+#[test]
+fn files_without_rows_give_none() {
+    let dir = tempfile::tempdir().unwrap();
+    for content in ["", "\n", "\u{feff}", "\u{feff}\r\n", " \n\t\n"] {
+        assert_eq!(read(&file(dir.path(), content), JsonFormat::default()).unwrap(), [], "{content:?}");
+    }
+}
+
+#[derive(Record, Clone, Debug, PartialEq)]
+struct Small {
+    a: u8,
+    b: Option<Text>,
+}
+
+/// What `serde_json` makes of a line: a row, or none if it is bad.
+fn model(line: &[u8]) -> Option<Small> {
+    let value: serde_json::Value = serde_json::from_slice(line).ok()?;
+    let object = value.as_object()?;
+    let is_known = object.keys().all(|key| key == "a" || key == "b");
+    let a = object.get("a")?.as_u64().and_then(|a| u8::try_from(a).ok())?;
+    let b = match object.get("b") {
+        None | Some(serde_json::Value::Null) => None,
+        Some(b) => Some(Text::from(b.as_str()?)),
+    };
+    is_known.then_some(Small { a, b })
+}
+
+fn any_json_lines() -> impl Strategy<Value = Vec<u8>> {
+    let part = prop_oneof![
+        6 => prop::sample::select(vec![
+            &b"{\"a\":1}\n"[..], b"{\"a\":255,\"b\":\"x\"}\r\n", b"{\"b\":null,\"a\":0}\n", b"{\"a\":256}\n", b"{\"a\":-1}\n",
+            b"{\"a\":1,\"c\":2}\n", b"{\"a\":1,\"b\":[[]]}\n", b"{\"a\":null}\n", b"{\"b\":\"\\u00fc\\n\"",  b"{\"a\":", b"3}",
+            b"\n", b"[", b"]", b"{", b"}", b"\"", b" ", b"null\n", b"\\", b"{\"a\":1}{\"a\":1}\n",
+        ]).prop_map(<[u8]>::to_vec),
+        // Commas too many are not noticed: see `read_json_lines`.
+        1 => prop::collection::vec(any::<u8>().prop_filter("no comma", |byte| *byte != b','), 1..4),
+    ];
+    prop::collection::vec(part, 0..60).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+
+    #[test]
+    fn any_bytes_are_the_rows_that_serde_json_reads_or_bad(content in any_json_lines(), split in 1..100u64) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = file(dir.path(), &content);
+        let ctx = Context::builder().threads(2).split_bytes(split).build().unwrap();
+        let small = ctx.read_json_lines::<Small>(&path, JsonFormat::default()).unwrap();
+        let found = small.on_error(OnError::skip()).unwrap().collect().unwrap();
+        let lines = content.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+        let expected: Vec<Option<Small>> = lines.map(model).collect();
+        prop_assert_eq!(&found, &expected.iter().flatten().cloned().collect::<Vec<_>>());
+        let bad = expected.iter().filter(|row| row.is_none()).count() as u64;
+        prop_assert_eq!(ctx.counter(OnError::BAD_RECORDS).value(), bad);
+        prop_assert_eq!(small.collect().is_ok(), bad == 0);
     }
 }

@@ -10,6 +10,7 @@ use gristmill::io::lines::{Invalid, LineOptions};
 use gristmill::io::resolve::resolve;
 use gristmill::io::split::{CompressedFiles, Split, SplitOptions, splits};
 use gristmill::io::text::LineReader;
+use gristmill::parse::Regex;
 use gristmill::prelude::*;
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -135,6 +136,72 @@ proptest! {
             let skipping = LineOptions { invalid: Invalid::Skip, ..options };
             prop_assert!(read(&splits[0], skipping, usize::MAX) == in_order[0]);
         }
+    }
+}
+
+#[derive(Record, Clone)]
+struct Numbered {
+    n: u64,
+}
+
+#[derive(Record, Clone, Debug, PartialEq)]
+struct Reject {
+    file: String,
+    line: u64,
+    offset: u64,
+    reason: String,
+    raw: String,
+}
+
+type Read = fn(&Context, &Path) -> gristmill::Result<Dataset<Numbered>>;
+
+/// What is read and what is rejected of a file by a source of rows, and how many splits it has.
+fn numbers(path: &Path, read: Read, threads: usize) -> (Vec<u64>, Vec<Reject>, u64) {
+    let to = path.with_extension("rejects.csv");
+    let ctx = context(threads, 4000);
+    let rows = read(&ctx, path).unwrap().on_error(OnError::reject(&to)).unwrap();
+    let splits = rows.map_partitions(|rows| [rows.len()]).count().unwrap();
+    let found = rows.map(|row| row.n).collect().unwrap();
+    let mut rejects = ctx.read_csv::<Reject>(&to, CsvFormat::default()).unwrap().collect().unwrap();
+    for reject in &mut rejects {
+        assert_eq!(std::mem::take(&mut reject.file), path.display().to_string());
+    }
+    (found, rejects, splits)
+}
+
+#[test]
+fn records_of_a_compressed_file_are_those_of_the_plain_one_with_their_lines() {
+    let json = |n: u64| match n {
+        n if n % 71 == 5 => "{\"n\": \"x\"}\r\n".to_string(),
+        n if n % 50 == 6 => "\n".to_string(),
+        n => format!("{{\"n\": {}}}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+    };
+    let log = |n: u64| match n {
+        n if n % 71 == 5 => format!("{n} is no number\r\n"),
+        n => format!("n={}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+    };
+    let texts = [json, log].map(|line| {
+        let lines =
+            (0..3000).map(|n| if n % 97 == 3 { b"not UTF-8: \xFF\n".to_vec() } else { line(n).into_bytes() });
+        lines.collect::<Vec<_>>().concat()
+    });
+    let reads: [Read; 2] = [
+        |ctx, path| ctx.read_json_lines(path, JsonFormat::default()),
+        |ctx, path| ctx.read_lines(path, Regex::new("^n=(?P<n>[0-9]+)$").unwrap()),
+    ];
+    for (text, read) in texts.iter().zip(reads) {
+        let (_directory, plain, compressed) = pair(text, &gzip(text, 3000));
+        let (expected, rejects, _) = numbers(&plain, read, 2);
+        assert!(rejects.len() > 50 && rejects.iter().any(|reject| reject.reason == "it is not UTF-8"));
+        for threads in [1, 2, 8] {
+            let (found, found_rejects, splits) = numbers(&compressed, read, threads);
+            assert!(found == expected && found_rejects == rejects, "{threads} threads");
+            assert!(splits > 10, "it is read in pieces");
+        }
+        // With several threads another line may be the first to fail.
+        let strict = read(&context(1, 4000), &compressed).unwrap();
+        let error = strict.count().expect_err("a line is bad");
+        assert_eq!(error.place().unwrap().line, Some(rejects[0].line), "{error}");
     }
 }
 

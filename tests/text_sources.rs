@@ -234,13 +234,18 @@ fn standard_input_cannot_be_read_twice() {
     }
 }
 
+/// The rows of the only part of an output of `wordcount --format csv`.
+fn counts(place: &Place) -> String {
+    fs::read_to_string(place.at("out/part-00000.csv")).unwrap()
+}
+
 #[test]
-fn many_small_files_need_few_descriptors() {
+fn a_hundred_thousand_small_files_need_few_descriptors() {
     let place = Place::new(&[]);
     fs::create_dir(place.at("in")).unwrap();
-    for index in 0..2000 {
+    for index in 0..100_000 {
         let content = format!("word{}\n", index % 2).into_bytes();
-        let content = if index % 4 < 2 { content } else { gzip(&content) };
+        let content = if index % 100 < 98 { content } else { gzip(&content) };
         File::create(place.at(format!("in/{index}"))).unwrap().write_all(&content).unwrap();
     }
     let limited = "ulimit -n 64; exec \"$0\" wordcount in -o out --format csv --threads 8";
@@ -250,6 +255,61 @@ fn many_small_files_need_few_descriptors() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", utf8(output.stderr));
-    let counts = fs::read_to_string(place.at("out/part-00000.csv")).unwrap();
-    assert!(counts.contains("word0,1000\n") && counts.contains("word1,1000\n"), "{counts}");
+    let counts = counts(&place);
+    assert!(counts.contains("word0,50000\n") && counts.contains("word1,50000\n"), "{counts}");
+}
+
+#[test]
+fn nul_bytes_are_data_like_any_other() {
+    let place = Place::new(&[("in", "a\0b \0 c\n\0\n"), ("in2", "a\0b\0\n")]);
+    place.succeed("wordcount in in2 -o out --format csv");
+    let counts = counts(&place);
+    let rows: Vec<&str> = counts.lines().skip(1).collect();
+    assert_eq!(rows.len(), 4);
+    for row in ["a\0b,1", "\0,2", "c,1", "a\0b\0,1"] {
+        assert!(rows.contains(&row), "no {row:?} in {rows:?}");
+    }
+}
+
+#[test]
+fn files_without_words_give_an_output_without_rows() {
+    for content in ["", "\n", "\u{FEFF}", "\u{FEFF}\n", " \r\n"] {
+        let place = Place::new(&[("in", content)]);
+        place.succeed("wordcount in -o out --format csv");
+        let manifest = fs::read_to_string(place.at("out/_manifest.json")).unwrap();
+        assert!(
+            manifest.contains("\"word\"") && manifest.contains("\"count\""),
+            "it has its schema: {manifest}"
+        );
+        for (name, content) in common::files(&place.at("out")) {
+            assert!(name.ends_with("_manifest.json") || content == b"word,count\n", "{}", name.display());
+        }
+        place.succeed("verify out");
+    }
+}
+
+#[test]
+fn a_line_without_end_is_an_error_in_bounded_memory() {
+    use wait4::Wait4;
+    let place = Place::new(&[("in", "a line\n")]);
+    // A gibibyte of NUL bytes, which take no room on the disk.
+    File::options().append(true).open(place.at("in")).unwrap().set_len(1 << 30).unwrap();
+    let mut command = place.command("wordcount in -o out");
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = child.stderr.take().unwrap();
+    let ended = child.wait4().unwrap();
+    let mut message = String::new();
+    std::io::Read::read_to_string(&mut stderr, &mut message).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{message}");
+    assert_says(
+        &message,
+        &["longer than 16777216 bytes (in, line 2, byte offset 7)", "; check", "raise max_line_bytes"],
+    );
+    assert!(ended.rusage.maxrss < 192 << 20, "{} bytes", ended.rusage.maxrss);
+    assert_eq!(place.names(), ["in"]);
+
+    File::options().write(true).open(place.at("in")).unwrap().set_len(20 << 20).unwrap();
+    let ctx = Context::builder().max_line_bytes(32 << 20).build().unwrap();
+    let longest = ctx.read_text(place.at("in")).unwrap().map(|line| line.len()).collect().unwrap();
+    assert_eq!(longest, [6, (20 << 20) - 7], "a larger limit works");
 }

@@ -1,13 +1,16 @@
 //! The `gristmill` command: a thin face over the public API.
 
+mod convert;
 pub mod escape;
 mod metrics_file;
 mod options;
 pub mod progress;
 pub mod recover;
+mod schema;
 pub mod show;
 pub mod signals;
 mod table;
+mod table_input;
 pub mod verify;
 mod wordcount;
 
@@ -34,6 +37,12 @@ enum Command {
     ///
     /// Words are separated by Unicode white space; nothing else is taken off them.
     Wordcount(wordcount::WordcountOptions),
+    /// Turn files of one format into files of another: logs, CSV or JSON lines into Parquet, Parquet into CSV, …
+    ///
+    /// Columns and their types are those of the input's format, or told from its first records; `gristmill schema` prints them.
+    Convert(Box<convert::ConvertOptions>),
+    /// Print the columns of files and their types, as JSON that `convert --schema` takes.
+    Schema(schema::SchemaOptions),
     /// Print the first rows of a committed output as a table.
     Show(show::ShowOptions),
     /// Compare the files of an output with its manifests: names, bytes, checksums.
@@ -53,6 +62,8 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match &arguments.command {
         Command::Wordcount(options) => wordcount::run(options),
+        Command::Convert(options) => convert::run(options),
+        Command::Schema(options) => schema::run(options),
         Command::Show(options) => show::run(options, &mut io::stdout().lock()).map(|()| ExitCode::SUCCESS),
         Command::Verify(options) => verify::run(options, &mut io::stdout().lock()),
         Command::Recover(options) => {

@@ -48,7 +48,8 @@ pub struct RunOptions {
     metrics: Option<PathBuf>,
 }
 
-fn size(text: &str) -> Result<u64, String> {
+/// A number of bytes as people write it.
+pub fn size(text: &str) -> Result<u64, String> {
     parse_bytes(text).ok_or_else(|| "give a size such as 512MiB, 4GB or 1000000".to_string())
 }
 

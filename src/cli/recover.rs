@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use super::escape::escaped;
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::io::commit::{Recovered, recover};
 
@@ -35,8 +34,8 @@ fn print(recovered: &Recovered, out: &mut dyn Write) -> io::Result<()> {
     if *recovered == Recovered::default() {
         writeln!(out, "nothing to recover")?;
     }
-    for partition in &recovered.rolled_forward {
-        writeln!(out, "completed {}", escaped(partition))?;
+    for path in &recovered.rolled_forward {
+        writeln!(out, "completed {}", printable(path))?;
     }
     for dir in &recovered.deleted {
         writeln!(out, "deleted {}", printable(dir))?;

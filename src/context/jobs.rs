@@ -18,7 +18,7 @@ use crate::exec::metrics::RunMetrics;
 use crate::exec::push::Flow;
 use crate::exec::scheduler::{self, Limits};
 use crate::exec::source::AnySource;
-use crate::exec::task::Run;
+use crate::exec::task::{Run, RunId};
 use crate::exec::trace::Cursor;
 use crate::ops::computations;
 use crate::plan::graph::{Held, Node, Shape, in_order, readable};
@@ -29,14 +29,17 @@ use crate::plan::stages::{Sink, plan};
 /// One run.
 pub(super) struct Jobs<'a> {
     ctx: &'a Inner,
+    id: RunId,
+    /// The jobs that have been started.
+    started: usize,
     /// What closures have counted in the jobs that have ended.
     pub(super) counted: Counted,
 }
 
 impl<'a> Jobs<'a> {
     /// A run that nothing has been done of.
-    pub(super) fn new(ctx: &'a Inner) -> Jobs<'a> {
-        Jobs { ctx, counted: Counted::default() }
+    pub(super) fn new(ctx: &'a Inner, id: RunId) -> Jobs<'a> {
+        Jobs { ctx, id, started: 0, counted: Counted::default() }
     }
 
     /// Runs the loops that `sinks` need, each after those that it needs, and then what remains. Only loops within loops
@@ -132,7 +135,10 @@ impl<'a> Jobs<'a> {
         }
         let metrics =
             RunMetrics::new(job.pipelines.iter().map(|pipeline| pipeline.steps.len()), job.terminals.len());
+        self.started += 1;
         let run = Arc::new(Run {
+            id: self.id,
+            number: self.started,
             job,
             chunk_rows: ctx.config.chunk_rows,
             fuse: ctx.config.rules.fuse,

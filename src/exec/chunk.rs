@@ -43,6 +43,9 @@ impl<T> Chunk<T> {
 }
 
 impl Rows {
+    /// The row of an element that stems from no certain one.
+    pub const UNKNOWN: u64 = u64::MAX;
+
     /// Elements `0, 1, 2, …` stem from rows `first, first + 1, first + 2, …`.
     pub fn restart(&mut self, first: u64) {
         self.first = first;

@@ -198,17 +198,20 @@ impl Tally {
         self.pipelines[pipeline].origin
     }
 
+    /// The number of the computation that a step of a pipeline is, unless it counts elsewhere.
+    pub fn computation(&self, pipeline: usize, step: usize) -> Option<usize> {
+        let Computations { source, steps, .. } = &self.pipelines[pipeline];
+        let number = steps.get(step).copied().unwrap_or(*source);
+        (number != COUNTED_ELSEWHERE).then_some(number)
+    }
+
     /// Does the work of a task, and notes what it added if it ends well.
     pub fn task<R>(&self, cx: &TaskCx, pipeline: usize, work: impl FnOnce() -> Result<R>) -> Result<R> {
         let (result, notes) = framed(Some(cx.clone()), work)?;
         if !notes.is_empty() {
-            let pipeline = &self.pipelines[pipeline];
             let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             for Note { step, counter, n } in notes {
-                let computation = pipeline.steps.get(step).copied().unwrap_or(pipeline.source);
-                if computation == COUNTED_ELSEWHERE {
-                    continue;
-                }
+                let Some(computation) = self.computation(pipeline, step) else { continue };
                 // What is computed twice counts once. One of both may have been stopped early: the other knows more.
                 let amount = amount(tasks.entry((computation, cx.split())).or_default(), counter);
                 *amount = n.max(*amount);

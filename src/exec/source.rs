@@ -7,6 +7,7 @@ use super::erased::AnyPush;
 use super::out::Out;
 use super::task::TaskCx;
 use crate::error::{Place, Result};
+use crate::io::origin::Origins;
 
 /// Something that can be read in splits.
 ///
@@ -53,6 +54,12 @@ pub trait Source<T>: Send + Sync + 'static {
     fn place(&self, _split: usize, row: u64) -> Place {
         Place::row(row)
     }
+
+    /// What the elements of a split were read from, for those that a closure refuses. It is asked when the run has succeeded. Where
+    /// there is none, because it was no text or cannot be read again, [`Source::place`] is asked for each of them, while the split is read.
+    fn origins(&self, _split: usize) -> Option<Box<dyn Origins + '_>> {
+        None
+    }
 }
 
 /// A [`Source`] whose element type is known to its neighbours only.
@@ -71,6 +78,8 @@ pub trait AnySource: Send + Sync {
     fn paths(&self) -> Vec<PathBuf>;
     /// See [`Source::place`].
     fn place(&self, split: usize, row: u64) -> Place;
+    /// See [`Source::origins`].
+    fn origins(&self, split: usize) -> Option<Box<dyn Origins + '_>>;
 }
 
 /// Erases the element type of a source.
@@ -115,5 +124,9 @@ impl<T: 'static, S: Source<T>> AnySource for Erased<S, T> {
 
     fn place(&self, split: usize, row: u64) -> Place {
         self.source.place(split, row)
+    }
+
+    fn origins(&self, split: usize) -> Option<Box<dyn Origins + '_>> {
+        self.source.origins(split)
     }
 }

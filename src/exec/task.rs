@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crossbeam::channel::Sender;
@@ -17,14 +17,44 @@ use super::memory::Budget;
 use super::metrics::{RunMetrics, StepMetrics, nanos_since};
 use super::relay::Pump;
 use super::scheduler::Event;
+use super::source::AnySource;
 use super::trace::Trace;
 use crate::error::{CallSite, Error, ErrorKind, Place, Result};
 
 /// Operators that may stand on the stack of a worker at once; longer chains are cut by relays.
 const MAX_DEPTH: usize = 64;
 
-/// What all tasks of a run share.
+/// The identity of a run within the process: of all jobs that an action leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunId(u64);
+
+impl RunId {
+    /// One that no other run has.
+    pub fn fresh() -> RunId {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        RunId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// The same elements of the same split, whichever task of a run computes them; in the order of the plan, then of the splits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Computation {
+    /// The run.
+    pub run: RunId,
+    /// The number of its job.
+    job: usize,
+    /// The number of the computation in the job.
+    number: usize,
+    /// The split of the source.
+    split: usize,
+}
+
+/// What all tasks of a job share.
 pub struct Run {
+    /// Which run it is.
+    pub id: RunId,
+    /// The number of the job in the run.
+    pub number: usize,
     /// What is run.
     pub job: Job,
     /// Elements a chunk.
@@ -82,6 +112,18 @@ impl TaskCx {
     /// The identity of the node that is read, within the process.
     pub fn origin(&self) -> u64 {
         self.0.run.tally.origin(self.0.pipeline)
+    }
+
+    /// The source that is read.
+    pub fn source(&self) -> &Arc<dyn AnySource> {
+        &self.0.run.job.pipelines[self.0.pipeline].source
+    }
+
+    /// What the step at work computes of this split; none if what it does counts elsewhere.
+    pub fn computation(&self) -> Option<Computation> {
+        let Inner { run, pipeline, split, trace, .. } = &*self.0;
+        let number = run.tally.computation(*pipeline, trace.step())?;
+        Some(Computation { run: run.id, job: run.number, number, split: *split })
     }
 
     /// The bytes that what this task leaves may take in memory: all tasks in flight together leave half of the budget to the state

@@ -22,9 +22,9 @@ impl Trace {
         self.step.get()
     }
 
-    /// Notes the source row of a failure; the innermost note stays.
+    /// Notes the source row of a failure, where it is known; the innermost note stays.
     pub fn fail_at(&self, row: u64) {
-        if self.row.get().is_none() {
+        if self.row.get().is_none() && row != Rows::UNKNOWN {
             self.row.set(Some(row));
         }
     }

@@ -13,10 +13,13 @@ use crate::io::commit::Existing;
 use crate::io::placement::{Placement, placement_methods};
 use crate::io::text_compression::TextCompression;
 
+mod cut;
+mod infer;
 mod quotes;
 mod read;
 mod records;
 
+pub use infer::infer_csv;
 pub use read::{CsvFiles, CsvFormat};
 
 /// How CSV is written.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 
-use super::lines::LineOptions;
+use super::lines::{Invalid, LineOptions};
 use super::parsed::{BadRecord, Format, Parsed, Reader};
-use super::split::Split;
+use super::split::{CompressedFiles, Split};
 use super::text::{LineBlock, LineReader};
 use crate::error::{Error, ErrorKind, Result};
 use crate::parse::{ColumnsBuilder, LineFormat, Row};
@@ -22,10 +22,11 @@ pub struct FormattedLines {
 }
 
 impl FormattedLines {
-    /// Files of a format, with all its columns.
+    /// Files of a format, with all its columns. A line that is not UTF-8 is a bad record, whatever `lines` say.
     pub fn new(format: Box<dyn LineFormat>, lines: LineOptions) -> FormattedLines {
         let fields = format.fields();
         let (schema, columns) = (Arc::new(Schema::new(fields.clone())), (0..fields.len()).collect());
+        let lines = LineOptions { invalid: Invalid::Replace, ..lines };
         FormattedLines { format, schema, columns, lines }
     }
 
@@ -64,6 +65,10 @@ impl Format for FormattedLines {
         &self.schema
     }
 
+    fn compressed_files(&self) -> CompressedFiles {
+        CompressedFiles::Relayed
+    }
+
     fn reader<'a>(&'a self, split: &'a Split) -> Box<dyn Reader + 'a> {
         Box::new(SplitReader {
             files: self,
@@ -94,15 +99,21 @@ impl FormattedLines {
     fn parse(&self, block: &LineBlock, builder: &mut ColumnsBuilder) -> Result<Parsed> {
         let (text, mut row) = (block.lines().block.as_str(), Row::new());
         let (mut offsets, mut bad) = (Vec::new(), Vec::new());
-        for range in block.ranges() {
+        for (index, range) in block.ranges().enumerate() {
             let line = &text[range.clone()];
             let offset = block.lines().offset_of(range.start);
-            let cut = self.format.cut(line, &mut row);
-            let added = cut.and_then(|()| builder.push_fields(line, |column| row.get(self.columns[column])));
+            let added = if block.lines().is_replaced(&range) {
+                Err("it is not UTF-8".to_string())
+            } else {
+                let cut = self.format.cut(line, &mut row);
+                let push = |()| builder.push_fields(line, |column| row.get(self.columns[column]));
+                cut.and_then(push).map_err(|fault| fault.to_string())
+            };
             match added {
                 Ok(()) => offsets.push(offset),
-                Err(fault) => {
-                    bad.push(BadRecord { offset, raw: line.as_bytes().to_vec(), reason: fault.to_string() });
+                Err(reason) => {
+                    let (number, raw) = (block.line_number(index, range.start), line.as_bytes().to_vec());
+                    bad.push(BadRecord { offset, line: number, raw, reason });
                 }
             }
         }

@@ -14,8 +14,10 @@ use crate::io::placement::{Placement, placement_methods};
 use crate::io::text_compression::TextCompression;
 
 mod exact;
+mod infer;
 mod read;
 
+pub use infer::infer_json;
 pub use read::{JsonFiles, JsonFormat};
 
 /// How JSON lines are written.

@@ -198,6 +198,19 @@ impl Lines {
         before.filter(|mended| mended.left_out).count() as u64
     }
 
+    /// The lines of the stream that have ended within the block, those that were left out included.
+    pub fn ended(&self) -> u64 {
+        let text = self.block.as_str().as_bytes();
+        memchr::memchr_iter(b'\n', text).count() as u64 + self.left_out_before(text.len())
+    }
+
+    /// Whether the line at this range of the block was not UTF-8, and what was no character in it has been replaced.
+    pub fn is_replaced(&self, range: &Range<usize>) -> bool {
+        const LONGEST_END: usize = "\r\n".len();
+        let after = self.mended.partition_point(|mended| mended.at <= range.start);
+        self.mended.get(after).is_some_and(|mended| mended.at <= range.end + LONGEST_END && !mended.left_out)
+    }
+
     /// The lines that were not UTF-8, and were replaced or left out.
     pub fn invalid_lines(&self) -> u64 {
         self.mended.len() as u64

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
+use super::input::open_unchanged;
 use super::resolve::InputFile;
-use super::split::Split;
+use super::split::{CompressedFiles, Split};
 use super::text::line_number;
 use crate::error::{Error, ErrorKind, Place, Result};
 
@@ -15,6 +16,8 @@ use crate::error::{Error, ErrorKind, Place, Result};
 pub struct BadRecord {
     /// Where it begins in its file.
     pub offset: u64,
+    /// Its 1-based line, where the reader has counted lines; else it is looked up.
+    pub line: Option<u64>,
     /// Its bytes, without the end of its line.
     pub raw: Vec<u8>,
     /// What is wrong with it, for people.
@@ -22,15 +25,23 @@ pub struct BadRecord {
 }
 
 impl BadRecord {
-    /// Where it is; its line is looked up.
+    /// Where it is.
     pub fn place(&self, file: &InputFile) -> Place {
-        place(file, self.offset)
+        match self.line {
+            Some(line) => Place::file(&file.path).at_line(line).at_offset(self.offset),
+            None => place(file, self.offset),
+        }
     }
 
-    /// The error that it is.
+    /// The error that it is; or that of a file which someone is writing, and which may be cut off for that.
     pub fn error(&self, file: &InputFile) -> Error {
+        if !file.is_standard_input()
+            && let Err(error) = open_unchanged(file)
+        {
+            return error;
+        }
         Error::new(ErrorKind::Input, self.reason.as_str())
-            .hint("mend the input, or say with on_error what such a record does")
+            .hint("mend the input, or say with on_error (--on-error) what such a record does")
             .at(self.place(file))
     }
 }
@@ -71,6 +82,16 @@ pub trait Reader {
 pub trait Format: Send + Sync + 'static {
     /// The columns of the rows.
     fn schema(&self) -> &SchemaRef;
+
+    /// The quote within which an end of a line is none; without one, a record is a line.
+    fn quote(&self) -> Option<u8> {
+        None
+    }
+
+    /// How large compressed files are read: in pieces only if it is lines that are read.
+    fn compressed_files(&self) -> CompressedFiles {
+        CompressedFiles::Whole
+    }
 
     /// A reader of a split; it has opened nothing yet.
     fn reader<'a>(&'a self, split: &'a Split) -> Box<dyn Reader + 'a>;

@@ -185,9 +185,13 @@ impl Relay {
     }
 
     /// The decoder before a piece, or before an earlier one. It waits as the head of this file says.
-    fn take(self: &Arc<Relay>, piece: usize, options: LineOptions) -> Result<Lease, RelayFault> {
+    fn take(
+        self: &Arc<Relay>,
+        piece: usize,
+        options: LineOptions,
+        mut patience: Patience,
+    ) -> Result<Lease, RelayFault> {
         let mut state = self.state();
-        let mut patience = Patience::Fresh;
         state.waiting.push((piece, options));
         let turn = loop {
             let behind = |known: &&Known| known.piece < piece && known.options == options;
@@ -292,8 +296,7 @@ impl Decoder {
         })?;
         let Some(lines) = lines else { return Ok(None) };
         let before = self.lines;
-        let text = lines.block.as_str().as_bytes();
-        self.lines += memchr::memchr_iter(b'\n', text).count() as u64 + lines.left_out_before(text.len());
+        self.lines += lines.ended();
         Ok(Some((lines, before)))
     }
 }
@@ -303,6 +306,8 @@ impl Decoder {
 pub(crate) struct RelayedPiece {
     pub(super) relay: Arc<Relay>,
     pub(super) index: usize,
+    /// Whether no task is about to read the pieces before it, so that it waits only for those that do already.
+    pub(super) is_alone: bool,
 }
 
 impl PartialEq for RelayedPiece {
@@ -344,7 +349,8 @@ impl RelayedLines {
         options: LineOptions,
         pool: &mut BlockPool,
     ) -> Result<RelayedLines, RelayFault> {
-        let mut lease = piece.relay.take(piece.index, options)?;
+        let patience = if piece.is_alone { Patience::Ended } else { Patience::Fresh };
+        let mut lease = piece.relay.take(piece.index, options, patience)?;
         if let Some(decoder) = &mut lease.decoder {
             while decoder.piece < piece.index {
                 if decoder.next(&piece.relay, pool).map_err(RelayFault::Lines)?.is_none() {

@@ -103,6 +103,15 @@ impl Split {
     pub fn bytes(&self) -> u64 {
         self.pieces.iter().map(|piece| piece.end - piece.start).sum()
     }
+
+    /// The same split for a single reader of this and others, in order: no other task is about to read what comes before.
+    #[must_use]
+    pub fn alone(&self) -> Split {
+        let mut split = self.clone();
+        let relayed = split.pieces.iter_mut().filter_map(|piece| piece.relayed.as_mut());
+        relayed.for_each(|piece| piece.is_alone = true);
+        split
+    }
 }
 
 /// Cuts files that are larger than the target into even pieces, and groups smaller ones up to the target.
@@ -202,7 +211,7 @@ fn relayed(file: &Arc<InputFile>, target: u64) -> Vec<Split> {
     let ranges: Vec<Range<u64>> = ranges(file.bytes(), (target / 4).clamp(1, MAX_BYTES)).collect();
     let relay = Arc::new(Relay::new(Arc::clone(file), ranges.clone()));
     let piece = |(index, range)| Piece {
-        relayed: Some(RelayedPiece { relay: Arc::clone(&relay), index }),
+        relayed: Some(RelayedPiece { relay: Arc::clone(&relay), index, is_alone: false }),
         ..piece(file, range)
     };
     ranges.into_iter().enumerate().map(|place| Split { pieces: vec![piece(place)] }).collect()

@@ -63,10 +63,16 @@ pub struct LineBlock {
 }
 
 impl LineBlock {
-    /// The lines of the file before the block, those that were left out included, where the reader knows: in a compressed file
-    /// that is read in pieces.
+    /// The lines of the file before the block, those that were left out included, where the reader knows: in a file that is read from
+    /// its beginning because it is compressed or standard input.
     pub fn lines_before(&self) -> Option<u64> {
         self.lines_before
+    }
+
+    /// The 1-based line of the file that is the one with this index of those that the block has, where the reader knows; it begins in the
+    /// block at `start`.
+    pub fn line_number(&self, index: usize, start: usize) -> Option<u64> {
+        Some(self.lines_before? + self.lines.left_out_before(start) + index as u64 + 1)
     }
 
     /// The file that the lines are of.
@@ -137,13 +143,15 @@ impl LineReader {
 /// A piece that is being read.
 #[derive(Debug)]
 enum Open {
-    File(OpenPiece),
+    File(Box<OpenPiece>),
     Relayed(Arc<InputFile>, Box<RelayedLines>),
 }
 
 impl Open {
     fn new(piece: Piece, options: LineOptions, pool: &mut BlockPool) -> Result<Open> {
-        let Some(relayed) = piece.relayed else { return Ok(Open::File(OpenPiece::new(piece, options)?)) };
+        let Some(relayed) = piece.relayed else {
+            return Ok(Open::File(Box::new(OpenPiece::new(piece, options)?)));
+        };
         let lines = RelayedLines::new(relayed, options, pool);
         let lines = lines.map_err(|fault| relay_error(&piece.file, options, fault))?;
         Ok(Open::Relayed(piece.file, Box::new(lines)))
@@ -152,8 +160,8 @@ impl Open {
     fn next_block(&mut self, options: LineOptions, pool: &mut BlockPool) -> Result<Option<LineBlock>> {
         match self {
             Open::File(open) => {
-                let file = Arc::clone(&open.file);
-                Ok(open.next_lines(pool)?.map(|lines| LineBlock { file, lines, lines_before: None }))
+                let (file, lines_before) = (Arc::clone(&open.file), open.lines_before);
+                Ok(open.next_lines(pool)?.map(|lines| LineBlock { file, lines, lines_before }))
             }
             Open::Relayed(file, open) => {
                 let next = open.next(pool).map_err(|fault| relay_error(file, options, fault))?;
@@ -169,6 +177,8 @@ impl Open {
 struct OpenPiece {
     file: Arc<InputFile>,
     cutter: LineCutter<InputBytes>,
+    /// See [`LineBlock::lines_before`].
+    lines_before: Option<u64>,
     max_line_bytes: usize,
 }
 
@@ -181,8 +191,10 @@ impl OpenPiece {
             let enough = piece.file.bytes().saturating_mul(8).max(4 << 10);
             options.block_bytes = options.block_bytes.min(usize::try_from(enough).unwrap_or(usize::MAX));
         }
-        let cutter = LineCutter::new(source, range, options);
-        Ok(OpenPiece { file: piece.file, cutter, max_line_bytes: options.max_line_bytes })
+        // What is cheap beside inflating: their number cannot be found later without doing that again.
+        let lines_before = (!source.is_plain()).then_some(0);
+        let (cutter, max_line_bytes) = (LineCutter::new(source, range, options), options.max_line_bytes);
+        Ok(OpenPiece { file: piece.file, cutter, lines_before, max_line_bytes })
     }
 
     /// A part of a file that is not relayed is not compressed.
@@ -198,7 +210,10 @@ impl OpenPiece {
 
     fn next_lines(&mut self, pool: &mut BlockPool) -> Result<Option<Lines>> {
         match self.cutter.next_lines(pool) {
-            Ok(Some(lines)) => Ok(Some(lines)),
+            Ok(Some(lines)) => {
+                self.lines_before = self.lines_before.map(|before| before + lines.ended());
+                Ok(Some(lines))
+            }
             Ok(None) => self.check_unchanged().map(|()| None),
             Err(fault) => Err(self.error(fault)),
         }

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::elements::Rows;
 use super::parquet_files::ParquetFiles;
-use super::parts::{Destination, output, shape_of};
+use super::parts::{output_of_rows, shape_of};
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Error, ErrorKind, Result, printable};
 use crate::exec::source::Erased;
@@ -62,9 +63,8 @@ impl<T: Record> Dataset<T> {
         let call = CallSite::here("checkpoint");
         check_directory(path.as_ref()).map_err(|error| error.in_call(call))?;
         let options = ParquetOptions::default().existing(Existing::Overwrite);
-        let destination = Destination { path: path.as_ref().to_owned(), names: None };
-        let written = output(self, call, options, destination).run()?;
-        let files = ParquetFiles::<T>::committed(&written.path).map_err(|error| error.in_call(call))?;
+        let written = output_of_rows(self, call, options, path.as_ref(), None).run()?;
+        let files = ParquetFiles::<Rows<T>>::committed(&written.path).map_err(|error| error.in_call(call))?;
         let detail =
             format!("{} ({} file(s), {} bytes)", printable(&written.path), files.parts(), written.bytes);
         let shape = NodeShape::Source(Arc::new(Erased::<_, T>::new(files)));

@@ -9,6 +9,7 @@ use crate::exec::collect::{Gather, Gathered, Gathering};
 use crate::exec::job::Terminal;
 use crate::exec::push::Flow;
 use crate::exec::trace::Cursor;
+use crate::io::commit::Transaction;
 use crate::record::Data;
 
 impl<T: Data> Dataset<T> {
@@ -78,7 +79,7 @@ impl<S> Action<S> for GatherAction<S> {
         self.terminal.take().ok_or_else(|| Error::new(ErrorKind::Internal, "an output was opened twice"))
     }
 
-    fn complete(self: Box<Self>) -> Result<S> {
+    fn complete(self: Box<Self>, _transaction: &mut Transaction) -> Result<S> {
         self.gathered.take()
     }
 }
@@ -105,8 +106,8 @@ impl<S, R, F: FnOnce(S) -> Result<R>> Action<R> for FinishAction<S, F> {
         self.action.open(inputs)
     }
 
-    fn complete(self: Box<Self>) -> Result<R> {
-        (self.finish)(self.action.complete()?)
+    fn complete(self: Box<Self>, transaction: &mut Transaction) -> Result<R> {
+        (self.finish)(self.action.complete(transaction)?)
     }
 }
 
@@ -122,7 +123,7 @@ impl<R> Action<R> for RefusedAction {
         Err(self.refusal())
     }
 
-    fn complete(mut self: Box<Self>) -> Result<R> {
+    fn complete(mut self: Box<Self>, _transaction: &mut Transaction) -> Result<R> {
         Err(self.refusal())
     }
 }

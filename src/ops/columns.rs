@@ -39,7 +39,7 @@ impl<T> Columns<T> {
         &self.dataset
     }
 
-    pub(super) fn names(&self) -> Vec<String> {
-        self.names.clone()
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
     }
 }

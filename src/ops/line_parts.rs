@@ -8,7 +8,6 @@ use super::parts::Encoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::memory::Budget;
 use crate::exec::pages::Pages;
-use crate::io::commit::PartWriter;
 use crate::io::text_compression::TextCompression;
 
 /// Bytes of lines that are kept, and compressed, together.
@@ -79,16 +78,17 @@ impl<E: EncodeLines> Encoder<Lines> for LineEncoder<E> {
 }
 
 /// A file that lines are appended to.
-pub struct LineFile {
-    writer: PartWriter,
+pub struct LineFile<W> {
+    writer: W,
+    bytes: u64,
     compression: TextCompression,
     rows: u64,
 }
 
-impl LineFile {
+impl<W: Write> LineFile<W> {
     /// Begins a file with what stands before all lines.
-    pub fn begin(writer: PartWriter, header: Vec<u8>, compression: TextCompression) -> Result<LineFile> {
-        let mut file = LineFile { writer, compression, rows: 0 };
+    pub fn begin(writer: W, header: Vec<u8>, compression: TextCompression) -> Result<LineFile<W>> {
+        let mut file = LineFile { writer, bytes: 0, compression, rows: 0 };
         if !header.is_empty() {
             file.write(&compression.member(header)?)?;
         }
@@ -102,18 +102,19 @@ impl LineFile {
         for page in 0..pages.len() {
             self.write(&pages.take(page)?)?;
         }
-        Ok(self.writer.bytes())
+        Ok(self.bytes)
     }
 
     /// Ends the file; returns what it was written to and its rows.
-    pub fn end(mut self) -> Result<(PartWriter, u64)> {
-        if self.writer.bytes() == 0 {
+    pub fn end(mut self) -> Result<(W, u64)> {
+        if self.bytes == 0 {
             self.write(&self.compression.member(Vec::new())?)?; // a compressed file has a member, even if it holds nothing
         }
         Ok((self.writer, self.rows))
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.bytes += bytes.len() as u64;
         self.writer.write_all(bytes).map_err(|error| {
             // The writer's own message names the file and what to do.
             Error::new(ErrorKind::Output, error.to_string()).because(error)

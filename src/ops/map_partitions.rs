@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Result};
-use crate::exec::chunk::Chunk;
+use crate::exec::chunk::{Chunk, Rows};
 use crate::exec::erased::AnyPush;
 use crate::exec::hold::emit_all;
 use crate::exec::narrow::Operator;
@@ -80,6 +80,7 @@ impl<T, I: IntoIterator, F: Fn(Vec<T>) -> I> Push<T> for Buffer<T, I, F> {
 
     fn finish(&mut self) -> Result<()> {
         let items = std::mem::take(&mut self.items);
+        let _more: Flow = self.out.at_row(Rows::UNKNOWN)?;
         emit_all((self.f)(items), &mut self.out)?;
         self.out.finish()
     }

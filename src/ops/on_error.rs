@@ -1,4 +1,4 @@
-//! `on_error`: what becomes of records that cannot be read.
+//! `on_error`: what becomes of records that cannot be read, and of elements that closures refuse.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use crate::dataset::Dataset;
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::record::Data;
 
-/// What becomes of records that cannot be read; see [`Dataset::on_error`].
+/// What becomes of records that cannot be read, and of elements that a closure refuses; see [`Dataset::on_error`].
 ///
 /// # Examples
 ///
@@ -46,7 +46,13 @@ impl OnError {
     ///
     /// Each has the columns `file`, `line` (1-based), `offset` (of its first byte in the file, inflated if that is compressed), `reason`, and
     /// `raw`: the record as it stands, with `U+FFFD` for what is not UTF-8. They are in the order of the input, and take the place of those of an
-    /// earlier run when the run has succeeded, just before its outputs are committed.
+    /// earlier run when the run has succeeded: both are committed together (see [`Context::run`](crate::Context::run)).
+    ///
+    /// For an element that a closure refuses these are the line or record that it stems from, whatever has been made of that on the way; the
+    /// files are read once more to find it. An element that stems from no line, because it comes out of an exchange or of
+    /// [`map_partitions`](Dataset::map_partitions), has an empty `file`, `line` and `offset`, and the call of the closure stands in `reason`; one
+    /// of standard input or of Parquet has no `offset`. Then `raw` is the element itself if that is a [`Text`](crate::Text), a `String` or a
+    /// `&str`, and is empty if not.
     pub fn reject(to: impl Into<PathBuf>) -> OnError {
         OnError { action: Action::Reject(to.into()), ..OnError::fail() }
     }
@@ -78,11 +84,13 @@ impl OnError {
 }
 
 impl<T: Data> Dataset<T> {
-    /// Says what becomes of the records that the source before it cannot read; without it, the first one ends the run.
+    /// Says what becomes of the records that the source before it cannot read, or of the elements that the closure before it refuses; without
+    /// it, the first one ends the run.
     ///
-    /// It follows [`Context::read_csv`](crate::Context::read_csv) or
-    /// [`Context::read_json_lines`](crate::Context::read_json_lines), immediately. Each run that reads the source counts and writes what it
-    /// leaves out; one that stops early, such as that of `take`, knows only of what it has read.
+    /// It follows immediately: [`Context::read_csv`](crate::Context::read_csv), [`Context::read_json_lines`](crate::Context::read_json_lines) or
+    /// [`Context::read_lines`](crate::Context::read_lines), [`Dataset::try_map`] or [`Dataset::try_flat_map`]. Each run that computes these counts
+    /// and writes what it leaves out; one that stops early, such as that of `take`, knows only of what it has computed. A record that is
+    /// computed twice counts once, as for a [`Counter`](crate::Counter).
     ///
     /// # Ordering
     ///
@@ -90,7 +98,8 @@ impl<T: Data> Dataset<T> {
     ///
     /// # Errors
     ///
-    /// Now: if it follows something else, or the share is not from 0 to 1. From the action: if there are more than the
+    /// Now: if it follows something else, if the share is not from 0 to 1, or if the closure is computed anew in each round of a loop, because
+    /// what it refuses has no place in the input then. From the action: if there are more than the
     /// limits of `policy`, or the rejects cannot be written; nothing is committed then.
     ///
     /// # Examples
@@ -109,14 +118,39 @@ impl<T: Data> Dataset<T> {
     /// assert!(rejects.lines().nth(2).is_some_and(|line| line.contains("rows.csv,3,4,")));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    ///
+    /// A closure that parses:
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (path, rejects) = (dir.path().join("rows.txt"), dir.path().join("rejects.csv"));
+    /// std::fs::write(&path, "1 2\n3 x 5\n")?;
+    /// let ctx = Context::new()?;
+    /// let words = ctx.read_text(&path)?.flat_map(|line| line.split_whitespace());
+    /// let numbers = words.try_map(|word| word.parse::<u8>()).on_error(OnError::reject(&rejects))?;
+    /// assert_eq!(numbers.collect()?, [1, 2, 3, 5]);
+    /// let rejects = std::fs::read_to_string(&rejects)?;
+    /// assert!(rejects.ends_with("rows.txt,2,4,invalid digit found in string,3 x 5\n"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn on_error(&self, policy: OnError) -> Result<Dataset<T>> {
         let call = CallSite::here("on_error");
         policy.check().map_err(|error| error.in_call(call))?;
-        if let Some(tolerant) = self.tolerant() {
-            return Ok(tolerant(policy));
+        let refused = |what: &str, hint: &str| {
+            Err(Error::new(ErrorKind::Config, what).in_call(call).hint(hint.to_string()))
+        };
+        match self.tolerant() {
+            Some(_) if self.node().in_loop && policy.action != Action::Fail => refused(
+                "what a closure refuses in the rounds of a loop has no place in the input",
+                "apply the closure before or after the loop, or use filter_map and count with a counter",
+            ),
+            Some(tolerant) => Ok(tolerant(policy)),
+            None => refused(
+                "it follows no source of records and no closure that may fail",
+                "call it on the result of read_csv, read_json_lines, read_lines, try_map or try_flat_map",
+            ),
         }
-        let error = Error::new(ErrorKind::Config, "it follows no source of records");
-        Err(error.in_call(call).hint("call it on the result of read_csv or read_json_lines"))
     }
 }

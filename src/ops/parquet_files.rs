@@ -3,22 +3,24 @@
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Place, Result};
+use arrow::datatypes::Schema;
+
+use super::elements::Unpack;
+use crate::error::{Error, Place, Result};
 use crate::exec::hold::{ROWS_PER_SPLIT, group};
 use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::exec::source::Source;
 use crate::io::parquet::{Filter, StoredPart, stored_parts};
 use crate::io::resolve::InputFile;
-use crate::record::{Record, from_batch, schema};
 
 /// The rows of the parts in the order of their names. A split is a row group, or several small ones of a part.
-pub(super) struct ParquetFiles<T> {
+pub(super) struct ParquetFiles<U> {
     /// The files, or the directory that they are in, and where other files would be found by the next run.
     paths: Vec<PathBuf>,
     parts: Vec<StoredPart>,
     splits: Vec<Split>,
-    types: PhantomData<fn() -> T>,
+    elements: PhantomData<fn() -> U>,
 }
 
 struct Split {
@@ -27,38 +29,37 @@ struct Split {
     row_groups: Vec<usize>,
 }
 
-impl<T: Record> ParquetFiles<T> {
+impl<U: Unpack> ParquetFiles<U> {
     /// Those of a directory that gristmill has committed.
     ///
     /// # Errors
     ///
     /// If it is not what its manifest says.
-    pub(super) fn committed(dir: &Path) -> Result<ParquetFiles<T>> {
+    pub(super) fn committed(dir: &Path) -> Result<ParquetFiles<U>> {
         Ok(ParquetFiles::of(stored_parts(dir)?, vec![dir.to_owned()]))
     }
 
-    /// Those of any files, with the columns that `T` has.
+    /// Those of any files, with the columns that a schema has.
     ///
     /// # Errors
     ///
     /// If one of them is no Parquet file, or has not the columns of the filter.
     pub(super) fn found(
         files: Vec<InputFile>,
-        scopes: Vec<PathBuf>,
+        paths: Vec<PathBuf>,
+        schema: &Schema,
         filter: Option<&Filter>,
-    ) -> Result<ParquetFiles<T>> {
-        let paths = scopes.into_iter().chain(files.iter().map(|file| file.path.clone())).collect();
-        let schema = schema::<T>();
+    ) -> Result<ParquetFiles<U>> {
         let part = |file| {
-            let part = StoredPart::of_file(file)?.with_columns(&schema)?;
+            let part = StoredPart::of_file(file)?.with_columns(schema)?;
             if let Some(filter) = filter { part.with_filter(filter) } else { Ok(part) }
         };
         Ok(ParquetFiles::of(files.into_iter().map(part).collect::<Result<_>>()?, paths))
     }
 
-    fn of(parts: Vec<StoredPart>, paths: Vec<PathBuf>) -> ParquetFiles<T> {
+    fn of(parts: Vec<StoredPart>, paths: Vec<PathBuf>) -> ParquetFiles<U> {
         let splits = parts.iter().enumerate().flat_map(|(index, part)| splits_of(index, part)).collect();
-        ParquetFiles { paths, parts, splits, types: PhantomData }
+        ParquetFiles { paths, parts, splits, elements: PhantomData }
     }
 
     /// The number of files.
@@ -85,19 +86,20 @@ fn splits_of(index: usize, part: &StoredPart) -> Vec<Split> {
     groups.map(|groups| Split { part: index, row_groups: wanted[groups].to_vec() }).collect()
 }
 
-impl<T: Record> Source<T> for ParquetFiles<T> {
+impl<U: Unpack> Source<U::Item> for ParquetFiles<U> {
     fn splits(&self) -> usize {
         self.splits.len()
     }
 
-    fn read(&self, split: usize, out: &mut Out<T>) -> Result<()> {
+    fn read(&self, split: usize, out: &mut Out<U::Item>) -> Result<()> {
         let Split { part, row_groups } = &self.splits[split];
+        let part = &self.parts[*part];
+        let in_file = |error: Error| error.at(Place::file(part.path()));
         for &row_group in row_groups {
-            for batch in self.parts[*part].read(row_group)? {
-                for row in from_batch::<T>(&batch?)? {
-                    if out.emit(row)? == Flow::Enough {
-                        return Ok(());
-                    }
+            for batch in part.read(row_group)? {
+                let items = U::unpack(batch?).map_err(in_file)?;
+                if U::emit(items, out)? == Flow::Enough {
+                    return Ok(());
                 }
             }
         }

@@ -5,13 +5,13 @@
 //! the output ends. So the bytes are the same whatever the bound.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::partition_rows::Layout;
+use super::encode::Encoding;
 use super::parts::Format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::memory::{Budget, Reservation};
-use crate::io::commit::{Attempt, PartEntry, PartNumbers, Parts};
+use crate::io::commit::{Attempt, PartEntry, PartNumbers, PartWriter, Parts};
 use crate::io::hive::PartitionPath;
 
 /// Part files that are open at a time.
@@ -25,8 +25,7 @@ const WAITING_BYTES: u64 = 512;
 
 /// The part files of one output.
 pub struct Files<F: Format> {
-    pub(super) format: F,
-    pub(super) layout: Layout,
+    pub(super) encoding: Arc<Encoding<F>>,
     parts: Parts,
     part_bytes: u64,
     max_open: usize,
@@ -48,7 +47,7 @@ struct Dir<F: Format> {
     parts: Parts,
     next: usize,
     done: Vec<PartEntry>,
-    open: Option<F::File>,
+    open: Option<F::File<PartWriter>>,
     waiting: VecDeque<F::Piece>,
     waiting_bytes: u64,
 }
@@ -56,8 +55,7 @@ struct Dir<F: Format> {
 impl<F: Format> Files<F> {
     /// The files of an attempt, each of about `part_bytes`.
     pub fn new(
-        format: F,
-        layout: Layout,
+        encoding: Arc<Encoding<F>>,
         attempt: &Attempt,
         part_bytes: u64,
         budget: &Budget,
@@ -65,13 +63,12 @@ impl<F: Format> Files<F> {
         let max_open = (budget.limit_bytes() / 8 / OPEN_BYTES).clamp(1, MAX_OPEN as u64) as usize;
         let parts = attempt.parts();
         let mut dirs = BTreeMap::new();
-        if !layout.is_partitioned() {
+        if !encoding.layout.is_partitioned() {
             dirs.insert(None, Dir::new(parts.clone(), attempt.next_part_number(None)?));
         }
         let state = State { dirs, open: 0, waiting: 0, reservation: budget.reservation() };
         Ok(Files {
-            format,
-            layout,
+            encoding,
             parts,
             part_bytes,
             max_open,
@@ -89,7 +86,7 @@ impl<F: Format> Files<F> {
         let mut state = self.state();
         let State { dirs, open, waiting, reservation } = &mut *state;
         if !dirs.contains_key(&place) {
-            self.layout.check_count(dirs.len() + 1)?;
+            self.encoding.layout.check_count(dirs.len() + 1)?;
         }
         let dir = match dirs.entry(place) {
             std::collections::btree_map::Entry::Occupied(there) => there.into_mut(),
@@ -108,7 +105,7 @@ impl<F: Format> Files<F> {
         }
         *open = *open - was.0 + usize::from(dir.open.is_some());
         *waiting = *waiting - was.1 + dir.waiting.len();
-        let columns = self.layout.file_schema().fields().len() as u64;
+        let columns = self.encoding.layout.file_schema().fields().len() as u64;
         reservation.resize(*open as u64 * OPEN_BYTES + *waiting as u64 * columns * WAITING_BYTES)
     }
 
@@ -163,10 +160,10 @@ impl<F: Format> Files<F> {
         Ok(())
     }
 
-    fn begin(&self, dir: &Dir<F>) -> Result<F::File> {
+    fn begin(&self, dir: &Dir<F>) -> Result<F::File<PartWriter>> {
         let number = dir.next + dir.done.len();
-        let name = format!("part-{number:05}.{}", self.format.extension());
-        self.format.begin(self.layout.file_schema(), dir.parts.create(&name)?)
+        let name = format!("part-{number:05}.{}", self.encoding.format.extension());
+        self.encoding.format.begin(self.encoding.layout.file_schema(), dir.parts.create(&name)?)
     }
 }
 

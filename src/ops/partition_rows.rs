@@ -110,7 +110,7 @@ impl Layout {
         let message =
             format!("a row belongs to the partition {partition}, which is not one of those to replace");
         Err(Error::new(ErrorKind::Output, message)
-            .hint("name it in replace_partitions, too, or leave its rows out with a filter"))
+            .hint("name it, too, in replace_partitions (--partition), or leave its rows out with a filter"))
     }
 }
 

@@ -4,16 +4,20 @@
 //! pieces (row groups of Parquet, lines of CSV) that are appended in split order, and a new part is begun at a
 //! fixed size, so that the files are the same on any number of threads.
 
+use std::io::Write;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::elements::{Intake, Rows};
+use super::encode::{Encoding, Placed, Writer};
 use super::part_files::Files;
-use super::partition_rows::{Gathered, Layout};
+use super::partition_rows::Layout;
+use super::standard_output::{PrintTerminal, Printed, check_placement, is_standard_output};
 use crate::dataset::{Action, Dataset, Output};
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::chunk::Chunk;
@@ -23,13 +27,10 @@ use crate::exec::job::{Batch, Port, Terminal};
 use crate::exec::memory::{Budget, Reservation};
 use crate::exec::push::{Flow, Push};
 use crate::exec::task::TaskCx;
-use crate::io::commit::{Attempt, PartWriter, Shape, Target};
-use crate::io::hive::PartitionPath;
+use crate::io::commit::{Attempt, Finished, Shape, Target, Transaction};
 use crate::io::placement::Placement;
-use crate::record::{self, Record};
-
-/// Rows that are turned into columns at once: the columns of a narrow record then stay in a core's cache.
-const BATCH_ROWS: usize = 8192;
+use crate::io::schema_text::columns_json;
+use crate::record::{self, Data, Record};
 
 /// A file format: how pieces are encoded, and how they are put into files.
 pub trait Format: Clone + Send + Sync + 'static {
@@ -37,8 +38,8 @@ pub trait Format: Clone + Send + Sync + 'static {
     type Piece: Send + 'static;
     /// Encodes the rows of one task.
     type Encoder: Encoder<Self::Piece>;
-    /// A file that is being written.
-    type File: Send + 'static;
+    /// A file that is being written to `W`.
+    type File<W: Write + Send + 'static>: Send + 'static;
 
     /// The extension of part files, without the dot.
     fn extension(&self) -> &'static str;
@@ -50,16 +51,16 @@ pub trait Format: Clone + Send + Sync + 'static {
     fn encoder(&self, schema: &SchemaRef, budget: &Budget) -> Result<Self::Encoder>;
 
     /// Begins a file.
-    fn begin(&self, schema: &SchemaRef, writer: PartWriter) -> Result<Self::File>;
+    fn begin<W: Write + Send + 'static>(&self, schema: &SchemaRef, writer: W) -> Result<Self::File<W>>;
 
     /// The bytes that a piece adds to a file, about.
     fn piece_bytes(piece: &Self::Piece) -> u64;
 
     /// Appends a piece and returns the bytes of the file so far.
-    fn append(file: &mut Self::File, piece: Self::Piece) -> Result<u64>;
+    fn append<W: Write + Send + 'static>(file: &mut Self::File<W>, piece: Self::Piece) -> Result<u64>;
 
     /// Ends a file; returns what it was written to and its rows.
-    fn end(file: Self::File) -> Result<(PartWriter, u64)>;
+    fn end<W: Write + Send + 'static>(file: Self::File<W>) -> Result<(W, u64)>;
 }
 
 /// Encodes the rows of one task.
@@ -78,7 +79,7 @@ pub trait Encoder<P> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Written {
-    /// Where it is, absolute.
+    /// Where it is, absolute; `-` for standard output.
     pub path: PathBuf,
     /// Its rows.
     pub rows: u64,
@@ -90,96 +91,133 @@ pub struct Written {
     pub partitions: usize,
 }
 
-/// Where an output goes, and what of.
-pub struct Destination {
-    /// The directory, or the single file.
-    pub path: PathBuf,
-    /// The names of the columns, unless those of the record are to be used.
-    pub names: Option<Vec<String>>,
-}
-
-/// The lazy result of writing a dataset.
-pub fn output<T: Record, F: Format>(
-    dataset: &Dataset<T>,
+/// The lazy result of writing a dataset whose elements have the columns of `schema`.
+pub(super) fn output<I: Intake, F: Format>(
+    dataset: &Dataset<I::Item>,
     call: CallSite,
     format: F,
-    destination: Destination,
+    path: &Path,
+    schema: Result<SchemaRef>,
 ) -> Output<Written> {
-    let detail = crate::error::printable(&destination.path);
+    let detail = crate::error::printable(path);
     let budget = dataset.context().budget().clone();
-    let action = WriteAction::<T, F> { format, destination, budget, opened: None, types: PhantomData };
+    let types = PhantomData;
+    let action = WriteAction::<I, F> {
+        call,
+        format,
+        path: path.to_owned(),
+        schema: Some(schema),
+        budget,
+        opened: None,
+        types,
+    };
     Output::new(dataset, call, detail, action)
 }
 
-struct WriteAction<T, F: Format> {
+/// The lazy result of writing rows, with the columns of their type, or with others' names for these.
+pub(super) fn output_of_rows<T: Record, F: Format>(
+    dataset: &Dataset<T>,
+    call: CallSite,
     format: F,
-    destination: Destination,
+    path: &Path,
+    names: Option<&[String]>,
+) -> Output<Written> {
+    let schema = record::schema::<T>();
+    let schema = names.map_or_else(|| Ok(schema.clone()), |names| record::rename_schema(&schema, names));
+    output::<Rows<T>, F>(dataset, call, format, path, schema)
+}
+
+struct WriteAction<I, F: Format> {
+    call: CallSite,
+    format: F,
+    path: PathBuf,
+    /// The columns, or why there are none; until it is opened.
+    schema: Option<Result<SchemaRef>>,
     budget: Budget,
     opened: Option<Opened<F>>,
-    types: PhantomData<fn(T)>,
+    types: PhantomData<fn(I)>,
 }
 
 /// An output between its two steps.
-struct Opened<F: Format> {
-    attempt: Attempt,
-    schema: SchemaRef,
-    /// `None` if what is to be appended is there already.
-    files: Option<Arc<Files<F>>>,
+enum Opened<F: Format> {
+    Files {
+        attempt: Attempt,
+        schema: SchemaRef,
+        files: Arc<Files<F>>,
+    },
+    /// What is to be appended is there already.
+    Appended(Attempt),
+    Printed(Arc<Printed<F>>),
 }
 
-impl<T: Record, F: Format> Action<Written> for WriteAction<T, F> {
+impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
     fn open(&mut self, inputs: &[PathBuf]) -> Result<Arc<dyn Terminal>> {
-        let shape = shape_of(&self.destination.path, self.format.extension())?;
-        let schema = match &self.destination.names {
-            Some(names) => record::rename_schema(&record::schema::<T>(), names)?,
-            None => record::schema::<T>(),
-        };
+        let schema = self.schema.take().unwrap_or_else(|| Err(opened_twice()))?;
         let placement = self.format.placement();
         let layout = Layout::new(&schema, placement)?;
-        // An encoder that cannot hold the schema is found now, not after an hour of work.
-        drop(self.format.encoder(layout.file_schema(), &self.budget)?);
-        let target = Target::new(&self.destination.path, shape, placement.existing)
+        let encoding = Arc::new(Encoding::new(self.format.clone(), layout, &self.budget)?);
+        if is_standard_output(&self.path) {
+            check_placement(placement)?;
+            let printed = Arc::new(Printed::new(encoding));
+            self.opened = Some(Opened::Printed(Arc::clone(&printed)));
+            return Ok(Arc::new(PrintTerminal::<I, F> { printed, types: PhantomData }));
+        }
+        let shape = shape_of(&self.path, self.format.extension())?;
+        let target = Target::new(&self.path, shape, placement.existing)
             .partitioned_by(placement.partition_by.clone())
             .mode(placement.mode()?);
         let attempt = target.check(inputs)?.begin()?;
-        attempt.check_schema(&describe(&schema))?;
+        attempt.check_schema(&columns_json(&schema))?;
         if attempt.appended_before().is_some() {
-            self.opened = Some(Opened { attempt, schema, files: None });
-            return Ok(Arc::new(Skip::<T>(PhantomData)));
+            self.opened = Some(Opened::Appended(attempt));
+            return Ok(Arc::new(Skip::<I::Item>(PhantomData)));
         }
         let part_bytes = if shape == Shape::File { u64::MAX } else { placement.target_file_bytes.max(1) };
-        let files = Arc::new(Files::new(self.format.clone(), layout, &attempt, part_bytes, &self.budget)?);
-        self.opened = Some(Opened { attempt, schema, files: Some(Arc::clone(&files)) });
-        Ok(Arc::new(WriteTerminal::<T, F> { files, types: PhantomData }))
+        let files = Arc::new(Files::new(encoding, &attempt, part_bytes, &self.budget)?);
+        self.opened = Some(Opened::Files { attempt, schema, files: Arc::clone(&files) });
+        Ok(Arc::new(WriteTerminal::<I, F> { files, types: PhantomData }))
     }
 
-    fn complete(self: Box<Self>) -> Result<Written> {
-        let Some(Opened { attempt, schema, files }) = self.opened else {
-            return Err(Error::new(ErrorKind::Internal, "an output was committed before it was opened"));
-        };
-        let mut written =
-            Written { path: attempt.path().to_owned(), rows: 0, bytes: 0, parts: 0, partitions: 0 };
-        let Some(files) = files else {
-            attempt.abort()?;
-            return Ok(written);
-        };
-        let done = files.take_done();
-        for part in done.iter().flat_map(|(_, parts)| parts) {
-            written.rows += part.rows;
-            written.bytes += part.bytes;
-            written.parts += 1;
+    fn complete(self: Box<Self>, transaction: &mut Transaction) -> Result<Written> {
+        match self.opened {
+            Some(Opened::Files { attempt, schema, files }) => {
+                let (finished, written) = finish(attempt, columns_json(&schema), &files);
+                transaction.add(finished.in_call(self.call));
+                Ok(written)
+            }
+            Some(Opened::Appended(attempt)) => {
+                let path = attempt.path().to_owned();
+                attempt.abort()?;
+                Ok(Written { path, rows: 0, bytes: 0, parts: 0, partitions: 0 })
+            }
+            Some(Opened::Printed(printed)) => Ok(printed.written()),
+            None => Err(Error::new(ErrorKind::Internal, "an output was committed before it was opened")),
         }
-        let schema = describe(&schema);
-        if files.layout.is_partitioned() {
-            written.partitions = done.len();
-            let partitions = done.into_iter().filter_map(|(place, parts)| Some((place?, parts)));
-            attempt.commit_partitions(schema, Value::Null, partitions.collect())?;
-        } else {
-            let parts = done.into_iter().flat_map(|(_, parts)| parts);
-            attempt.commit(schema, Value::Null, parts.collect())?;
-        }
-        Ok(written)
     }
+}
+
+/// Makes the parts final, to be committed.
+fn finish<F: Format>(attempt: Attempt, schema: Value, files: &Files<F>) -> (Finished, Written) {
+    let mut written = Written { path: attempt.path().to_owned(), rows: 0, bytes: 0, parts: 0, partitions: 0 };
+    let done = files.take_done();
+    for part in done.iter().flat_map(|(_, parts)| parts) {
+        written.rows += part.rows;
+        written.bytes += part.bytes;
+        written.parts += 1;
+    }
+    let finished = if files.encoding.layout.is_partitioned() {
+        written.partitions = done.len();
+        let partitions = done.into_iter().filter_map(|(place, parts)| Some((place?, parts)));
+        attempt.finish_partitions(schema, Value::Null, partitions.collect())
+    } else {
+        let parts = done.into_iter().flat_map(|(_, parts)| parts);
+        attempt.finish(schema, Value::Null, parts.collect())
+    };
+    (finished, written)
+}
+
+fn opened_twice() -> Error {
+    Error::new(ErrorKind::Internal, "an output was opened twice")
 }
 
 /// How single files end, each with the extension of the format that is written so.
@@ -209,31 +247,14 @@ pub(super) fn shape_of(path: &Path, extension: &str) -> Result<Shape> {
     Err(Error::new(ErrorKind::Config, message).hint(hint))
 }
 
-/// The schema as the manifest has it.
-pub(super) fn describe(schema: &SchemaRef) -> Value {
-    let fields = schema.fields().iter().map(|field| {
-        json!({ "name": field.name(), "type": field.data_type().to_string(), "nullable": field.is_nullable() })
-    });
-    Value::Array(fields.collect())
-}
-
-struct WriteTerminal<T, F: Format> {
+struct WriteTerminal<I, F: Format> {
     files: Arc<Files<F>>,
-    types: PhantomData<fn(T)>,
+    types: PhantomData<fn(I)>,
 }
 
-impl<T: Record, F: Format> Terminal for WriteTerminal<T, F> {
+impl<I: Intake, F: Format> Terminal for WriteTerminal<I, F> {
     fn writer(&self, cx: &TaskCx, port: Port) -> Result<AnyPush> {
-        let writer = Writer::<T, F> {
-            files: Arc::clone(&self.files),
-            rows: Vec::with_capacity(BATCH_ROWS),
-            encoder: None,
-            gathered: self.files.layout.gathered()?,
-            pieces: Vec::new(),
-            reservation: cx.budget().reservation(),
-            port,
-        };
-        Ok(AnyPush::new(writer))
+        Ok(AnyPush::new(Writer::<I, F>::new(Arc::clone(&self.files.encoding), cx, port)?))
     }
 
     fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
@@ -247,97 +268,10 @@ impl<T: Record, F: Format> Terminal for WriteTerminal<T, F> {
     }
 }
 
-/// What a task leaves: pieces, each with the partition that it belongs to if there are partitions.
-type Placed<F> = Vec<(Option<PartitionPath>, <F as Format>::Piece)>;
-
-/// Encodes what one task is pushed.
-struct Writer<T, F: Format> {
-    files: Arc<Files<F>>,
-    rows: Vec<T>,
-    /// The encoder of an output that is not partitioned, once there are rows.
-    encoder: Option<F::Encoder>,
-    /// The rows of a partitioned one.
-    gathered: Option<Gathered>,
-    pieces: Placed<F>,
-    reservation: Reservation,
-    port: Port,
-}
-
-impl<T: Record, F: Format> Writer<T, F> {
-    /// Encodes the first rows. All batches but the last of a split have the same number, so that what is encoded together does not
-    /// depend on how rows came in chunks.
-    fn encode(&mut self, rows: usize) -> Result<()> {
-        let rows = rows.min(self.rows.len());
-        let batch = record::to_batch(&self.rows[..rows])?;
-        self.rows.drain(..rows);
-        match &mut self.gathered {
-            Some(gathered) => {
-                gathered.add(&batch)?;
-                self.reservation.resize(gathered.bytes())?;
-                if gathered.is_full() { self.encode_gathered() } else { Ok(()) }
-            }
-            None => self.encode_batch(&batch),
-        }
-    }
-
-    fn encode_batch(&mut self, batch: &RecordBatch) -> Result<()> {
-        let schema = self.files.layout.file_schema();
-        let columns = RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec())
-            .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
-        let encoder = match &mut self.encoder {
-            Some(encoder) => encoder,
-            none => none.insert(self.files.format.encoder(schema, self.reservation.budget())?),
-        };
-        encoder.write(&columns)?;
-        self.reservation.resize(encoder.memory_bytes() as u64)
-    }
-
-    /// Encodes one partition after the other, so that one encoder is open at a time, however many there are.
-    fn encode_gathered(&mut self) -> Result<()> {
-        let Some(gathered) = &mut self.gathered else { return Ok(()) };
-        let (held, files) = (gathered.bytes(), &self.files);
-        let (pieces, reservation) = (&mut self.pieces, &mut self.reservation);
-        gathered.drain(BATCH_ROWS, |partition, batches| {
-            let mut encoder = files.format.encoder(files.layout.file_schema(), reservation.budget())?;
-            for batch in batches {
-                encoder.write(&batch?)?;
-                reservation.resize(held + encoder.memory_bytes() as u64)?;
-            }
-            pieces.extend(encoder.finish()?.into_iter().map(|piece| (Some(partition.clone()), piece)));
-            Ok(())
-        })?;
-        reservation.resize(0)
-    }
-}
-
-impl<T: Record, F: Format> Push<T> for Writer<T, F> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
-        self.rows.append(&mut chunk.items);
-        while self.rows.len() >= BATCH_ROWS {
-            self.encode(BATCH_ROWS)?;
-        }
-        Ok(Flow::More)
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        if !self.rows.is_empty() {
-            self.encode(self.rows.len())?;
-        }
-        self.encode_gathered()?;
-        let pieces = self.encoder.take().map_or_else(|| Ok(Vec::new()), Encoder::finish)?;
-        self.pieces.extend(pieces.into_iter().map(|piece| (None, piece)));
-        let empty = self.reservation.split_off();
-        let reservation = std::mem::replace(&mut self.reservation, empty);
-        let pieces: Placed<F> = std::mem::take(&mut self.pieces);
-        self.port.deliver(vec![(0, Box::new((pieces, reservation)))]);
-        Ok(())
-    }
-}
-
 /// Takes nothing: for what was appended before.
 struct Skip<T>(PhantomData<fn(T)>);
 
-impl<T: Record> Terminal for Skip<T> {
+impl<T: Data> Terminal for Skip<T> {
     fn writer(&self, _cx: &TaskCx, port: Port) -> Result<AnyPush> {
         Ok(AnyPush::new(Skipped::<T>(port, PhantomData)))
     }
@@ -349,7 +283,7 @@ impl<T: Record> Terminal for Skip<T> {
 
 struct Skipped<T>(Port, PhantomData<fn(T)>);
 
-impl<T: Record> Push<T> for Skipped<T> {
+impl<T: Data> Push<T> for Skipped<T> {
     fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
         chunk.items.clear();
         Ok(Flow::Enough)

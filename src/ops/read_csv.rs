@@ -1,5 +1,6 @@
 //! `read_csv`: the rows of CSV files.
 
+use super::elements::Rows;
 use super::read_text::InputPaths;
 use super::records::read_records;
 use crate::context::Context;
@@ -56,6 +57,6 @@ impl Context {
         let lines = LineOptions::of(self.config());
         let files = CsvFiles::new(format, schema::<T>(), lines.max_line_bytes, lines.inflate);
         let files = files.map_err(|error| error.in_call(call))?;
-        read_records(self, call, &inputs.into_paths(), whole_files, files)
+        read_records::<Rows<T>, _>(self, call, &inputs.into_paths(), whole_files, files)
     }
 }

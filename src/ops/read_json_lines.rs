@@ -1,5 +1,6 @@
 //! `read_json_lines`: the objects of files that have one a line.
 
+use super::elements::Rows;
 use super::read_text::InputPaths;
 use super::records::read_records;
 use crate::context::Context;
@@ -15,7 +16,7 @@ impl Context {
     /// `inputs` are looked up as by [`Context::read_text`]. The fields of an object are found by the names of the columns. A
     /// field that is missing or `null` is a null; one that `T` does not have is an error, unless
     /// [`JsonFormat::ignore_extra`] is set. Structs are objects, vectors are arrays, times are texts (RFC 3339), decimals
-    /// numbers or texts. Empty lines are left out.
+    /// numbers or texts. Empty lines are left out. Commas that are missing or too many are not noticed.
     ///
     /// # Ordering
     ///
@@ -23,8 +24,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// Now: if a path does not exist or cannot be read. From the action: if a line is no object or has a value that is none of its
-    /// column, with file, line, and byte offset; see [`Context::read_text`] for all else.
+    /// Now: if a path does not exist or cannot be read. From the action: if a line is no object, is not UTF-8, or has a value that is none
+    /// of its column, with file, line, and byte offset, unless [`Dataset::on_error`] says otherwise; see [`Context::read_text`] for all else.
     ///
     /// # Examples
     ///
@@ -54,6 +55,6 @@ impl Context {
         let call = CallSite::here("read_json_lines");
         let lines = LineOptions::of(self.config());
         let files = JsonFiles::new(format, schema::<T>(), lines).map_err(|error| error.in_call(call))?;
-        read_records(self, call, &inputs.into_paths(), false, files)
+        read_records::<Rows<T>, _>(self, call, &inputs.into_paths(), false, files)
     }
 }

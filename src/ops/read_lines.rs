@@ -1,5 +1,6 @@
 //! `read_lines`: the rows of files whose lines have a format, such as logs.
 
+use super::elements::Rows;
 use super::read_text::InputPaths;
 use super::records::read_records;
 use crate::context::Context;
@@ -24,7 +25,7 @@ impl Context {
     /// # Errors
     ///
     /// Now: if a path does not exist or cannot be read, or the format has no such columns. From the action: if a line does not have
-    /// the format, or a field is no value of its column, with file, line and byte offset, unless [`Dataset::on_error`] says otherwise; see
+    /// the format, is not UTF-8, or a field is no value of its column, with file, line and byte offset, unless [`Dataset::on_error`] says otherwise; see
     /// [`Context::read_text`] for all else.
     ///
     /// # Examples
@@ -56,6 +57,6 @@ impl Context {
         let call = CallSite::here("read_lines");
         let files = FormattedLines::new(Box::new(format), LineOptions::of(self.config()));
         let files = files.with_schema(schema::<T>()).map_err(|error| error.in_call(call))?;
-        read_records(self, call, &inputs.into_paths(), false, files)
+        read_records::<Rows<T>, _>(self, call, &inputs.into_paths(), false, files)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::elements::Rows;
 use super::parquet_files::ParquetFiles;
 use super::read_text::{InputPaths, describe};
 use crate::context::Context;
@@ -11,7 +12,7 @@ use crate::exec::source::Erased;
 use crate::io::parquet::{Filter, ParquetReadOptions};
 use crate::io::resolve::resolve;
 use crate::plan::graph::Shape;
-use crate::record::Record;
+use crate::record::{Record, schema};
 
 impl Context {
     /// The rows of Parquet files, as records.
@@ -101,7 +102,7 @@ impl Context {
         let patterns = inputs.into_paths();
         let found = resolve(&patterns).map_err(|error| error.in_call(call))?;
         let mut detail = describe(&patterns, &found.files, found.notes.len());
-        let files = ParquetFiles::<T>::found(found.files, found.scopes, filter);
+        let files = ParquetFiles::<Rows<T>>::found(found.files, found.claimed, &schema::<T>(), filter);
         let files = files.map_err(|error| error.in_call(call))?;
         if let Some(filter) = filter {
             let (read, all) = files.row_groups();

@@ -10,6 +10,7 @@ use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::exec::source::Source;
 use crate::io::lines::{Invalid, LineOptions};
+use crate::io::origin::{LineOrigins, Origins};
 use crate::io::resolve::{InputFile, resolve};
 use crate::io::split::{CompressedFiles, Split, SplitOptions, splits, text_bytes};
 use crate::io::text::{LineBlock, LineReader, locate};
@@ -177,8 +178,7 @@ impl TextFiles {
         let patterns = inputs.into_paths();
         let found = resolve(&patterns).map_err(|error| error.in_call(call))?;
         let detail = describe(&patterns, &found.files, found.notes.len());
-        let files = found.files.iter().filter(|file| !file.is_standard_input());
-        let paths = found.scopes.into_iter().chain(files.map(|file| file.path.clone())).collect();
+        let paths = found.claimed;
         let bytes = text_bytes(&found.files);
         let (target_bytes, compressed) = (ctx.config().split_bytes, CompressedFiles::Relayed);
         let sizes = SplitOptions { target_bytes, compressed, ..SplitOptions::default() };
@@ -209,6 +209,13 @@ impl TextFiles {
         self.paths.clone()
     }
 
+    /// What lines were read from; standard input cannot be read again.
+    pub(super) fn origins(&self, split: usize) -> Option<Box<dyn Origins + '_>> {
+        let split = &self.splits[split];
+        let can_be_read = split.pieces.iter().all(|piece| !piece.file.is_standard_input());
+        can_be_read.then(|| -> Box<dyn Origins> { Box::new(LineOrigins::new(split.alone(), self.lines)) })
+    }
+
     pub(super) fn place(&self, split: usize, row: u64) -> Place {
         let pieces = &self.splits[split].pieces;
         match pieces.first() {
@@ -222,7 +229,7 @@ impl TextFiles {
                 }
             }
             // The row is known, and if its line cannot be found again, because the file is gone by now, it has to do.
-            _ => locate(self.splits[split].clone(), row, self.lines).unwrap_or_else(|_| Place::row(row)),
+            _ => locate(self.splits[split].alone(), row, self.lines).unwrap_or_else(|_| Place::row(row)),
         }
     }
 }
@@ -259,5 +266,9 @@ impl Source<Text> for Texts {
 
     fn place(&self, split: usize, row: u64) -> Place {
         self.0.place(split, row)
+    }
+
+    fn origins(&self, split: usize) -> Option<Box<dyn Origins + '_>> {
+        self.0.origins(split)
     }
 }

@@ -14,6 +14,7 @@ use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::exec::source::Source;
 use crate::io::line_counts::LineCounts;
+use crate::io::origin::Origins;
 use crate::io::resolve::InputFile;
 use crate::io::split::{Piece, Split};
 use crate::io::text::LineBlock;
@@ -180,5 +181,9 @@ impl Source<OriginLine> for OriginLines {
 
     fn place(&self, split: usize, row: u64) -> Place {
         self.files.place(split, row)
+    }
+
+    fn origins(&self, split: usize) -> Option<Box<dyn Origins + '_>> {
+        self.files.origins(split)
     }
 }

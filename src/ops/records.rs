@@ -1,9 +1,11 @@
-//! Files of records, as a source of typed rows.
+//! Files of records, as a source.
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::elements::Unpack;
+use super::findings::Of;
 use super::on_error::{Action, OnError};
 use super::read_text::describe;
 use super::rejects::Rejects;
@@ -13,54 +15,57 @@ use crate::error::{CallSite, Place, Result};
 use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::exec::source::Source;
+use crate::io::origin::{Origins, RecordOrigins};
 use crate::io::parsed::{Format, Parsed, place};
 use crate::io::resolve::resolve;
 use crate::io::split::{Split, SplitOptions, splits, text_bytes};
-use crate::record::{Record, from_batch};
 
-/// The rows of files, in a format that has the columns of `T`.
-struct RecordFiles<T, F> {
+/// The records of files.
+struct RecordFiles<U, F> {
     files: Arc<Files<F>>,
     /// What takes the records that cannot be read; without it, they are errors.
     rejects: Option<Rejects>,
-    types: PhantomData<fn() -> T>,
+    elements: PhantomData<fn() -> U>,
 }
 
 struct Files<F> {
     format: F,
     splits: Vec<Split>,
+    /// The same, to be read again for messages and rejects.
+    again: Vec<Split>,
     /// Of the files, and where other files would be found by the next run.
     paths: Vec<PathBuf>,
     bytes: Option<u64>,
 }
 
-/// A dataset of the rows of files.
-pub(super) fn read_records<T: Record, F: Format>(
+/// A dataset of the records of files.
+pub(super) fn read_records<U: Unpack, F: Format>(
     ctx: &Context,
     call: CallSite,
     patterns: &[PathBuf],
     whole_files: bool,
     format: F,
-) -> Result<Dataset<T>> {
+) -> Result<Dataset<U::Item>> {
     let mut found = resolve(patterns).map_err(|error| error.in_call(call))?;
     if whole_files {
         found.files.iter_mut().for_each(|file| file.splittable = false);
     }
     let detail = describe(patterns, &found.files, found.notes.len());
-    let files = found.files.iter().filter(|file| !file.is_standard_input());
-    let paths = found.scopes.into_iter().chain(files.map(|file| file.path.clone())).collect();
+    let paths = found.claimed;
     let bytes = text_bytes(&found.files);
-    let options = SplitOptions { target_bytes: ctx.config().split_bytes, ..SplitOptions::default() };
+    let (target_bytes, compressed) = (ctx.config().split_bytes, format.compressed_files());
+    let options = SplitOptions { target_bytes, compressed, ..SplitOptions::default() };
     let splits = splits(found.files, &options);
-    let files = Arc::new(Files { format, splits, paths, bytes });
+    let again = splits.iter().map(Split::alone).collect();
+    let files = Arc::new(Files { format, splits, again, paths, bytes });
     let ctx = ctx.clone();
     let with_policy = move |policy: OnError| {
         let rejects = (policy.action != Action::Fail)
             .then(|| Rejects::new(call, policy, ctx.budget(), ctx.counter(OnError::BAD_RECORDS)));
         let attached = rejects.as_ref().map(Rejects::attached);
-        let source = RecordFiles { files: Arc::clone(&files), rejects, types: PhantomData };
+        let source = RecordFiles::<U, F> { files: Arc::clone(&files), rejects, elements: PhantomData };
         let (detail, notes) = (detail.clone(), found.notes.clone());
-        let dataset = Dataset::<T>::from_noted_source(&ctx, call, detail, notes, source);
+        let dataset = Dataset::from_noted_source(&ctx, call, detail, notes, source);
         match attached {
             Some(attached) => dataset.with_attached(attached),
             None => dataset,
@@ -72,8 +77,8 @@ pub(super) fn read_records<T: Record, F: Format>(
 
 impl<F: Format> Files<F> {
     /// Hands batches to `visit` until it has enough.
-    fn each(&self, split: usize, visit: &mut impl FnMut(Parsed) -> Result<Flow>) -> Result<()> {
-        let mut reader = self.format.reader(&self.splits[split]);
+    fn each(&self, split: &Split, visit: &mut impl FnMut(Parsed) -> Result<Flow>) -> Result<()> {
+        let mut reader = self.format.reader(split);
         while let Some(parsed) = reader.next()? {
             if visit(parsed)? == Flow::Enough {
                 break;
@@ -83,28 +88,23 @@ impl<F: Format> Files<F> {
     }
 }
 
-impl<T: Record, F: Format> Source<T> for RecordFiles<T, F> {
+impl<U: Unpack, F: Format> Source<U::Item> for RecordFiles<U, F> {
     fn splits(&self) -> usize {
         self.files.splits.len()
     }
 
-    fn read(&self, split: usize, out: &mut Out<T>) -> Result<()> {
-        let mut finding = self.rejects.as_ref().map(|rejects| rejects.finding(split));
-        self.files.each(split, &mut |parsed| {
+    fn read(&self, split: usize, out: &mut Out<U::Item>) -> Result<()> {
+        let mut finding = self.rejects.as_ref().map(Rejects::finding);
+        self.files.each(&self.files.splits[split], &mut |parsed| {
             match (&mut finding, parsed.bad.first()) {
                 (Some(finding), _) => finding.note(&parsed.file, parsed.offsets.len(), parsed.bad)?,
                 (None, Some(bad)) => return Err(bad.error(&parsed.file)),
                 (None, None) => {}
             }
-            for row in from_batch::<T>(&parsed.rows)? {
-                if out.emit(row)? == Flow::Enough {
-                    return Ok(Flow::Enough);
-                }
-            }
-            Ok(Flow::More)
+            U::emit(U::unpack(parsed.rows)?, out)
         })?;
         match (&self.rejects, finding) {
-            (Some(rejects), Some(finding)) => rejects.take(finding),
+            (Some(rejects), Some(finding)) => rejects.take(Of::Split(split), finding),
             _ => Ok(()),
         }
     }
@@ -121,18 +121,26 @@ impl<T: Record, F: Format> Source<T> for RecordFiles<T, F> {
         self.files.paths.clone()
     }
 
-    fn place(&self, split: usize, row: u64) -> Place {
+    fn origins(&self, split: usize) -> Option<Box<dyn Origins + '_>> {
+        let of_split = &self.files.again[split];
+        let can_be_read = of_split.pieces.iter().all(|piece| !piece.file.is_standard_input());
+        (can_be_read && U::ARE_ROWS)
+            .then(|| -> Box<dyn Origins + '_> { Box::new(RecordOrigins::new(&self.files.format, of_split)) })
+    }
+
+    fn place(&self, split: usize, element: u64) -> Place {
         let (mut before, mut found) = (0, None);
-        let read = self.files.each(split, &mut |parsed| {
-            let rows = parsed.offsets.len() as u64;
-            if row < before + rows {
-                found = Some(place(&parsed.file, parsed.offsets[(row - before) as usize]));
+        let read = self.files.each(&self.files.again[split], &mut |parsed| {
+            let elements = U::elements(parsed.offsets.len() as u64);
+            if element < before + elements {
+                let offset = parsed.offsets.get((element - before) as usize);
+                found = offset.map(|&offset| place(&parsed.file, offset));
                 return Ok(Flow::Enough);
             }
-            before += rows;
+            before += elements;
             Ok(Flow::More)
         });
-        // The row is known, and if its record cannot be found again, because the file is gone by now, it has to do.
-        read.ok().and(found).unwrap_or_else(|| Place::row(row))
+        // The element is known, and if its record cannot be found again, because the file is gone by now, it has to do.
+        read.ok().and(found).unwrap_or_else(|| Place::row(element))
     }
 }

@@ -1,42 +1,26 @@
-//! The records that a source cannot read, from all tasks of a run: counted, held against limits, and written in the order of the input.
+//! The records that a source cannot read or a closure refuses, from all tasks of a run: counted, held against limits, and written in the
+//! order of the input.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
+use super::findings::{Finding, Of, Reject};
 use super::on_error::{Action, OnError};
-use super::parts::{describe, shape_of};
+use super::parts::shape_of;
 use crate::Counter;
-use crate::error::{CallSite, Error, ErrorKind, Result, printable};
-use crate::exec::memory::{Budget, Reservation};
-use crate::exec::sequence::{List, Sequence};
-use crate::io::commit::{Attempt, Existing, PartWriter, Target};
+use crate::error::{CallSite, Error, ErrorKind, Result};
+use crate::exec::memory::Budget;
+use crate::exec::task::{RunId, TaskCx};
+use crate::io::commit::{Attempt, Existing, Finished, PartWriter, Target, Transaction};
 use crate::io::csv::{CsvEncoder, CsvOptions};
 use crate::io::line_finder::LineFinder;
-use crate::io::parsed::BadRecord;
-use crate::io::resolve::InputFile;
-use crate::plan::graph::{Attached, Completion};
+use crate::io::schema_text::columns_json;
+use crate::plan::graph::{Attached, Committed, Completion};
 use crate::record::{schema, to_batch};
-use crate::{Record, Text};
-
-/// A rejected record as it is written.
-#[derive(Record, Clone)]
-struct Reject {
-    file: Text,
-    line: Option<u64>,
-    offset: u64,
-    reason: Text,
-    raw: Text,
-}
-
-/// A record as it is held: the number of its file among those of its split, its offset, what is wrong with it, and its bytes.
-type Held = (u32, u64, Text, Vec<u8>);
-
-/// Bytes of records that a task puts aside together.
-const LIST_BYTES: usize = 256 << 10;
 
 /// What the tasks of runs leave here. It is held as long as the dataset is: another run may read the same splits.
 pub(super) struct Rejects(Arc<Shared>);
@@ -46,72 +30,28 @@ struct Shared {
     policy: OnError,
     budget: Budget,
     counter: Counter,
-    /// By split. Each run finds the same in a split, as far as it reads it.
-    splits: Mutex<BTreeMap<usize, OfSplit>>,
-}
-
-/// What was found in a split.
-struct OfSplit {
-    good: u64,
-    bad: u64,
-    files: Vec<Arc<InputFile>>,
-    kept: Sequence<Held>,
-    _reservation: Reservation,
-}
-
-/// What a task finds in its split.
-pub(super) struct Finding {
-    split: usize,
-    good: u64,
-    bad: u64,
-    /// Whether the records themselves are to be written.
-    keeps: bool,
-    files: Vec<Arc<InputFile>>,
-    list: List<Held>,
-    kept: Sequence<Held>,
-    reservation: Reservation,
-}
-
-impl Finding {
-    /// Notes records of a file.
-    pub(super) fn note(&mut self, file: &Arc<InputFile>, good: usize, bad: Vec<BadRecord>) -> Result<()> {
-        self.good += good as u64;
-        self.bad += bad.len() as u64;
-        if bad.is_empty() || !self.keeps {
-            return Ok(());
-        }
-        if self.files.last().is_none_or(|last| !Arc::ptr_eq(last, file)) {
-            self.files.push(Arc::clone(file));
-        }
-        let index = (self.files.len() - 1) as u32;
-        for BadRecord { offset, raw, reason } in bad {
-            self.list.push((index, offset, Text::from(reason), raw));
-        }
-        if self.list.bytes >= LIST_BYTES { self.put_aside() } else { Ok(()) }
-    }
-
-    fn put_aside(&mut self) -> Result<()> {
-        self.kept.push(std::mem::take(&mut self.list));
-        if !self.reservation.try_resize_free(self.kept.memory_bytes() as u64) {
-            self.kept.spill(self.reservation.budget().disk())?;
-            self.reservation.resize(0)?;
-        }
-        Ok(())
-    }
+    /// What closures find is forgotten when their run is over.
+    findings: Mutex<BTreeMap<Of, Finding>>,
 }
 
 impl Rejects {
     pub(super) fn new(call: CallSite, policy: OnError, budget: &Budget, counter: Counter) -> Rejects {
-        let (budget, splits) = (budget.clone(), Mutex::default());
-        Rejects(Arc::new(Shared { call, policy, budget, counter, splits }))
+        let (budget, findings) = (budget.clone(), Mutex::default());
+        Rejects(Arc::new(Shared { call, policy, budget, counter, findings }))
     }
 
     /// Nothing yet, of a split.
-    pub(super) fn finding(&self, split: usize) -> Finding {
-        let reservation = self.0.budget.reservation();
-        let keeps = matches!(self.0.policy.action, Action::Reject(_));
-        let (files, list, kept) = (Vec::new(), List::default(), Sequence::default());
-        Finding { split, good: 0, bad: 0, keeps, files, list, kept, reservation }
+    pub(super) fn finding(&self) -> Finding {
+        Finding::new(self.keeps(), self.0.budget.reservation())
+    }
+
+    /// Nothing yet, of a task whose elements a closure refuses.
+    pub(super) fn finding_of_closure(&self, cx: &TaskCx) -> Finding {
+        Finding::of_closure(self.keeps(), self.0.budget.reservation(), cx)
+    }
+
+    fn keeps(&self) -> bool {
+        matches!(self.0.policy.action, Action::Reject(_))
     }
 
     /// Takes what a task has found.
@@ -119,17 +59,14 @@ impl Rejects {
     /// # Errors
     ///
     /// If there are more bad records than there may be.
-    pub(super) fn take(&self, mut finding: Finding) -> Result<()> {
+    pub(super) fn take(&self, of: Of, mut finding: Finding) -> Result<()> {
         finding.put_aside()?;
-        let Finding { split, good, bad, files, kept, reservation, .. } = finding;
-        let found = OfSplit { good, bad, files, kept, _reservation: reservation };
-        let mut splits = self.0.splits.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut findings = self.0.findings();
         // A task that was stopped early knows less than one that was not.
-        let all = |of_split: &OfSplit| of_split.good + of_split.bad;
-        if splits.get(&split).is_none_or(|known| all(known) < all(&found)) {
-            splits.insert(split, found);
+        if findings.get(&of).is_none_or(|known| known.records() < finding.records()) {
+            findings.insert(of, finding);
         }
-        self.0.check_records(&splits)
+        self.0.check_records(findings.iter().filter(|(other, _)| other.run() == of.run()))
     }
 
     /// What completes a run.
@@ -139,13 +76,17 @@ impl Rejects {
 }
 
 impl Shared {
-    fn check_records(&self, splits: &BTreeMap<usize, OfSplit>) -> Result<()> {
+    fn findings(&self) -> MutexGuard<'_, BTreeMap<Of, Finding>> {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check_records<'a>(&self, of_run: impl Iterator<Item = (&'a Of, &'a Finding)>) -> Result<()> {
         let Some(max) = self.policy.max_records else { return Ok(()) };
-        let bad: u64 = splits.values().map(|found| found.bad).sum();
+        let bad: u64 = of_run.map(|(_, found)| found.bad).sum();
         if bad <= max {
             Ok(())
         } else {
-            Err(self.too_many(format!("more than {max} records cannot be read")))
+            Err(self.too_many(format!("more than {max} records cannot be used")))
         }
     }
 
@@ -154,7 +95,7 @@ impl Shared {
         match self.policy.max_share {
             Some(max) if share > max => {
                 let (share, max) = (share * 100.0, max * 100.0);
-                Err(self.too_many(format!("{share:.3} % of the records cannot be read, and {max} % may be")))
+                Err(self.too_many(format!("{share:.3} % of the records cannot be used, and {max} % may be")))
             }
             _ => Ok(()),
         }
@@ -166,20 +107,50 @@ impl Shared {
             .hint("look at the rejects of a run with a higher limit, or mend the input")
     }
 
-    fn complete(&self, to: Option<(Attempt, CsvEncoder)>) -> Result<()> {
-        let splits = self.splits.lock().unwrap_or_else(PoisonError::into_inner);
-        let bad: u64 = splits.values().map(|found| found.bad).sum();
-        self.check_share(splits.values().map(|found| found.good).sum(), bad)?;
+    fn complete(
+        &self,
+        run: RunId,
+        to: Option<(Attempt, CsvEncoder)>,
+        transaction: &mut Transaction,
+    ) -> Result<Committed> {
+        let findings = self.findings();
+        let of_run = findings.iter().filter(|(of, _)| of.run().is_none_or(|other| other == run));
+        let of_run: Vec<&Finding> = of_run.map(|(_, found)| found).collect();
+        let bad: u64 = of_run.iter().map(|found| found.bad).sum();
+        self.check_share(of_run.iter().map(|found| found.good).sum(), bad)?;
         if let Some((attempt, encoder)) = to {
-            write(attempt, &encoder, splits.values())?;
+            transaction.add(write(attempt, &encoder, &of_run)?.in_call(self.call));
         }
-        self.counter.add(bad);
-        Ok(())
+        let counter = self.counter.clone();
+        Ok(Box::new(move || counter.add(bad)))
+    }
+}
+
+/// A run that computes what rejects are of. What closures have found in it is dropped once it is over, however it ends.
+struct OpenRun {
+    shared: Arc<Shared>,
+    id: RunId,
+}
+
+impl OpenRun {
+    fn complete(
+        &self,
+        to: Option<(Attempt, CsvEncoder)>,
+        transaction: &mut Transaction,
+    ) -> Result<Committed> {
+        let OpenRun { shared, id } = self;
+        shared.complete(*id, to, transaction).map_err(|error| error.in_call(shared.call))
+    }
+}
+
+impl Drop for OpenRun {
+    fn drop(&mut self) {
+        self.shared.findings().retain(|of, _| of.run() != Some(self.id));
     }
 }
 
 impl Attached for Rejects {
-    fn open(&self, inputs: &[PathBuf]) -> Result<Completion> {
+    fn open(&self, inputs: &[PathBuf], run: RunId) -> Result<Completion> {
         let begin = |path: &Path| {
             let target = Target::new(path, shape_of(path, "csv")?, Existing::Overwrite);
             let encoder = CsvEncoder::new(&schema::<Reject>(), &CsvOptions::default())?;
@@ -190,47 +161,30 @@ impl Attached for Rejects {
             Action::Reject(path) => Some(begin(path).map_err(|error: Error| error.in_call(shared.call))?),
             Action::Fail | Action::Skip => None,
         };
-        Ok(Box::new(move || shared.complete(to).map_err(|error| error.in_call(shared.call))))
+        let open = OpenRun { shared, id: run };
+        Ok(Box::new(move |transaction| open.complete(to, transaction)))
     }
 }
 
-fn write<'a>(
-    attempt: Attempt,
-    encoder: &CsvEncoder,
-    splits: impl Iterator<Item = &'a OfSplit>,
-) -> Result<()> {
+/// Writes the records, to be committed together with the outputs of the run.
+fn write(attempt: Attempt, encoder: &CsvEncoder, findings: &[&Finding]) -> Result<Finished> {
     let mut part = attempt.create_part("part-00000.csv")?;
     append(&mut part, &encoder.header())?;
     let (mut rows, mut lines) = (0, LineFinder::default());
-    for OfSplit { files, kept, .. } in splits {
-        for list in kept.lists() {
-            let rejects = list?.into_iter().map(|held| reject(held, files, &mut lines));
-            let rejects = rejects.collect::<Result<Vec<Reject>>>()?;
+    for finding in findings {
+        finding.each_list(&mut lines, |rejects| {
             let mut bytes = Vec::new();
             encoder.encode(&to_batch(&rejects)?, &mut bytes)?;
-            append(&mut part, &bytes)?;
             rows += rejects.len() as u64;
-        }
+            append(&mut part, &bytes)
+        })?;
     }
     let part = part.finish(rows)?;
-    attempt.commit(describe(&schema::<Reject>()), Value::Null, vec![part]).map(drop)
+    Ok(attempt.finish(columns_json(&schema::<Reject>()), Value::Null, vec![part]))
 }
 
 fn append(part: &mut PartWriter, bytes: &[u8]) -> Result<()> {
     part.write_all(bytes).map_err(|error| {
         Error::new(ErrorKind::Output, format!("the rejects cannot be written: {error}")).because(error)
     })
-}
-
-fn reject(
-    (file, offset, reason, raw): Held,
-    files: &[Arc<InputFile>],
-    lines: &mut LineFinder,
-) -> Result<Reject> {
-    let Some(file) = files.get(file as usize) else {
-        return Err(Error::new(ErrorKind::Internal, "a rejected record has no file"));
-    };
-    let line = lines.line(file, offset)?;
-    let raw = Text::from(String::from_utf8_lossy(&raw).into_owned());
-    Ok(Reject { file: Text::from(printable(&file.path)), line, offset, reason, raw })
 }

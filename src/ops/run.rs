@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use crate::context::Context;
 use crate::dataset::Output;
 use crate::error::{Error, ErrorKind, Result};
+use crate::exec::task::RunId;
+use crate::io::commit::Transaction;
 use crate::plan::graph::{Completion, Held, Shape, in_order};
 use crate::plan::lower::OpenSink;
 use crate::plan::stages::Sink;
@@ -13,9 +15,18 @@ impl Context {
     /// Computes one output, or a tuple of up to eight, in one run: what they share is computed once, and every input byte is
     /// read once.
     ///
+    /// # Atomicity
+    ///
+    /// What the outputs write is committed together, with the files of [rejected records](crate::Dataset::on_error): whole directories,
+    /// single files, replaced partitions and appended parts, on whichever file systems they lie. Each takes its place in one
+    /// step, one after the other. So a reader that opens two of them at that moment may find one new and the other old. But if the
+    /// process or the machine dies, at any instant, then all of them are old or all of them are new once the next run writes any of
+    /// them, or [`recover`](crate::io::commit::recover) (`gristmill recover`) has been given any of them.
+    ///
     /// # Errors
     ///
-    /// See [`crate::Dataset`]. If one output fails before the first is committed, none is.
+    /// See [`crate::Dataset`]. If one output fails, none is committed, unless the message says that the commit is decided: it
+    /// is completed by the next run, or by `recover`, then.
     ///
     /// # Examples
     ///
@@ -71,10 +82,16 @@ macro_rules! outputs_of_tuples {
                 $(check_context(ctx, &$output)?;)+
                 let inputs = input_paths(&[$(&$output.sink),+]);
                 let sinks = vec![$(OpenSink { sink: $output.sink.clone(), terminal: $output.action.open(&inputs).map_err(|error| error.in_call($output.sink.call))? }),+];
-                let completions = open_attached(&[$(&$output.sink),+], &inputs)?;
-                let tally = ctx.execute(&sinks)?;
-                completions.into_iter().try_for_each(|complete| complete())?;
-                let results = ($($output.action.complete().map_err(|error| error.in_call($output.sink.call))?,)+);
+                let run = RunId::fresh();
+                let completions = open_attached(&[$(&$output.sink),+], &inputs, run)?;
+                let tally = ctx.execute(&sinks, run)?;
+                let mut transaction = Transaction::default();
+                let committed = completions.into_iter().map(|complete| complete(&mut transaction)).collect::<Result<Vec<_>>>()?;
+                let results = ($($output.action.complete(&mut transaction).map_err(|error| error.in_call($output.sink.call))?,)+);
+                transaction.commit()?;
+                for then in committed {
+                    then();
+                }
                 tally.commit();
                 Ok(results)
             }
@@ -94,10 +111,10 @@ outputs_of_tuples! {
 }
 
 /// Opens what nodes give beside their elements.
-fn open_attached(sinks: &[&Sink], inputs: &[PathBuf]) -> Result<Vec<Completion>> {
+fn open_attached(sinks: &[&Sink], inputs: &[PathBuf], run: RunId) -> Result<Vec<Completion>> {
     let roots: Vec<_> = sinks.iter().map(|sink| sink.input.clone()).collect();
     let nodes = in_order(&roots, &Held::default());
-    nodes.iter().filter_map(|node| Some(node.attached.as_ref()?.open(inputs))).collect()
+    nodes.iter().filter_map(|node| Some(node.attached.as_ref()?.open(inputs, run))).collect()
 }
 
 fn check_context<R>(ctx: &Context, output: &Output<R>) -> Result<()> {

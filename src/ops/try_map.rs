@@ -2,12 +2,11 @@
 
 use crate::dataset::Dataset;
 use crate::error::CallSite;
-use crate::exec::narrow::FlatMap;
-use crate::ops::try_flat_map::closure_error;
+use crate::ops::try_flat_map::fallible;
 use crate::record::Data;
 
 impl<T: Data> Dataset<T> {
-    /// Applies `f`, which may fail, to every element. The first error ends the run.
+    /// Applies `f`, which may fail, to every element. The first error ends the run, unless [`Dataset::on_error`] says otherwise.
     ///
     /// # Ordering
     ///
@@ -15,7 +14,7 @@ impl<T: Data> Dataset<T> {
     ///
     /// # Errors
     ///
-    /// An error of `f` comes back from the action, with this call and the row of the input.
+    /// An error of `f` comes back from the action, with this call and the row of the input. What [`Dataset::on_error`] leaves out is none.
     ///
     /// # Panics
     ///
@@ -36,7 +35,6 @@ impl<T: Data> Dataset<T> {
         U: Data,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let call = CallSite::here("try_map");
-        self.narrow(call, FlatMap::new(move |item| f(item).map(Some).map_err(closure_error)))
+        fallible(self, CallSite::here("try_map"), move |item| f(item).map(Some))
     }
 }

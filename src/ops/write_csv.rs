@@ -1,5 +1,6 @@
 //! `write_csv`: a committed directory of CSV files, or a single one.
 
+use std::io::Write;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
@@ -7,11 +8,10 @@ use arrow::datatypes::SchemaRef;
 
 use super::columns::Columns;
 use super::line_parts::{EncodeLines, LineEncoder, LineFile, Lines};
-use super::parts::{Destination, Format, Written, output};
+use super::parts::{Format, Written, output_of_rows};
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Result};
 use crate::exec::memory::Budget;
-use crate::io::commit::PartWriter;
 use crate::io::csv::{CsvEncoder, CsvOptions};
 use crate::io::placement::Placement;
 use crate::io::text_compression::TextCompression;
@@ -23,6 +23,7 @@ impl<T: Record> Dataset<T> {
     /// A path that ends in `.csv`, in any case, becomes a single file; any other one a directory of parts `part-00000.csv`, …,
     /// each with a header, and a `_manifest.json`. One that ends in `.parquet` is an error. An existing output is an error unless [`CsvOptions::existing`] says otherwise.
     /// With [`CsvOptions::compression`] all names end in `.csv.gz` or `.csv.zst`.
+    /// The path `-` stands for standard output: rows are printed while the run goes on, so that a run that fails may have printed some.
     ///
     /// With [`CsvOptions::partition_by`] it becomes a table of partitions, of which
     /// [`some can be replaced`](CsvOptions::replace_partitions); [`append_once`](CsvOptions::append_once) adds to what is there.
@@ -49,13 +50,13 @@ impl<T: Record> Dataset<T> {
     /// ```
     #[track_caller]
     pub fn write_csv(&self, path: impl AsRef<Path>, options: CsvOptions) -> Result<Written> {
-        csv(self, CallSite::here("write_csv"), path.as_ref(), None, options).run()
+        output_of_rows(self, CallSite::here("write_csv"), options, path.as_ref(), None).run()
     }
 
     /// The lazy form of [`Dataset::write_csv`], for [`crate::Context::run`].
     #[track_caller]
     pub fn to_csv(&self, path: impl AsRef<Path>, options: CsvOptions) -> Output<Written> {
-        csv(self, CallSite::here("to_csv"), path.as_ref(), None, options)
+        output_of_rows(self, CallSite::here("to_csv"), options, path.as_ref(), None)
     }
 }
 
@@ -67,31 +68,27 @@ impl<T: Record> Columns<T> {
     /// See [`Dataset`].
     #[track_caller]
     pub fn write_csv(&self, path: impl AsRef<Path>, options: CsvOptions) -> Result<Written> {
-        csv(self.dataset(), CallSite::here("write_csv"), path.as_ref(), Some(self.names()), options).run()
+        output_of_rows(
+            self.dataset(),
+            CallSite::here("write_csv"),
+            options,
+            path.as_ref(),
+            Some(self.names()),
+        )
+        .run()
     }
 
     /// The lazy form of [`Columns::write_csv`], for [`crate::Context::run`].
     #[track_caller]
     pub fn to_csv(&self, path: impl AsRef<Path>, options: CsvOptions) -> Output<Written> {
-        csv(self.dataset(), CallSite::here("to_csv"), path.as_ref(), Some(self.names()), options)
+        output_of_rows(self.dataset(), CallSite::here("to_csv"), options, path.as_ref(), Some(self.names()))
     }
-}
-
-fn csv<T: Record>(
-    dataset: &Dataset<T>,
-    call: CallSite,
-    path: &Path,
-    names: Option<Vec<String>>,
-    options: CsvOptions,
-) -> Output<Written> {
-    let destination = Destination { path: path.to_owned(), names };
-    output(dataset, call, options, destination)
 }
 
 impl Format for CsvOptions {
     type Piece = Lines;
     type Encoder = LineEncoder<CsvEncoder>;
-    type File = LineFile;
+    type File<W: Write + Send + 'static> = LineFile<W>;
 
     fn extension(&self) -> &'static str {
         match self.compressed_with() {
@@ -109,7 +106,7 @@ impl Format for CsvOptions {
         Ok(LineEncoder::new(CsvEncoder::new(schema, self)?, self.compressed_with(), budget))
     }
 
-    fn begin(&self, schema: &SchemaRef, writer: PartWriter) -> Result<LineFile> {
+    fn begin<W: Write + Send + 'static>(&self, schema: &SchemaRef, writer: W) -> Result<LineFile<W>> {
         LineFile::begin(writer, CsvEncoder::new(schema, self)?.header(), self.compressed_with())
     }
 
@@ -117,11 +114,11 @@ impl Format for CsvOptions {
         piece.bytes()
     }
 
-    fn append(file: &mut LineFile, piece: Lines) -> Result<u64> {
+    fn append<W: Write + Send + 'static>(file: &mut LineFile<W>, piece: Lines) -> Result<u64> {
         file.append(piece)
     }
 
-    fn end(file: LineFile) -> Result<(PartWriter, u64)> {
+    fn end<W: Write + Send + 'static>(file: LineFile<W>) -> Result<(W, u64)> {
         file.end()
     }
 }

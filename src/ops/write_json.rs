@@ -1,5 +1,6 @@
 //! `write_json_lines`: a committed directory of files of JSON lines, or a single one.
 
+use std::io::Write;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
@@ -7,11 +8,10 @@ use arrow::datatypes::SchemaRef;
 
 use super::columns::Columns;
 use super::line_parts::{EncodeLines, LineEncoder, LineFile, Lines};
-use super::parts::{Destination, Format, Written, output};
+use super::parts::{Format, Written, output_of_rows};
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Result};
 use crate::exec::memory::Budget;
-use crate::io::commit::PartWriter;
 use crate::io::json::{JsonEncoder, JsonOptions};
 use crate::io::placement::Placement;
 use crate::io::text_compression::TextCompression;
@@ -23,6 +23,7 @@ impl<T: Record> Dataset<T> {
     /// A path that ends in `.jsonl`, `.ndjson` or `.json`, in any case, becomes a single file; any other one a directory of parts
     /// `part-00000.jsonl`, … and a `_manifest.json`. An existing output is an error unless [`JsonOptions::existing`] says otherwise. With
     /// [`JsonOptions::compression`] all names end in `.gz` or `.zst` besides.
+    /// The path `-` stands for standard output: rows are printed while the run goes on, so that a run that fails may have printed some.
     ///
     /// With [`JsonOptions::partition_by`] it becomes a table of partitions, of which
     /// [`some can be replaced`](JsonOptions::replace_partitions); [`append_once`](JsonOptions::append_once) adds to what is there.
@@ -49,13 +50,13 @@ impl<T: Record> Dataset<T> {
     /// ```
     #[track_caller]
     pub fn write_json_lines(&self, path: impl AsRef<Path>, options: JsonOptions) -> Result<Written> {
-        json(self, CallSite::here("write_json_lines"), path.as_ref(), None, options).run()
+        output_of_rows(self, CallSite::here("write_json_lines"), options, path.as_ref(), None).run()
     }
 
     /// The lazy form of [`Dataset::write_json_lines`], for [`crate::Context::run`].
     #[track_caller]
     pub fn to_json_lines(&self, path: impl AsRef<Path>, options: JsonOptions) -> Output<Written> {
-        json(self, CallSite::here("to_json_lines"), path.as_ref(), None, options)
+        output_of_rows(self, CallSite::here("to_json_lines"), options, path.as_ref(), None)
     }
 }
 
@@ -68,31 +69,26 @@ impl<T: Record> Columns<T> {
     #[track_caller]
     pub fn write_json_lines(&self, path: impl AsRef<Path>, options: JsonOptions) -> Result<Written> {
         let call = CallSite::here("write_json_lines");
-        json(self.dataset(), call, path.as_ref(), Some(self.names()), options).run()
+        output_of_rows(self.dataset(), call, options, path.as_ref(), Some(self.names())).run()
     }
 
     /// The lazy form of [`Columns::write_json_lines`], for [`crate::Context::run`].
     #[track_caller]
     pub fn to_json_lines(&self, path: impl AsRef<Path>, options: JsonOptions) -> Output<Written> {
-        json(self.dataset(), CallSite::here("to_json_lines"), path.as_ref(), Some(self.names()), options)
+        output_of_rows(
+            self.dataset(),
+            CallSite::here("to_json_lines"),
+            options,
+            path.as_ref(),
+            Some(self.names()),
+        )
     }
-}
-
-fn json<T: Record>(
-    dataset: &Dataset<T>,
-    call: CallSite,
-    path: &Path,
-    names: Option<Vec<String>>,
-    options: JsonOptions,
-) -> Output<Written> {
-    let destination = Destination { path: path.to_owned(), names };
-    output(dataset, call, options, destination)
 }
 
 impl Format for JsonOptions {
     type Piece = Lines;
     type Encoder = LineEncoder<JsonEncoder>;
-    type File = LineFile;
+    type File<W: Write + Send + 'static> = LineFile<W>;
 
     fn extension(&self) -> &'static str {
         match self.compressed_with() {
@@ -110,7 +106,7 @@ impl Format for JsonOptions {
         Ok(LineEncoder::new(JsonEncoder::new(schema, self)?, self.compressed_with(), budget))
     }
 
-    fn begin(&self, _schema: &SchemaRef, writer: PartWriter) -> Result<LineFile> {
+    fn begin<W: Write + Send + 'static>(&self, _schema: &SchemaRef, writer: W) -> Result<LineFile<W>> {
         LineFile::begin(writer, Vec::new(), self.compressed_with())
     }
 
@@ -118,11 +114,11 @@ impl Format for JsonOptions {
         piece.bytes()
     }
 
-    fn append(file: &mut LineFile, piece: Lines) -> Result<u64> {
+    fn append<W: Write + Send + 'static>(file: &mut LineFile<W>, piece: Lines) -> Result<u64> {
         file.append(piece)
     }
 
-    fn end(file: LineFile) -> Result<(PartWriter, u64)> {
+    fn end<W: Write + Send + 'static>(file: LineFile<W>) -> Result<(W, u64)> {
         file.end()
     }
 }

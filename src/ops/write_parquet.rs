@@ -1,5 +1,6 @@
 //! `write_parquet`: a committed directory of Parquet files, or a single one.
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,12 +8,11 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use super::columns::Columns;
-use super::parts::{Destination, Encoder, Format, Written, output};
+use super::parts::{Encoder, Format, Written, output_of_rows};
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Result};
 use crate::exec::memory::Budget;
 use crate::exec::pages::ColumnPages;
-use crate::io::commit::PartWriter;
 use crate::io::parquet::{EncodedRowGroup, ParquetFileWriter, ParquetOptions, RowGroupEncoder};
 use crate::io::placement::Placement;
 use crate::record::Record;
@@ -22,6 +22,7 @@ impl<T: Record> Dataset<T> {
     ///
     /// A path that ends in `.parquet`, in any case, becomes a single file; any other one a directory of parts
     /// `part-00000.parquet`, … with a `_manifest.json`. One that ends in `.csv` is an error. An existing output is an error unless [`ParquetOptions::existing`] says otherwise.
+    /// The path `-` stands for standard output: rows are printed while the run goes on, so that a run that fails may have printed some.
     ///
     /// With [`ParquetOptions::partition_by`] it becomes a table of partitions, of which
     /// [`some can be replaced`](ParquetOptions::replace_partitions); [`append_once`](ParquetOptions::append_once) adds to what is there.
@@ -48,13 +49,13 @@ impl<T: Record> Dataset<T> {
     /// ```
     #[track_caller]
     pub fn write_parquet(&self, path: impl AsRef<Path>, options: ParquetOptions) -> Result<Written> {
-        parquet(self, CallSite::here("write_parquet"), path.as_ref(), None, options).run()
+        output_of_rows(self, CallSite::here("write_parquet"), options, path.as_ref(), None).run()
     }
 
     /// The lazy form of [`Dataset::write_parquet`], for [`crate::Context::run`].
     #[track_caller]
     pub fn to_parquet(&self, path: impl AsRef<Path>, options: ParquetOptions) -> Output<Written> {
-        parquet(self, CallSite::here("to_parquet"), path.as_ref(), None, options)
+        output_of_rows(self, CallSite::here("to_parquet"), options, path.as_ref(), None)
     }
 }
 
@@ -67,31 +68,26 @@ impl<T: Record> Columns<T> {
     #[track_caller]
     pub fn write_parquet(&self, path: impl AsRef<Path>, options: ParquetOptions) -> Result<Written> {
         let call = CallSite::here("write_parquet");
-        parquet(self.dataset(), call, path.as_ref(), Some(self.names()), options).run()
+        output_of_rows(self.dataset(), call, options, path.as_ref(), Some(self.names())).run()
     }
 
     /// The lazy form of [`Columns::write_parquet`], for [`crate::Context::run`].
     #[track_caller]
     pub fn to_parquet(&self, path: impl AsRef<Path>, options: ParquetOptions) -> Output<Written> {
-        parquet(self.dataset(), CallSite::here("to_parquet"), path.as_ref(), Some(self.names()), options)
+        output_of_rows(
+            self.dataset(),
+            CallSite::here("to_parquet"),
+            options,
+            path.as_ref(),
+            Some(self.names()),
+        )
     }
-}
-
-fn parquet<T: Record>(
-    dataset: &Dataset<T>,
-    call: CallSite,
-    path: &Path,
-    names: Option<Vec<String>>,
-    options: ParquetOptions,
-) -> Output<Written> {
-    let destination = Destination { path: path.to_owned(), names };
-    output(dataset, call, options, destination)
 }
 
 impl Format for ParquetOptions {
     type Piece = EncodedRowGroup;
     type Encoder = RowGroups;
-    type File = ParquetFileWriter<PartWriter>;
+    type File<W: Write + Send + 'static> = ParquetFileWriter<W>;
 
     fn extension(&self) -> &'static str {
         "parquet"
@@ -107,7 +103,7 @@ impl Format for ParquetOptions {
         Ok(RowGroups { schema: schema.clone(), options: self.clone(), pages, done: Vec::new(), open })
     }
 
-    fn begin(&self, schema: &SchemaRef, writer: PartWriter) -> Result<Self::File> {
+    fn begin<W: Write + Send + 'static>(&self, schema: &SchemaRef, writer: W) -> Result<Self::File<W>> {
         ParquetFileWriter::new(writer, schema, self)
     }
 
@@ -115,12 +111,12 @@ impl Format for ParquetOptions {
         piece.bytes()
     }
 
-    fn append(file: &mut Self::File, piece: EncodedRowGroup) -> Result<u64> {
+    fn append<W: Write + Send + 'static>(file: &mut Self::File<W>, piece: EncodedRowGroup) -> Result<u64> {
         file.append(piece)?;
         Ok(file.bytes_written())
     }
 
-    fn end(file: Self::File) -> Result<(PartWriter, u64)> {
+    fn end<W: Write + Send + 'static>(file: Self::File<W>) -> Result<(W, u64)> {
         let rows = file.rows();
         Ok((file.finish()?, rows))
     }

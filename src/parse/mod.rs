@@ -26,6 +26,7 @@
 //! | syslog, as in RFC 3164 and RFC 5424 | [`Syslog3164`], [`Syslog5424`] | [`Syslog3164Format`], [`Syslog5424Format`] |
 //! | logfmt, and other pairs of keys and values | | [`Logfmt`], [`KeyValue`] |
 //! | fixed width, delimited, regular expression | | [`FixedWidth`], [`Delimited`], [`Regex`] |
+//! | lines as they are | [`Text`] | [`WholeLine`] |
 //!
 //! Texts in records are slices of their line, not copies. What is wrong with a line is a [`Fault`], with the place in the line.
 
@@ -53,6 +54,7 @@ mod syslog3164;
 mod syslog5424;
 mod time;
 mod value;
+mod whole_line;
 
 pub use apache::{Combined, CombinedFormat, Common, CommonFormat};
 pub use columns::ColumnsBuilder;
@@ -71,6 +73,7 @@ pub use time::{
     Assumed, TimeFormat, UnixTime, clf, date, nginx_error, rfc3164, rfc3339, unix_millis, unix_seconds,
 };
 pub use value::{boolean, decimal, float, float32, int, ip};
+pub use whole_line::WholeLine;
 
 /// A format that cuts a line into the fields of fixed columns.
 ///

@@ -77,7 +77,7 @@ impl UnixTime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum TimeFormat {
-    /// [`rfc3339`].
+    /// [`rfc3339`], or the same without a zone, which is UTC then.
     #[default]
     Rfc3339,
     /// [`clf`], of Apache and nginx.
@@ -100,7 +100,7 @@ impl TimeFormat {
     /// If the text has another layout, or there is no such time.
     pub fn parse(self, text: &str) -> Result<UnixTime, Invalid> {
         match self {
-            TimeFormat::Rfc3339 => rfc3339(text),
+            TimeFormat::Rfc3339 => rfc3339_or(text, Some(0)),
             TimeFormat::Clf => clf(text),
             TimeFormat::Rfc3164(_) if text.starts_with(|first: char| first.is_ascii_digit()) => rfc3339(text),
             TimeFormat::Rfc3164(assumed) => rfc3164(text, assumed),
@@ -177,6 +177,11 @@ pub fn date(text: &str) -> Result<i32, Invalid> {
 /// assert!(rfc3339("1985-04-12T23:20:50").is_err());
 /// ```
 pub fn rfc3339(text: &str) -> Result<UnixTime, Invalid> {
+    rfc3339_or(text, None)
+}
+
+/// The same with an offset for texts that have none.
+fn rfc3339_or(text: &str, assumed: Option<i32>) -> Result<UnixTime, Invalid> {
     const WRONG: Invalid = Invalid("this is no time like 2026-01-31T23:59:59Z");
     let Some((head, rest)) = text.as_bytes().split_first_chunk::<19>() else { return Err(WRONG) };
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T' | b't' | b' ', clock @ ..] = head else {
@@ -192,6 +197,7 @@ pub fn rfc3339(text: &str) -> Result<UnixTime, Invalid> {
     };
     let offset = match *zone {
         [b'Z' | b'z'] => 0,
+        [] => assumed.ok_or(WRONG)?,
         [sign, h1, h2, b':', m1, m2] => offset(sign, [h1, h2, m1, m2]).ok_or(WRONG)?,
         _ => return Err(WRONG),
     };

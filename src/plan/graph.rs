@@ -13,6 +13,8 @@ use crate::exec::exchange::Exchange;
 use crate::exec::job::Terminal;
 use crate::exec::narrow::Operator;
 use crate::exec::source::AnySource;
+use crate::exec::task::RunId;
+use crate::io::commit::Transaction;
 
 /// The identity of a node within the process.
 pub type NodeId = u64;
@@ -61,16 +63,20 @@ pub enum Shape {
 
 /// What a node gives beside its elements, such as records that cannot be read. Every run that computes the node completes it.
 pub trait Attached: Send + Sync {
-    /// Before the run: checks and opens whatever it needs. `inputs` are the files that are read.
+    /// Before a run: checks and opens whatever it needs. `inputs` are the files that are read.
     ///
     /// # Errors
     ///
     /// If it cannot be written.
-    fn open(&self, inputs: &[PathBuf]) -> Result<Completion>;
+    fn open(&self, inputs: &[PathBuf], run: RunId) -> Result<Completion>;
 }
 
-/// What is done after a run that succeeded, before its outputs are committed. If it fails, they are not.
-pub type Completion = Box<dyn FnOnce() -> Result<()>>;
+/// What is done after a run that succeeded, before its outputs are committed: adds what is to be committed with them, and gives what is
+/// to be done once they are. If it fails, nothing is committed.
+pub type Completion = Box<dyn FnOnce(&mut Transaction) -> Result<Committed>>;
+
+/// What is done once the outputs of a run are committed.
+pub type Committed = Box<dyn FnOnce()>;
 
 /// What a run holds already of nodes that it needs: what loops have computed, and what their rounds share.
 pub type Held = HashMap<NodeId, Arc<dyn AnySource>>;

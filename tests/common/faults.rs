@@ -1,9 +1,9 @@
 //! File-system calls of a commit that fail.
 
 use std::io;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use gristmill::io::commit::{Call, Hook};
 
@@ -28,5 +28,16 @@ impl<F: Fn(usize) -> bool + Send + Sync> Hook for FailCalls<F> {
     fn before(&self, _: Call, _: &Path) -> io::Result<()> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         if (self.fails)(call) { Err(io::Error::other(format!("injected at call {call}"))) } else { Ok(()) }
+    }
+}
+
+/// Remembers every call.
+#[derive(Default)]
+pub struct Trace(pub Mutex<Vec<(Call, PathBuf)>>);
+
+impl Hook for Trace {
+    fn before(&self, call: Call, path: &Path) -> io::Result<()> {
+        self.0.lock().unwrap().push((call, path.to_owned()));
+        Ok(())
     }
 }

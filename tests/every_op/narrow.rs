@@ -127,3 +127,27 @@ fn try_map_and_try_flat_map() {
         },
     );
 }
+
+#[test]
+fn what_closures_refuse_is_left_out_and_counts_once() {
+    check(
+        |data| {
+            let bad = data.context().counter(OnError::BAD_RECORDS);
+            let small = data.try_map(|(_, n)| u8::try_from(n)).on_error(OnError::skip()).unwrap();
+            let twice = data.try_flat_map(|(_, n)| i8::try_from(n).map(|n| [n; 2]));
+            let twice = twice.on_error(OnError::skip().max_share(1.0)).unwrap();
+            let both = small.map(i64::from).union(&twice.map(i64::from));
+            let found = data.context().run((both.to_vec(), small.to_count(), twice.to_count())).unwrap();
+            (found, bad.value())
+        },
+        |input, ((both, small, twice), bad)| {
+            let numbers = || input.iter().map(|(_, n)| *n);
+            let small_model = numbers().filter(|n| u8::try_from(*n).is_ok());
+            let twice_model = numbers().filter(|n| i8::try_from(*n).is_ok()).flat_map(|n| [n; 2]);
+            let model: Vec<i64> = small_model.clone().chain(twice_model.clone()).collect();
+            assert_eq!((small, twice), (small_model.count() as u64, twice_model.count() as u64));
+            assert_eq!(bad, 2 * input.len() as u64 - small - twice / 2);
+            assert_eq!(both, model);
+        },
+    );
+}

@@ -2,6 +2,7 @@
 
 use std::cmp::{Ordering, Reverse};
 
+use gristmill::Total;
 use gristmill::prelude::*;
 
 use crate::harness::{check, sorted};
@@ -116,4 +117,37 @@ fn a_comparison_that_is_no_total_order_loses_no_row() {
         numbers.sort_unstable();
         assert!(numbers == (0..ROWS).collect::<Vec<_>>(), "{threads} threads, {memory_bytes} bytes");
     }
+}
+
+#[test]
+fn special_floats_have_one_order_in_memory_and_after_a_spill() {
+    const SPECIAL: [f64; 8] =
+        [f64::NAN, -f64::NAN, 0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, 1.5, f64::MIN_POSITIVE];
+    let float = |n: i64| SPECIAL[n.rem_euclid(8) as usize];
+    check(
+        move |data| {
+            let floats = data.map(move |(_, n)| (Total(float(n)), n));
+            let sorted = floats.sort_by_key(|(float, _)| *float).map(|(float, n)| (float.0.to_bits(), n));
+            let sums =
+                floats.reduce_by_key(|a, b| a + b).sort_by_key(|(float, _)| *float).map(|(_, sum)| sum);
+            let of_plain = data.map(move |(_, n)| (float(n), n)).reduce_by_key(|a, b| a + b);
+            let of_plain = of_plain.map(|(float, sum)| (Total(float), sum)).sort_by_key(|(float, _)| *float);
+            data.context()
+                .run((sorted.to_vec(), sums.to_vec(), of_plain.map(|(_, sum)| sum).to_vec()))
+                .unwrap()
+        },
+        move |input, (sorted, sums, of_plain)| {
+            let mut model: Vec<(Total<f64>, i64)> =
+                input.iter().map(|(_, n)| (Total(float(*n)), *n)).collect();
+            model.sort_by_key(|(float, _)| *float);
+            let bits = model.iter().map(|(float, n)| (float.0.to_bits(), *n)).collect::<Vec<_>>();
+            assert_eq!(sorted, bits);
+            // Zeros are one key, and so are all values that are no numbers; these come last.
+            let groups = model.chunk_by(|a, b| a.0 == b.0);
+            let model_sums: Vec<i64> = groups.map(|group| group.iter().map(|(_, n)| n).sum()).collect();
+            assert!(model_sums.len() <= 6);
+            assert_eq!(sums, model_sums);
+            assert_eq!(of_plain, model_sums);
+        },
+    );
 }

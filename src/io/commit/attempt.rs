@@ -6,14 +6,15 @@ use serde_json::Value;
 
 use super::append::{link_parts, manifest_of, next_part_number};
 use super::fs::Fs;
-use super::journal::{self, Journal};
 use super::lock::Lock;
 use super::manifest::{Head, Manifest, PartEntry};
 use super::mode::Mode;
 use super::part::{PartWriter, Parts};
-use super::staging::{Staging, check_claims, delete_orphans};
-use super::table;
-use super::target::{CheckedTarget, Shape};
+use super::recover::clean_up;
+use super::staging::{Staging, check_claims};
+use super::table::{self, Partitions};
+use super::target::CheckedTarget;
+use super::transaction::{Commit, Finished, Shared, Step};
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::io::hive::PartitionPath;
 
@@ -30,16 +31,16 @@ pub(super) fn begin(target: &CheckedTarget) -> Result<Attempt> {
     let path = target.parent().join(target.hidden_name(LOCK));
     let Some(declared) = target.mode().declared().map(<[PartitionPath]>::to_vec) else {
         let lock = Lock::take(&fs, &path, target.path())?;
-        target.check_unchanged()?;
-        if !journal::roll_forward(&target)?.is_empty() {
-            target.remember()?;
+        if clean_up(&target)?.is_some() {
+            target.look()?;
+        } else {
+            target.check_unchanged()?;
         }
-        delete_orphans(&target)?;
         return Attempt::new(lock, target);
     };
     let lock = Lock::take_shared(&fs, &path, target.path())?;
-    let _commit_lock = enter(&mut target, &lock)?;
-    delete_orphans(&target)?;
+    let commit_lock = wait_to_commit(&target)?;
+    enter(&mut target, &lock, &commit_lock)?;
     check_claims(&target, &declared)?;
     lock.leave_word(&fs)?;
     let attempt = Attempt::new(lock, target)?;
@@ -47,16 +48,18 @@ pub(super) fn begin(target: &CheckedTarget) -> Result<Attempt> {
     Ok(attempt)
 }
 
-/// Keeps out all runs that share the target, to begin or to commit: completes what a dead one of them has left, and looks at what
-/// is there now, since others may have changed their partitions in the meantime.
-fn enter(target: &mut CheckedTarget, lock: &Lock) -> Result<Lock> {
-    let fs = target.fs().clone();
-    let commit_lock = Lock::wait(&fs, &target.parent().join(target.hidden_name(COMMIT_LOCK)))?;
-    commit_lock.check_held(&fs)?;
-    lock.check_held(&fs)?;
-    journal::roll_forward(target)?;
-    target.look()?;
-    Ok(commit_lock)
+/// Keeps out all runs that share the target, to begin or to commit.
+pub(super) fn wait_to_commit(target: &CheckedTarget) -> Result<Lock> {
+    Lock::wait(target.fs(), &target.parent().join(target.hidden_name(COMMIT_LOCK)))
+}
+
+/// Completes what a dead run that shares the target has left, and looks at what is there now, since others may have changed their
+/// partitions in the meantime.
+fn enter(target: &mut CheckedTarget, lock: &Lock, commit_lock: &Lock) -> Result<()> {
+    commit_lock.check_held(target.fs())?;
+    lock.check_held(target.fs())?;
+    clean_up(target)?;
+    target.look()
 }
 
 /// One try at writing an output; it holds the output's lock, or shares it with runs that own other partitions.
@@ -67,10 +70,17 @@ fn enter(target: &mut CheckedTarget, lock: &Lock) -> Result<Lock> {
 #[derive(Debug)]
 pub struct Attempt {
     // Dropped in this order: the lock must outlive the staging directory.
-    staging: Staging,
+    pub(super) staging: Staging,
     lock: Lock,
     parts: Parts,
-    target: CheckedTarget,
+    pub(super) target: CheckedTarget,
+}
+
+/// The finished parts of an attempt.
+#[derive(Debug)]
+pub(super) enum Contents {
+    Parts(Vec<PartEntry>),
+    Partitions(Partitions),
 }
 
 /// The numbers of parts that are added to the partitions of a table.
@@ -94,21 +104,6 @@ impl PartNumbers {
             None => Ok(0),
         }
     }
-}
-
-/// A committed output.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Commit {
-    /// Where the output is, absolute and without symbolic links.
-    pub path: PathBuf,
-    /// What was written; in a directory it is there as `_manifest.json` too.
-    pub manifest: Manifest,
-    /// Whether something that was there before was replaced.
-    pub replaced: bool,
-    /// Why the replaced output could not be deleted from its hidden directory, if it could not. The output is
-    /// committed all the same, and the next run tries to delete it again.
-    pub left_over: Option<Error>,
 }
 
 impl Attempt {
@@ -190,23 +185,8 @@ impl Attempt {
     /// partitions. [`ErrorKind::Output`] if somebody else has changed the target since it was checked or has taken the lock file
     /// away, and for every failure of the file system. The target is then what it was, except when the very last fsync
     /// failed: the new output is in place then, and the message says that a power failure may undo it.
-    pub fn commit(self, schema: Value, parameters: Value, mut parts: Vec<PartEntry>) -> Result<Commit> {
-        if !self.target.partition_by().is_empty() {
-            return Err(Error::new(ErrorKind::Internal, "the parts of a table belong to partitions"));
-        }
-        if let Some(there) = self.appended_before().cloned() {
-            return Ok(self.leave_as_it_is(there));
-        }
-        self.check_schema(&schema)?;
-        self.sign(&mut parts);
-        let head = self.head(schema, parameters);
-        if let Some(there) = self.appends_to() {
-            link_parts(self.target.fs(), self.path(), &self.staging.new_dir(), there)?;
-            parts.extend(there.parts.iter().cloned());
-        }
-        let manifest = Manifest::new(head, parts)?;
-        self.staging.seal(self.target.shape(), &manifest)?;
-        self.replace_whole(manifest)
+    pub fn commit(self, schema: Value, parameters: Value, parts: Vec<PartEntry>) -> Result<Commit> {
+        self.finish(schema, parameters, parts).commit()
     }
 
     /// Puts the partitions of a table in place: in one step if the whole table is new; else each in one step of its own, and all of
@@ -219,30 +199,27 @@ impl Attempt {
     /// As [`Attempt::commit`]. An error may also come when the commit is decided, but not carried out: its message says so, and the
     /// next run, or [`recover`](super::recover), completes it.
     pub fn commit_partitions(
-        mut self,
+        self,
         schema: Value,
         parameters: Value,
         partitions: Vec<(PartitionPath, Vec<PartEntry>)>,
     ) -> Result<Commit> {
-        if let Some(there) = self.appended_before().cloned() {
-            return Ok(self.leave_as_it_is(there));
-        }
-        let shared = self.target.mode().declared().is_some();
-        let _commit_lock = shared.then(|| enter(&mut self.target, &self.lock)).transpose()?;
-        self.check_schema(&schema)?;
-        let mut partitions: table::Partitions = partitions.into_iter().collect();
-        for parts in partitions.values_mut() {
-            self.sign(parts);
-        }
-        table::check_owned(&self.target, &partitions)?;
-        table::add_empty(&self.target, &mut partitions)?;
-        let head = self.head(schema, parameters);
-        let (manifest, attempts) = table::seal(&self.target, &self.staging, &self.parts, head, &partitions)?;
-        if self.target.table().is_none() || self.appends_to().is_some() {
-            return self.replace_whole(manifest);
-        }
-        table::check_places(&self.target, &partitions)?;
-        self.replace_partitions(manifest, attempts)
+        self.finish_partitions(schema, parameters, partitions).commit()
+    }
+
+    /// What [`Attempt::commit`] would commit, to be committed together with other outputs in a [`Transaction`](super::Transaction).
+    pub fn finish(self, schema: Value, parameters: Value, parts: Vec<PartEntry>) -> Finished {
+        Finished::new(self, schema, parameters, Contents::Parts(parts))
+    }
+
+    /// The same for [`Attempt::commit_partitions`].
+    pub fn finish_partitions(
+        self,
+        schema: Value,
+        parameters: Value,
+        partitions: Vec<(PartitionPath, Vec<PartEntry>)>,
+    ) -> Finished {
+        Finished::new(self, schema, parameters, Contents::Partitions(partitions.into_iter().collect()))
     }
 
     /// Ends the attempt without a commit. Dropping it does the same, but cannot say what failed.
@@ -273,63 +250,63 @@ impl Attempt {
         Head { schema, parameters, partition_by: self.target.partition_by().to_vec(), append_ids }
     }
 
-    /// The success of what was appended before.
-    fn leave_as_it_is(self, manifest: Manifest) -> Commit {
-        let path = self.target.path().to_owned();
-        let left_over = self.abort().err();
-        Commit { path, manifest, replaced: false, left_over }
-    }
-
-    fn replace_whole(self, manifest: Manifest) -> Result<Commit> {
-        self.lock.check_held(self.target.fs())?;
-        self.target.check_unchanged()?;
-        self.put_in_place(&manifest)?;
-        self.settle(manifest)
-    }
-
-    fn replace_partitions(
+    /// Makes everything durable, with the manifests, and finds what is left to do.
+    pub(super) fn seal(
         mut self,
-        manifest: Manifest,
-        attempts: Vec<(PartitionPath, String)>,
-    ) -> Result<Commit> {
+        schema: Value,
+        parameters: Value,
+        contents: Contents,
+        shared: Option<Shared<'_>>,
+    ) -> Result<(Attempt, Manifest, Step)> {
+        if let Some(there) = self.appended_before().cloned() {
+            return Ok((self, there, Step::Nothing));
+        }
+        if let Some(Shared { lock, created }) = shared {
+            enter(&mut self.target, &self.lock, lock)?;
+            if let Some(created) = created {
+                self.target.expect(created.clone());
+            }
+        }
+        self.check_schema(&schema)?;
+        let head = self.head(schema, parameters);
+        let (manifest, step) = match contents {
+            Contents::Parts(parts) => (self.seal_parts(head, parts)?, Step::Whole),
+            Contents::Partitions(partitions) => self.seal_partitions(head, partitions)?,
+        };
+        Ok((self, manifest, step))
+    }
+
+    fn seal_parts(&self, head: Head, mut parts: Vec<PartEntry>) -> Result<Manifest> {
+        if !self.target.partition_by().is_empty() {
+            return Err(Error::new(ErrorKind::Internal, "the parts of a table belong to partitions"));
+        }
+        self.sign(&mut parts);
+        if let Some(there) = self.appends_to() {
+            link_parts(self.target.fs(), self.path(), &self.staging.new_dir(), there)?;
+            parts.extend(there.parts.iter().cloned());
+        }
+        let manifest = Manifest::new(head, parts)?;
+        self.staging.seal(self.target.shape(), &manifest)?;
+        Ok(manifest)
+    }
+
+    fn seal_partitions(&self, head: Head, mut partitions: Partitions) -> Result<(Manifest, Step)> {
+        for parts in partitions.values_mut() {
+            self.sign(parts);
+        }
+        table::check_owned(&self.target, &partitions)?;
+        table::add_empty(&self.target, &mut partitions)?;
+        let (manifest, attempts) = table::seal(&self.target, &self.staging, &self.parts, head, &partitions)?;
+        if self.target.table().is_none() || self.appends_to().is_some() {
+            return Ok((manifest, Step::Whole));
+        }
+        table::check_places(&self.target, &partitions)?;
+        Ok((manifest, Step::Partitions(attempts)))
+    }
+
+    /// Fails unless the attempt still owns its run, and the target is the one that was seen.
+    pub(super) fn check_owns(&self) -> Result<()> {
         self.lock.check_held(self.target.fs())?;
-        self.target.check_unchanged()?;
-        let journal = Journal::new(&self.staging, attempts)?;
-        journal.publish(&self.target, &self.staging)?;
-        self.staging.keep_on_drop();
-        journal.carry_out(&self.target)?;
-        let left_over = self.staging.delete().err();
-        Ok(Commit { path: self.target.path().to_owned(), manifest, replaced: true, left_over })
-    }
-
-    /// The one step that makes the new output visible.
-    fn put_in_place(&self, manifest: &Manifest) -> Result<()> {
-        let (fs, path, new) = (self.target.fs(), self.target.path(), self.staging.new_dir());
-        match (self.target.shape(), self.target.is_replacement()) {
-            (Shape::Directory, false) => fs.rename_new(&new, path),
-            (Shape::Directory, true) => fs.exchange(&new, path),
-            (Shape::File, false) => fs.rename_new(&new.join(only_part(manifest)?), path),
-            (Shape::File, true) => fs.replace(&new.join(only_part(manifest)?), path),
-        }
-    }
-
-    /// Makes the new output's name durable and deletes the old output.
-    fn settle(self, manifest: Manifest) -> Result<Commit> {
-        if let Err(error) = self.target.fs().sync_dir(self.target.parent()) {
-            self.staging.keep(); // it holds the old output, the only one that is known to be durable
-            return Err(error.hint("the new output is in place, but a power failure may undo it: run again"));
-        }
-        let replaced = self.target.is_replacement();
-        let left_over = self.staging.delete().err();
-        Ok(Commit { path: self.target.path().to_owned(), manifest, replaced, left_over })
-    }
-}
-
-fn only_part(manifest: &Manifest) -> Result<&str> {
-    match manifest.parts.as_slice() {
-        [only] => Ok(&only.name),
-        parts => {
-            Err(Error::new(ErrorKind::Internal, format!("a single file cannot have {} parts", parts.len())))
-        }
+        self.target.check_unchanged()
     }
 }

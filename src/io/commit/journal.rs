@@ -1,205 +1,301 @@
-//! The journal of a commit that changes several partitions: it makes their exchanges one step.
+//! The journal of a commit that consists of several changes: how it is written, found and carried out.
 //!
-//! Once the journal has its name beside the target, the commit is decided, and whoever comes next completes it. An exchange must not
-//! be repeated, since a second one would undo the first; so a partition is exchanged only if its manifest does not carry the
-//! attempt that the journal names. A journal that cannot be completed is reported, and nothing is guessed.
+//! Why and in which order all this is done is said in `transaction.rs`. A journal that cannot be carried out is reported, and nothing is
+//! guessed.
 //!
 //! ```text
 //! parent/
-//!   out/dt=2026-01-01/                the partition: always absent, old or new
-//!   .out.gristmill-journal            from the commit until all partitions are new
+//!   out/dt=2026-01-01/                a partition: always absent, old or new
 //!   .out.gristmill-staging-<id>/
-//!     journal                         the journal before it has its name
+//!     draft                           the journal before it has its name
+//!     journal                         from the decision until all changes are made
 //!     new/dt=2026-01-01/              the new partition; after the exchange, the old one
+//! other/
+//!   counts                            another output of the same run: always absent, old or new
+//!   .counts.gristmill-staging-<id>/
+//!     commit                          leads to the journal
+//!     new                             the new output; after the exchange, the old one
 //! ```
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::fs::Fs;
-use super::manifest;
-use super::staging::{Staging, is_abandoned, is_staging_name};
-use super::target::CheckedTarget;
+use super::lock::Lock;
+use super::place::{self, Change, Pass, Place};
+use super::recover::Recovered;
+use super::staging::{LIVE, is_staging_name};
 use crate::error::{Error, ErrorKind, Result, printable};
-use crate::io::hive::PartitionPath;
 
-const NAME: &str = ".gristmill-journal";
-const VERSION: u32 = 1;
+/// The name of a journal in a staging directory.
+pub(super) const NAME: &str = "journal";
+
+/// The name of the file that leads to a journal in another staging directory.
+const LEAD: &str = "commit";
+
+const DRAFT: &str = "draft";
+const VERSION: u32 = 2;
 
 /// No journal is read beyond this.
 const MAX_BYTES: u64 = 256 << 20;
 
-/// What a commit is to change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The contents of a journal.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Journal {
+struct Journal {
     version: u32,
-    /// The name of the staging directory.
-    staging: String,
-    partitions: Vec<Entry>,
+    outputs: Vec<Entry>,
     /// A hash of the rest.
     checksum: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A [`Place`]. Directories are relative, so that a tree may be found under another name by whoever recovers it.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
-    path: String,
-    attempt: String,
+    /// The directory of the output, from that of the first output.
+    dir: Raw,
+    /// The name of the output.
+    name: Raw,
+    /// The name of its staging directory.
+    staging: Raw,
+    change: Change,
 }
 
-/// Whether partitions that are in place already are left alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pass {
-    /// None is: this is the run itself.
-    First,
-    /// Some may be.
-    Recovery,
+/// The contents of a file that leads to a journal.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lead {
+    /// The directory of the first output, from that of this one.
+    dir: Raw,
+    /// The name of its staging directory.
+    staging: Raw,
+    /// The name of the first output, whose lock file is never deleted: where that is missing, something else is.
+    name: Raw,
 }
 
-impl Journal {
-    /// The journal of a sealed staging directory: its partitions, each with the attempt of its manifest.
-    pub(super) fn new(staging: &Staging, partitions: Vec<(PartitionPath, String)>) -> Result<Journal> {
-        let entry = |(path, attempt): (PartitionPath, String)| Entry { path: path.to_string(), attempt };
-        let mut journal = Journal {
-            version: VERSION,
-            staging: staging.name().to_string_lossy().into_owned(),
-            partitions: partitions.into_iter().map(entry).collect(),
-            checksum: String::new(),
+/// A path in JSON: text, or bytes if it is not UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Raw {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl Raw {
+    fn of(path: &OsStr) -> Raw {
+        match path.to_str() {
+            Some(text) => Raw::Text(text.to_owned()),
+            None => Raw::Bytes(path.as_bytes().to_owned()),
+        }
+    }
+
+    fn path(self) -> OsString {
+        match self {
+            Raw::Text(text) => text.into(),
+            Raw::Bytes(bytes) => OsString::from_vec(bytes),
+        }
+    }
+}
+
+/// Makes everything durable that a journal refers to: the names of staging directories, and what leads to the journal from them. Last, its
+/// draft.
+pub(super) fn prepare(fs: &Fs, places: &[Place]) -> Result<()> {
+    let Some((first, others)) = places.split_first() else { return Ok(()) };
+    // First of all, or a power failure could leave a lead to where not even the lock file is.
+    let parents: BTreeSet<&Path> = places.iter().map(|place| dir_of(&place.path)).collect();
+    parents.into_iter().try_for_each(|parent| fs.sync_dir(parent))?;
+    for other in others {
+        let lead = Lead {
+            dir: Raw::of(relative(dir_of(&other.path), dir_of(&first.path)).as_os_str()),
+            staging: Raw::of(name_of(&first.staging)),
+            name: Raw::of(name_of(&first.path)),
         };
-        journal.checksum = journal.hash()?;
-        Ok(journal)
+        // Under its name it is whole, even after a power failure.
+        write_draft(fs, &other.staging, &to_json(&lead)?)?;
+        fs.rename_new(&other.staging.join(DRAFT), &other.staging.join(LEAD))?;
+        fs.sync_dir(&other.staging)?;
     }
-
-    /// Gives the journal its name, which decides the commit. Everything that it refers to is durable already.
-    pub(super) fn publish(&self, target: &CheckedTarget, staging: &Staging) -> Result<()> {
-        let mut bytes = serde_json::to_vec_pretty(self).map_err(unwritable)?;
-        bytes.push(b'\n');
-        let draft = staging.write_durable("journal", &bytes)?;
-        target.fs().sync_dir(target.parent())?; // the name of the staging directory
-        target.fs().rename_new(&draft, &path_of(target))
-    }
-
-    /// Puts the partitions in place, after [`Journal::publish`], and removes the journal.
-    pub(super) fn carry_out(&self, target: &CheckedTarget) -> Result<()> {
-        target.fs().sync_dir(target.parent()).map_err(incomplete)?;
-        self.apply(target, Pass::First).map_err(incomplete)
-    }
-
-    fn apply(&self, target: &CheckedTarget, pass: Pass) -> Result<()> {
-        let (fs, new) = (target.fs(), self.new_dir(target));
-        let mut changed = BTreeSet::new();
-        for entry in &self.partitions {
-            let (staged, place) = (new.join(&entry.path), target.path().join(&entry.path));
-            if pass == Pass::First || !carries(&place, &entry.attempt) {
-                put_in_place(fs, target.path(), &staged, &place)?;
-            }
-            // Also of a partition that a dead run has put in place: its exchange may not be durable yet.
-            changed.extend(
-                place
-                    .ancestors()
-                    .skip(1)
-                    .take_while(|dir| dir.starts_with(target.path()))
-                    .map(Path::to_owned),
-            );
-        }
-        changed.iter().rev().try_for_each(|dir| fs.sync_dir(dir))?;
-        fs.remove_file(&path_of(target))?;
-        fs.sync_dir(target.parent())
-    }
-
-    /// What makes it impossible to complete the journal, if anything does.
-    fn check(&self, target: &CheckedTarget) -> Result<(), String> {
-        if self.version != VERSION {
-            return Err(format!("its version is {}, not {VERSION}", self.version));
-        }
-        if !self.hash().is_ok_and(|hash| hash == self.checksum) {
-            return Err("it has been altered since it was written".to_owned());
-        }
-        if !is_staging_name(target, &self.staging.clone().into()) {
-            return Err(format!("it names {:?}, which is no staging directory of this output", self.staging));
-        }
-        if !target.path().is_dir() {
-            return Err("the output is gone".to_owned());
-        }
-        self.partitions.iter().try_for_each(|entry| self.check_entry(entry, target))
-    }
-
-    fn check_entry(&self, entry: &Entry, target: &CheckedTarget) -> Result<(), String> {
-        let canonical = PartitionPath::parse(&entry.path).is_ok_and(|path| path.as_str() == entry.path);
-        if !canonical {
-            return Err(format!("it names {:?}, which is no partition", entry.path));
-        }
-        let is_at = |dir: &Path| carries(&dir.join(&entry.path), &entry.attempt);
-        if is_at(target.path()) || is_at(&self.new_dir(target)) {
-            return Ok(());
-        }
-        Err(format!("the new partition {} is neither in place nor in {}", entry.path, self.staging))
-    }
-
-    fn new_dir(&self, target: &CheckedTarget) -> PathBuf {
-        target.parent().join(&self.staging).join("new")
-    }
-
-    fn hash(&self) -> Result<String> {
-        let bytes =
-            serde_json::to_vec(&(self.version, &self.staging, &self.partitions)).map_err(unwritable)?;
-        Ok(format!("{:032x}", xxh3_128(&bytes)))
-    }
+    write_draft(fs, &first.staging, &to_json(&Journal::of(first, places)?)?)
 }
 
-/// Whether the manifest of a partition carries an attempt.
-fn carries(dir: &Path, attempt: &str) -> bool {
-    manifest::read(dir).is_ok_and(|found| found.is_some_and(|found| found.attempt == attempt))
+fn write_draft(fs: &Fs, staging: &Path, bytes: &[u8]) -> Result<()> {
+    fs.create_durable(&staging.join(DRAFT), bytes)?;
+    fs.sync_dir(staging)
 }
 
-fn put_in_place(fs: &Fs, table: &Path, staged: &Path, place: &Path) -> Result<()> {
-    if fs.inspect(place)?.is_some() {
-        return fs.exchange(staged, place);
-    }
-    let mut missing = Vec::new();
-    for dir in place.ancestors().skip(1).take_while(|dir| *dir != table) {
-        if fs.inspect(dir)?.is_some() {
-            break;
-        }
-        missing.push(dir);
-    }
-    missing.into_iter().rev().try_for_each(|dir| fs.create_dir(dir))?;
-    fs.rename_new(staged, place)
+/// Gives the journal its name: the commit point.
+pub(super) fn decide(fs: &Fs, places: &[Place]) -> Result<()> {
+    let Some(first) = places.first() else { return Ok(()) };
+    fs.rename_new(&first.staging.join(DRAFT), &first.staging.join(NAME))
 }
 
-/// Completes the commit of a dead run, if it has left a journal; returns the partitions that are new now.
+/// Whether it is certain, after an error, that the journal has not got its name.
+pub(super) fn is_undecided(fs: &Fs, places: &[Place]) -> bool {
+    let first = places.first();
+    first.is_none_or(|first| fs.inspect(&first.staging.join(NAME)).is_ok_and(|found| found.is_none()))
+}
+
+/// Makes the changes, after [`decide`], and removes the journal.
+pub(super) fn carry_out(fs: &Fs, places: &[Place]) -> Result<()> {
+    let Some(first) = places.first() else { return Ok(()) };
+    fs.sync_dir(&first.staging).map_err(incomplete)?;
+    make_changes(fs, places, &first.staging, Pass::First).map_err(incomplete).map(drop)
+}
+
+fn make_changes(fs: &Fs, places: &[Place], first: &Path, pass: Pass) -> Result<Vec<PathBuf>> {
+    let new = place::put_in_place(fs, places, pass)?;
+    fs.remove_file(&first.join(NAME))?;
+    fs.sync_dir(first)?;
+    Ok(new)
+}
+
+/// The staging directory in which the journal of a decided commit lies that the output of this staging directory is part of; `None` if
+/// there is no such commit.
 ///
-/// Called with the lock of the target held in one way or the other, so that no commit is under way.
+/// # Errors
+///
+/// [`ErrorKind::Output`] if that cannot be told, because it lies where nothing is now.
+pub(super) fn led_to_by(fs: &Fs, root: &Path) -> Result<Option<PathBuf>> {
+    if fs.inspect(&root.join(NAME))?.is_some() {
+        return Ok(Some(root.to_owned()));
+    }
+    let path = root.join(LEAD);
+    let Some(bytes) = fs.read_file(&path, MAX_BYTES)? else { return Ok(None) };
+    let Lead { dir, staging, name } =
+        serde_json::from_slice(&bytes).map_err(|error| invalid(&path, &error.to_string()).because(error))?;
+    let dir = dir_of(root).join(dir.path());
+    let mut lock = OsString::from(".");
+    lock.push(name.path());
+    lock.push(super::attempt::LOCK);
+    match fs.resolve(&dir)? {
+        Some(dir) if fs.inspect(&dir.join(lock))?.is_some() => {
+            let first = dir.join(staging.path());
+            let is_there = fs.inspect(&first.join(NAME))?.is_some();
+            Ok(is_there.then_some(first))
+        }
+        _ => Err(lost(root, &dir)),
+    }
+}
+
+/// Carries out the journal in a staging directory, unless somebody else does so first, and deletes the staging directories of its commit.
+///
+/// Called with the lock of one of its outputs, so that no commit is under way there. It waits for whoever is at work on the journal.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Output`] if the journal is invalid, and for every failure of the file system; the journal then stays.
-pub(super) fn roll_forward(target: &CheckedTarget) -> Result<Vec<String>> {
-    let path = path_of(target);
-    let Some(bytes) = target.fs().read_file(&path, MAX_BYTES)? else { return Ok(Vec::new()) };
+pub(super) fn complete(fs: &Fs, first: &Path, recovered: &mut Recovered) -> Result<()> {
+    let path = first.join(NAME);
+    let lock = Lock::wait_if_there(fs, &first.join(LIVE))?;
+    let Some(bytes) = fs.read_file(&path, MAX_BYTES)? else { return Ok(()) };
+    if lock.is_none() {
+        return Err(invalid(&path, &format!("the {LIVE} beside it is gone")));
+    }
     let journal: Journal =
         serde_json::from_slice(&bytes).map_err(|error| invalid(&path, &error.to_string()).because(error))?;
-    journal.check(target).map_err(|fault| invalid(&path, &fault))?;
-    if !is_abandoned(target.fs(), &target.parent().join(&journal.staging))? {
-        return Err(invalid(&path, "the run that wrote it is still at work"));
+    let places = journal.places(fs, first)?;
+    if let Some(fault) = place::fault(fs, &places)? {
+        return Err(invalid(&path, &fault));
     }
-    journal.apply(target, Pass::Recovery).map_err(incomplete)?;
-    Ok(journal.partitions.into_iter().map(|entry| entry.path).collect())
+    let new = make_changes(fs, &places, first, Pass::Recovery).map_err(incomplete)?;
+    recovered.rolled_forward.extend(new);
+    for place in places.iter().rev() {
+        fs.remove_tree(&place.staging)?;
+        recovered.deleted.push(place.staging.clone());
+    }
+    Ok(())
 }
 
-/// Where the journal of a target is while a commit is under way.
-pub(super) fn path_of(target: &CheckedTarget) -> PathBuf {
-    target.parent().join(target.hidden_name(NAME))
+impl Journal {
+    fn of(first: &Place, places: &[Place]) -> Result<Journal> {
+        let entry = |place: &Place| Entry {
+            dir: Raw::of(relative(dir_of(&first.path), dir_of(&place.path)).as_os_str()),
+            name: Raw::of(name_of(&place.path)),
+            staging: Raw::of(name_of(&place.staging)),
+            change: place.change.clone(),
+        };
+        let outputs = places.iter().map(entry).collect();
+        let mut journal = Journal { version: VERSION, outputs, checksum: String::new() };
+        journal.checksum = journal.hash()?;
+        Ok(journal)
+    }
+
+    fn hash(&self) -> Result<String> {
+        let bytes = serde_json::to_vec(&(self.version, &self.outputs)).map_err(unwritable)?;
+        Ok(format!("{:032x}", xxh3_128(&bytes)))
+    }
+
+    /// The outputs where they are now.
+    fn places(self, fs: &Fs, first: &Path) -> Result<Vec<Place>> {
+        let invalid = |fault: String| Err(invalid(&first.join(NAME), &fault));
+        if self.version != VERSION {
+            return invalid(format!("its version is {}, not {VERSION}", self.version));
+        }
+        if self.hash()? != self.checksum {
+            return invalid("it has been altered since it was written".to_owned());
+        }
+        let mut places = Vec::with_capacity(self.outputs.len());
+        for Entry { dir, name, staging, change } in self.outputs {
+            let dir = dir_of(first).join(dir.path());
+            let Some(dir) = fs.resolve(&dir)? else {
+                return invalid(format!("the directory {} is not there", printable(&dir)));
+            };
+            let (path, staging) = (dir.join(name.path()), dir.join(staging.path()));
+            let are_in_it = [&path, &staging].iter().all(|path| path.parent() == Some(&*dir));
+            if !are_in_it || !is_staging_name(name_of(&path), name_of(&staging)) {
+                return invalid(format!("{} is no staging directory of its output", printable(&staging)));
+            }
+            // A journal that somebody has made up leads nowhere where they cannot write.
+            if led_to_by(fs, &staging)?.as_deref() != Some(first) {
+                return invalid(format!("{} is no part of its commit", printable(&staging)));
+            }
+            places.push(Place { path, staging, change });
+        }
+        Ok(places)
+    }
+}
+
+fn dir_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
+}
+
+fn name_of(path: &Path) -> &OsStr {
+    path.file_name().unwrap_or_default()
+}
+
+/// The way from one directory to another, both absolute and without symbolic links.
+fn relative(from: &Path, to: &Path) -> PathBuf {
+    let shared = from.components().zip(to.components()).take_while(|(from, to)| from == to).count();
+    let up = from.components().skip(shared).map(|_| Component::ParentDir);
+    let way: PathBuf = up.chain(to.components().skip(shared)).collect();
+    if way.as_os_str().is_empty() { PathBuf::from(".") } else { way }
+}
+
+fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(unwritable)?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }
 
 fn invalid(path: &Path, fault: &str) -> Error {
     let message = format!("the journal {} of an unfinished commit is invalid: {fault}", printable(path));
     Error::new(ErrorKind::Output, message).hint(
-        "nothing was changed: look at the partitions and at the staging directory beside it, and delete the journal to give its commit up",
+        "nothing was changed: look at the outputs and at the staging directories beside them, and delete the journal to give the commit up",
+    )
+}
+
+fn lost(root: &Path, dir: &Path) -> Error {
+    let (root, dir) = (printable(root), printable(dir));
+    let message =
+        format!("{root} belongs to a commit whose journal would lie in {dir}, where it cannot be looked for");
+    Error::new(ErrorKind::Output, message).hint(
+        "mount what is missing, or move it back; or delete the staging directory to leave its output as it is",
     )
 }
 
@@ -209,4 +305,30 @@ fn incomplete(error: Error) -> Error {
 
 fn unwritable(error: serde_json::Error) -> Error {
     Error::new(ErrorKind::Internal, "cannot write the journal as JSON").because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_between_directories_goes_up_as_far_as_it_must() {
+        for (from, to, way) in [
+            ("/a/b", "/a/b", "."),
+            ("/a/b", "/a", ".."),
+            ("/a", "/a/b", "b"),
+            ("/a/b/c", "/x/y", "../../../x/y"),
+        ] {
+            assert_eq!(relative(Path::new(from), Path::new(to)), Path::new(way), "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_not_text_come_back() {
+        for name in [&b"plain"[..], b"\xff\xfe", b"", "ünï\n".as_bytes()] {
+            let raw = Raw::of(OsStr::from_bytes(name));
+            let back: Raw = serde_json::from_slice(&serde_json::to_vec(&raw).unwrap()).unwrap();
+            assert_eq!(back.path().as_bytes(), name);
+        }
+    }
 }

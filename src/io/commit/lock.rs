@@ -69,6 +69,13 @@ impl Lock {
         Ok(Lock { file, path: path.to_owned() })
     }
 
+    /// Waits for the lock of a file that may be deleted meanwhile; `None` if it is gone already.
+    pub(super) fn wait_if_there(fs: &Fs, path: &Path) -> Result<Option<Lock>> {
+        let Some(file) = fs.open(path)? else { return Ok(None) };
+        fs.wait_lock(&file, path)?;
+        Ok(Some(Lock { file, path: path.to_owned() }))
+    }
+
     /// Names this process as a holder of the lock.
     pub(super) fn leave_word(&self, fs: &Fs) -> Result<()> {
         fs.truncate(&self.file, &self.path)?;

@@ -5,9 +5,10 @@
 //! [commit](Attempt::commit) puts them in place with one rename. What is written beforehand is made durable beforehand,
 //! so this holds for a process that is killed and for a machine that loses power, at any instant.
 //!
-//! A table whose rows lie in a directory for each value of some columns can also be replaced [in part](Mode::Partitions): each partition
-//! changes in one step, and a journal beside the table makes all of them change or none, once the next run or [`recover`] has
-//! looked at it. [Parts can be added](Mode::AppendOnce) under an id, once.
+//! A table whose rows lie in a directory for each value of some columns can also be replaced [in part](Mode::Partitions), and several
+//! outputs can be committed together, in a [`Transaction`]: each partition or output changes in one step, and a journal makes
+//! all of them change or none, once the next run or [`recover`] has looked at what a dead run left.
+//! [Parts can be added](Mode::AppendOnce) under an id, once.
 //!
 //! This works on local Linux file systems that can exchange two directories in one step, such as ext4, xfs, btrfs and
 //! tmpfs; others are refused before any work is done.
@@ -24,16 +25,19 @@ mod lock;
 pub mod manifest;
 mod mode;
 mod part;
+mod place;
 mod recover;
 mod staging;
 mod table;
 mod target;
+mod transaction;
 pub mod verify;
 
-pub use attempt::{Attempt, Commit, PartNumbers};
+pub use attempt::{Attempt, PartNumbers};
 pub use fs::{Call, Fs, Hook};
 pub use manifest::{Manifest, PartEntry};
 pub use mode::{Mode, Owned};
 pub use part::{PartWriter, Parts};
 pub use recover::{Recovered, recover};
 pub use target::{CheckedTarget, Existing, Shape, Target};
+pub use transaction::{Commit, Finished, Transaction};

@@ -1,26 +1,27 @@
-//! Cleaning up behind dead runs without starting a new one.
+//! Cleaning up behind dead runs, for the next run on an output or without one.
 
 use std::path::{Path, PathBuf};
 
-use super::attempt::{COMMIT_LOCK, LOCK};
+use super::attempt::{LOCK, wait_to_commit};
 use super::journal;
 use super::lock::Lock;
-use super::staging::{delete_orphans, staging_dirs};
-use super::target::{Existing, Shape, Target};
+use super::staging::{is_abandoned, staging_dirs};
+use super::target::{CheckedTarget, Existing, Shape, Target};
 use crate::error::Result;
 
 /// What [`recover`] has done.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recovered {
-    /// The partitions of a commit that a dead run had decided and that is complete now.
-    pub rolled_forward: Vec<String>,
+    /// The outputs, and the partitions of outputs, of a commit that a dead run had decided and that is complete now. A run that wrote
+    /// several outputs has committed them together, so that others than the given one can be among them.
+    pub rolled_forward: Vec<PathBuf>,
     /// The staging directories of dead runs that are deleted now.
     pub deleted: Vec<PathBuf>,
 }
 
-/// Does what the next run on an output would do before it begins: completes the commit that a dead run had decided, and deletes
-/// the staging directories of dead runs.
+/// Does what the next run on an output would do before it begins: completes the commit that a dead run had decided, with all of its
+/// outputs, and deletes the staging directories of dead runs.
 ///
 /// Runs that are alive are left alone.
 ///
@@ -40,13 +41,42 @@ pub struct Recovered {
 /// ```
 pub fn recover(path: &Path) -> Result<Recovered> {
     let target = Target::new(path, Shape::Directory, Existing::Refuse).located()?;
-    let fs = target.fs();
-    if staging_dirs(&target)?.is_empty() && fs.inspect(&journal::path_of(&target))?.is_none() {
+    if staging_dirs(&target)?.is_empty() {
         return Ok(Recovered::default());
     }
-    let at = |name| target.parent().join(target.hidden_name(name));
-    let _lock = Lock::take_shared(fs, &at(LOCK), target.path())?;
-    let _commit_lock = Lock::wait(fs, &at(COMMIT_LOCK))?;
-    let rolled_forward = journal::roll_forward(&target)?;
-    Ok(Recovered { rolled_forward, deleted: delete_orphans(&target)? })
+    let lock = target.parent().join(target.hidden_name(LOCK));
+    let _lock = Lock::take_shared(target.fs(), &lock, target.path())?;
+    let _commit_lock = wait_to_commit(&target)?;
+    Ok(clean_up(&target)?.unwrap_or_default())
+}
+
+/// Completes the commits that dead runs have decided and that the target is part of, and deletes the staging directories of dead runs
+/// beside it; `None` if there was nothing. If there was something, the target may have changed.
+///
+/// Called with the lock of the target held, or shared together with that of its commits, so that nobody can be just about to create
+/// a staging directory there or to commit. A directory whose `.live` is locked is left alone even so: somebody may have
+/// deleted the lock file of a run that still writes.
+///
+/// # Errors
+///
+/// [`ErrorKind::Output`](crate::ErrorKind::Output) if a journal is invalid, or a directory cannot be deleted.
+pub(super) fn clean_up(target: &CheckedTarget) -> Result<Option<Recovered>> {
+    let fs = target.fs();
+    let (mut recovered, mut synced) = (None, false);
+    for root in staging_dirs(target)? {
+        // Asked before the journal is looked for: the dead decide nothing any more.
+        let abandoned = is_abandoned(fs, &root)?;
+        if let Some(decided) = journal::led_to_by(fs, &root)? {
+            journal::complete(fs, &decided, recovered.get_or_insert_default())?;
+        } else if abandoned {
+            if !synced {
+                // A dead run's exchange may not be durable yet, and what is deleted here may be the old output.
+                fs.sync_dir(target.parent())?;
+                synced = true;
+            }
+            fs.remove_tree(&root)?;
+            recovered.get_or_insert_default().deleted.push(root);
+        }
+    }
+    Ok(recovered)
 }

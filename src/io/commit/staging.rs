@@ -8,12 +8,15 @@
 //!     .live                           locked as long as the attempt lives
 //!     claims                          the partitions that the attempt owns, if it does not own the whole output
 //!     new/                            the parts and, last, the manifest; after the exchange, the old output
+//!     journal                         a commit of several changes, from its decision until it is carried out: journal.rs
+//!     commit                          where that journal is, if it lies in the staging directory of another output
 //! ```
 //!
 //! What takes the target's place is `new`, not the staging directory, so that `.live` never gets into an output and
 //! one deletion removes both what was never committed and what was replaced.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -26,8 +29,12 @@ use crate::error::{Error, ErrorKind, Result, printable};
 use crate::io::hive::PartitionPath;
 
 const PREFIX: &str = ".gristmill-staging-";
-const LIVE: &str = ".live";
-const NEW: &str = "new";
+/// The file that is locked as long as the run of a staging directory lives.
+pub(super) const LIVE: &str = ".live";
+
+/// The directory of the parts within a staging directory.
+pub(super) const NEW: &str = "new";
+
 const CLAIMS: &str = "claims";
 
 /// What a run owns is not read beyond this; declared partitions are far fewer.
@@ -69,9 +76,9 @@ impl Staging {
         self.root.join(NEW)
     }
 
-    /// The name of the directory, beside the target.
-    pub(super) fn name(&self) -> OsString {
-        self.root.file_name().unwrap_or_default().to_owned()
+    /// The directory itself.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Says which partitions the attempt owns, for other runs to see.
@@ -82,14 +89,6 @@ impl Staging {
             Error::new(ErrorKind::Internal, "cannot describe what a run owns").because(error)
         })?;
         self.fs.write(&self.fs.create_new(&path)?, &path, &text)
-    }
-
-    /// Writes a file into the staging directory that must be durable, for the journal to take its place from there.
-    pub(super) fn write_durable(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
-        let path = self.root.join(name);
-        self.fs.create_durable(&path, bytes)?;
-        self.fs.sync_dir(&self.root)?;
-        Ok(path)
     }
 
     /// Checks that the parts are those of the manifest, writes it where the output is a directory, and makes the names
@@ -119,14 +118,15 @@ impl Staging {
         self.fs.remove_tree(&self.root)
     }
 
-    /// Leaves the directory to the next run's [`delete_orphans`].
-    pub(super) fn keep(mut self) {
+    /// From now on only [`Staging::delete`] deletes the directory: a journal refers to it, or it holds the only output that is known
+    /// to be durable. The next run or recovery knows what to do with it.
+    pub(super) fn keep_on_drop(&mut self) {
         self.on_drop = OnDrop::Keep;
     }
 
-    /// From now on only [`Staging::delete`] deletes the directory: a journal refers to it.
-    pub(super) fn keep_on_drop(&mut self) {
-        self.on_drop = OnDrop::Keep;
+    /// Undoes [`Staging::keep_on_drop`].
+    pub(super) fn delete_on_drop(&mut self) {
+        self.on_drop = OnDrop::Delete;
     }
 
     fn create_new(&self, exchanges: bool) -> Result<()> {
@@ -168,48 +168,22 @@ impl Drop for Staging {
     }
 }
 
-/// Deletes the staging directories that dead runs left beside a target, with whatever old outputs are in them.
-///
-/// Called with the target's lock held, so that nobody can be just about to create one. A directory whose `.live` is
-/// locked is left alone even so: somebody may have deleted the lock file of a run that still writes.
-///
-/// # Errors
-///
-/// [`ErrorKind::Output`] if one cannot be deleted.
-pub(super) fn delete_orphans(target: &CheckedTarget) -> Result<Vec<PathBuf>> {
-    let fs = target.fs();
-    let mut synced = false;
-    let mut deleted = Vec::new();
-    for root in staging_dirs(target)? {
-        if !is_orphan(fs, &root)? {
-            continue;
-        }
-        if !synced {
-            // A dead run's exchange may not be durable yet, and what is deleted here may be the old output.
-            fs.sync_dir(target.parent())?;
-            synced = true;
-        }
-        fs.remove_tree(&root)?;
-        deleted.push(root);
-    }
-    Ok(deleted)
-}
-
 /// The staging directories beside a target, of whatever run.
 pub(super) fn staging_dirs(target: &CheckedTarget) -> Result<Vec<PathBuf>> {
     let names = target.fs().list(target.parent())?;
-    let names = names.iter().filter(|name| is_staging_name(target, name));
+    let names = names.iter().filter(|name| is_staging_name(target.name(), name));
     Ok(names.map(|name| target.parent().join(name)).collect())
 }
 
-/// Whether a name beside a target is that of a staging directory.
-pub(super) fn is_staging_name(target: &CheckedTarget, name: &OsString) -> bool {
-    target.hidden_rest(name, PREFIX).is_some_and(is_id)
+/// Whether a name is that of a staging directory of an output.
+pub(super) fn is_staging_name(output: &OsStr, name: &OsStr) -> bool {
+    let rest = name.as_bytes().strip_prefix(b".").and_then(|rest| rest.strip_prefix(output.as_bytes()));
+    rest.and_then(|rest| rest.strip_prefix(PREFIX.as_bytes())).is_some_and(is_id)
 }
 
 /// Fails if a live run owns one of these partitions, or one that has to do with them.
 ///
-/// Called after [`delete_orphans`]: what is left is alive, or died this instant and is taken for alive.
+/// Called after [`clean_up`](super::recover::clean_up): what is left is alive, or died this instant and is taken for alive.
 ///
 /// # Errors
 ///
@@ -230,12 +204,8 @@ pub(super) fn check_claims(target: &CheckedTarget, declared: &[PartitionPath]) -
     Ok(())
 }
 
-/// Whether the run of a staging directory is gone.
+/// Whether this is a directory whose run is gone.
 pub(super) fn is_abandoned(fs: &Fs, root: &Path) -> Result<bool> {
-    is_free(fs, &root.join(LIVE))
-}
-
-fn is_orphan(fs: &Fs, root: &Path) -> Result<bool> {
     let is_dir = fs.inspect(root)?.is_some_and(|found| found.is_dir());
     Ok(is_dir && is_free(fs, &root.join(LIVE))?)
 }

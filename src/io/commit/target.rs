@@ -1,10 +1,12 @@
 //! Where an output goes, and the checks that are made before any work is done.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use super::attempt::{self, Attempt};
 use super::fs::Fs;
@@ -260,13 +262,32 @@ impl Target {
     }
 
     fn check_inputs(&self, path: &Path, inputs: &[PathBuf]) -> Result<()> {
+        let mut parent = None;
         for input in inputs {
-            let real = self.fs.resolve(input)?;
+            let real = self.real_path(input, &mut parent)?;
             if let Some(fault) = conflict(path, input, real.as_deref()) {
                 return Err(self.config(&format!("{fault} {}", printable(input)), "write to another path"));
             }
         }
         Ok(())
+    }
+
+    /// An input without symbolic links; `None` where it leads nowhere. Many lie in one directory, so the last one is kept.
+    fn real_path(&self, input: &Path, last: &mut Option<(PathBuf, PathBuf)>) -> Result<Option<PathBuf>> {
+        let (Some(parent), Some(name)) =
+            (input.parent().filter(|parent| !parent.as_os_str().is_empty()), input.file_name())
+        else {
+            return self.fs.resolve(input);
+        };
+        // `link/.` is what the link leads to, although its last name is that of the link.
+        let ends_in_name = input.as_os_str().as_bytes().ends_with(name.as_bytes());
+        if !ends_in_name || self.fs.inspect(input)?.is_none_or(|found| found.is_symlink()) {
+            return self.fs.resolve(input);
+        }
+        if last.as_ref().is_none_or(|(known, _)| known != parent) {
+            *last = self.fs.resolve(parent)?.map(|real| (parent.to_owned(), real));
+        }
+        Ok(last.as_ref().map(|(_, real)| real.join(name)))
     }
 
     fn dangling(&self) -> Error {
@@ -373,10 +394,19 @@ impl CheckedTarget {
         Ok(())
     }
 
-    /// Remembers what is there after a dead run's commit was completed, which has changed nothing that checks look at.
-    pub(super) fn remember(&mut self) -> Result<()> {
-        self.seen = self.fs().inspect(&self.path)?.as_ref().map(Identity::of);
-        Ok(())
+    /// Takes what another output of the same commit creates for what is there: a table, to which this one adds partitions.
+    pub(super) fn expect(&mut self, created: Manifest) {
+        self.there = There::Table(Box::new(created));
+    }
+
+    /// What was there when the target was looked at.
+    pub(super) fn seen(&self) -> Option<Stamp> {
+        self.seen.map(|seen| seen.stamp)
+    }
+
+    /// The name of the output in its directory.
+    pub(super) fn name(&self) -> &OsStr {
+        &self.name
     }
 
     /// A hidden name beside the target: a dot, the target's name, and a suffix.
@@ -385,11 +415,6 @@ impl CheckedTarget {
         name.push(&self.name);
         name.push(suffix);
         name
-    }
-
-    /// The rest of a hidden name after the dot, the target's name and a prefix, where it begins so.
-    pub(super) fn hidden_rest<'a>(&self, name: &'a OsString, prefix: &str) -> Option<&'a [u8]> {
-        name.as_bytes().strip_prefix(self.hidden_name(prefix).as_bytes())
     }
 
     /// Fails unless what is there now is what was there when the target was checked.
@@ -407,20 +432,32 @@ impl CheckedTarget {
 }
 
 /// What tells a file or directory from another that takes its place, and from itself after a change.
-///
-/// Device and inode would not be enough: file systems give the inode of what is deleted to what is created next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
     device: u64,
-    inode: u64,
+    stamp: Stamp,
+}
+
+/// The same without the device, whose number may be another one after a restart.
+///
+/// The inode would not be enough: file systems give the inode of what is deleted to what is created next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Stamp {
+    pub(super) inode: u64,
     modified: (i64, i64),
     changed: (i64, i64),
 }
 
 impl Identity {
     fn of(found: &Metadata) -> Identity {
-        Identity {
-            device: found.dev(),
+        Identity { device: found.dev(), stamp: Stamp::of(found) }
+    }
+}
+
+impl Stamp {
+    pub(super) fn of(found: &Metadata) -> Stamp {
+        Stamp {
             inode: found.ino(),
             modified: (found.mtime(), found.mtime_nsec()),
             changed: (found.ctime(), found.ctime_nsec()),

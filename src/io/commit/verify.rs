@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::journal;
 use super::manifest::{self, FILE_NAME, Manifest, PartEntry, checksum_of, open_file};
+use super::staging::staging_dirs;
 use super::target::{Existing, Shape, Target};
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::io::hive::PartitionPath;
@@ -102,15 +103,12 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn journal(&mut self) -> Result<()> {
         let target = Target::new(self.root, Shape::Directory, Existing::Refuse).located()?;
-        let path = journal::path_of(&target);
-        if target.fs().inspect(&path)?.is_some() {
+        for staging in staging_dirs(&target)? {
+            let Some(decided) = journal::led_to_by(target.fs(), &staging)? else { continue };
+            let path = decided.join(journal::NAME);
             let message = format!("{} tells of a commit that is not complete", printable(&path));
-            self.fault(
-                &path,
-                FaultKind::Unfinished,
-                message,
-                "if no run is at work, `gristmill recover` the output",
-            );
+            let hint = "if no run is at work, `gristmill recover` the output";
+            self.fault(&path, FaultKind::Unfinished, message, hint);
         }
         Ok(())
     }

@@ -42,9 +42,9 @@ const LOOK_BYTES: usize = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct CsvFormat {
-    delimiter: u8,
-    header: bool,
-    null: String,
+    pub(super) delimiter: u8,
+    pub(super) header: bool,
+    pub(super) null: String,
     whole_files: bool,
 }
 
@@ -141,6 +141,10 @@ impl Format for CsvFiles {
         &self.schema
     }
 
+    fn quote(&self) -> Option<u8> {
+        Some(b'"')
+    }
+
     fn reader<'a>(&'a self, split: &'a Split) -> Box<dyn Reader + 'a> {
         Box::new(SplitReader { files: self, pieces: split.pieces.iter(), open: None })
     }
@@ -184,8 +188,10 @@ impl<'a> PieceReader<'a> {
     fn open(files: &'a CsvFiles, piece: &'a Piece) -> Result<Option<PieceReader<'a>>> {
         let mut records = files.records(files.open_at(piece, 0)?, 0);
         let layout = if files.format.header {
-            let header = records.next().map_err(|error| read_error(&piece.file.path, 0, error))?;
-            let Some(header) = header else { return Ok(None) };
+            let header = records.next();
+            let Some(header) = header.map_err(|error| read_error(&piece.file.path, 0, error))? else {
+                return records.source().check_unchanged(&piece.file, None).map(|()| None);
+            };
             let at_first_line = |error: Error| error.at(Place::file(&piece.file.path).at_line(1));
             Layout::of_header(files, &header).map_err(at_first_line)?
         } else {
@@ -202,7 +208,10 @@ impl<'a> PieceReader<'a> {
     fn next(&mut self) -> Result<Option<Parsed>> {
         let (mut offsets, mut bad) = (Vec::new(), Vec::new());
         while !self.is_over && self.columns.len() + bad.len() < BATCH_ROWS {
-            let record = self.records.next().map_err(|error| read_error(&self.piece.file.path, 0, error))?;
+            let record = match self.records.next() {
+                Ok(record) => record,
+                Err(error) => return Err(fault(self.piece, &self.records, error)),
+            };
             let offset = record.as_ref().map_or(u64::MAX, |record| record.offset);
             if std::mem::take(&mut self.is_first) {
                 self.files.borders.begin(self.piece, offset)?;
@@ -214,13 +223,21 @@ impl<'a> PieceReader<'a> {
             };
             match self.layout.add(&record, &self.files.format, &mut self.columns) {
                 Ok(()) => offsets.push(offset),
-                Err(reason) => bad.push(BadRecord { offset, raw: record.raw.to_vec(), reason }),
+                Err(reason) => bad.push(BadRecord { offset, line: None, raw: record.raw.to_vec(), reason }),
             }
         }
         if offsets.is_empty() && bad.is_empty() {
             return self.records.source().check_unchanged(&self.piece.file, None).map(|()| None);
         }
         Ok(Some(Parsed { file: Arc::clone(&self.piece.file), rows: self.columns.finish()?, offsets, bad }))
+    }
+}
+
+/// The error of records that cannot be read on. That someone is writing the file matters more: it may be cut off for that.
+fn fault(piece: &Piece, records: &Records<InputBytes>, error: io::Error) -> Error {
+    match records.source().check_unchanged(&piece.file, None) {
+        Ok(()) => read_error(&piece.file.path, records.read_to(), error),
+        Err(changed) => changed,
     }
 }
 
@@ -278,17 +295,17 @@ impl Layout {
         if let Some(fault) = header.fault {
             return Err(wrong(format!("the names of the columns cannot be read: {fault}")));
         }
-        let names = fields_of(header).ok_or_else(|| {
+        let names = header.fields().ok_or_else(|| {
             wrong("the names of the columns are not UTF-8".to_string()).hint("convert the file to UTF-8")
         })?;
         let column = |field: &Arc<arrow::datatypes::Field>| {
-            let mut found = names.iter().enumerate().filter(|(_, name)| *name == field.name());
+            let mut found = names.iter().enumerate().filter(|(_, name)| name == field.name());
             match (found.next(), found.next()) {
                 (Some((index, _)), None) => Ok((index, field.is_nullable())),
                 (Some(_), Some(_)) => Err(wrong(format!("two columns are named `{}`", field.name()))),
                 (None, _) => {
                     let error = wrong(format!("there is no column `{}`", field.name()));
-                    Err(match nearest(field.name(), names.iter().copied()) {
+                    Err(match nearest(field.name(), names.iter()) {
                         Some(similar) => error.hint(format!("the nearest name is `{similar}`")),
                         None => error
                             .hint("the first line of a CSV file has the names, unless header(false) is set"),
@@ -297,7 +314,7 @@ impl Layout {
             }
         };
         let columns = files.schema.fields().iter().map(column).collect::<Result<_>>()?;
-        Ok(Layout { fields: names.len(), columns })
+        Ok(Layout { fields: header.len(), columns })
     }
 
     /// Adds a record as a row, or says what is wrong with it.
@@ -311,16 +328,14 @@ impl Layout {
         if let Some(fault) = record.fault {
             return Err(fault.to_string());
         }
-        if record.ends.len() != self.fields {
-            return Err(format!("it has {} fields, not {}", record.ends.len(), self.fields));
+        if record.len() != self.fields {
+            return Err(format!("it has {} fields, not {}", record.len(), self.fields));
         }
-        let text = text_of(record).ok_or("it is not UTF-8")?;
+        let fields = record.fields().ok_or("it is not UTF-8")?;
         let field = |column: usize| {
             let (index, is_nullable) = self.columns[column];
-            let start = index.checked_sub(1).map_or(0, |before| record.ends[before]);
-            let field = &text[start..record.ends[index]];
-            let is_null = is_nullable && field == format.null && !is_quoted(record, format, index);
-            (!is_null).then_some(field)
+            let is_null = |field: &&str| is_nullable && *field == format.null && !record.is_quoted(index);
+            fields.get(index).filter(|field| !is_null(field))
         };
         columns.push_fields("", field).map_err(|fault| reason_of(&fault))
     }
@@ -331,24 +346,6 @@ impl Layout {
 fn reason_of(fault: &Fault) -> String {
     let (column, value) = (fault.column().unwrap_or_default(), fault.value().unwrap_or_default());
     format!("{} (column `{column}`, value `{}`)", fault.reason(), value.escape_debug())
-}
-
-/// Only a field that may be null is asked for it.
-fn is_quoted(record: &Record<'_>, format: &CsvFormat, field: usize) -> bool {
-    memchr::memchr(b'"', record.raw).is_some() && quotes::is_quoted(record.raw, format.delimiter, field)
-}
-
-/// The fields of a record as one text, each of which is text by itself.
-#[inline]
-fn text_of<'a>(record: &Record<'a>) -> Option<&'a str> {
-    let text = simdutf8::basic::from_utf8(record.fields).ok()?;
-    record.ends.iter().all(|end| text.is_char_boundary(*end)).then_some(text)
-}
-
-fn fields_of<'a>(record: &Record<'a>) -> Option<Vec<&'a str>> {
-    let text = text_of(record)?;
-    let starts = std::iter::once(&0).chain(record.ends);
-    Some(starts.zip(record.ends).map(|(&start, &end)| &text[start..end]).collect())
 }
 
 /// Where the pieces of files were found to begin, and where those before them have ended.

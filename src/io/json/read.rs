@@ -13,9 +13,9 @@ use arrow_json::reader::Decoder;
 
 use super::exact::{decoded_schema, exact};
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::lines::LineOptions;
+use crate::io::lines::{Invalid, LineOptions};
 use crate::io::parsed::{BadRecord, Format, Parsed, Reader};
-use crate::io::split::Split;
+use crate::io::split::{CompressedFiles, Split};
 use crate::io::text::{LineBlock, LineReader};
 
 /// Lines that are decoded at once.
@@ -54,13 +54,14 @@ pub struct JsonFiles {
 }
 
 impl JsonFiles {
-    /// Files that are read as `format` says.
+    /// Files that are read as `format` says. A line that is not UTF-8 is a bad record, whatever `lines` say.
     ///
     /// # Errors
     ///
     /// If JSON has nothing for a column.
     pub fn new(format: JsonFormat, schema: SchemaRef, lines: LineOptions) -> Result<JsonFiles> {
         let decoded = decoded_schema(&schema);
+        let lines = LineOptions { invalid: Invalid::Replace, ..lines };
         let files = JsonFiles { format, schema, decoded, lines };
         drop(files.decoder()?);
         Ok(files)
@@ -82,6 +83,10 @@ impl Format for JsonFiles {
         &self.schema
     }
 
+    fn compressed_files(&self) -> CompressedFiles {
+        CompressedFiles::Relayed
+    }
+
     fn reader<'a>(&'a self, split: &'a Split) -> Box<dyn Reader + 'a> {
         let lines = LineReader::new(split.clone(), self.lines);
         Box::new(SplitReader { files: self, lines, block: None })
@@ -92,24 +97,31 @@ struct SplitReader<'a> {
     files: &'a JsonFiles,
     lines: LineReader,
     /// Lines that have been read, and those of them that have not been decoded.
-    block: Option<(LineBlock, Vec<Range<usize>>)>,
+    block: Option<(LineBlock, Vec<Line>)>,
+}
+
+/// A line: which one of its block, and where it lies there.
+struct Line {
+    index: usize,
+    range: Range<usize>,
 }
 
 impl Reader for SplitReader<'_> {
     fn next(&mut self) -> Result<Option<Parsed>> {
         loop {
             match &mut self.block {
-                Some((block, ranges)) if !ranges.is_empty() => {
-                    let rest = ranges.split_off(ranges.len().min(BATCH_LINES));
-                    let lines = std::mem::replace(ranges, rest);
+                Some((block, left)) if !left.is_empty() => {
+                    let rest = left.split_off(left.len().min(BATCH_LINES));
+                    let lines = std::mem::replace(left, rest);
                     return Batch { files: self.files, block, lines }.decode().map(Some);
                 }
                 _ => {
                     let Some(block) = self.lines.next_block()? else { return Ok(None) };
                     let text = block.lines().block.as_str();
-                    let ranges = block.ranges().filter(|range| !text[range.clone()].trim_ascii().is_empty());
-                    let ranges = ranges.collect();
-                    self.block = Some((block, ranges));
+                    let lines = block.ranges().enumerate().map(|(index, range)| Line { index, range });
+                    let lines = lines.filter(|line| !text[line.range.clone()].trim_ascii().is_empty());
+                    let lines = lines.collect();
+                    self.block = Some((block, lines));
                 }
             }
         }
@@ -120,7 +132,7 @@ impl Reader for SplitReader<'_> {
 struct Batch<'a> {
     files: &'a JsonFiles,
     block: &'a LineBlock,
-    lines: Vec<Range<usize>>,
+    lines: Vec<Line>,
 }
 
 impl Batch<'_> {
@@ -136,16 +148,19 @@ impl Batch<'_> {
         Ok(Parsed { file: Arc::clone(self.block.file()), rows, offsets, bad })
     }
 
-    fn text(&self, line: &Range<usize>) -> &str {
-        &self.block.lines().block.as_str()[line.clone()]
+    fn text(&self, line: &Line) -> &str {
+        &self.block.lines().block.as_str()[line.range.clone()]
     }
 
-    fn offset(&self, line: &Range<usize>) -> u64 {
-        self.block.lines().offset_of(line.start)
+    fn offset(&self, line: &Line) -> u64 {
+        self.block.lines().offset_of(line.range.start)
     }
 
     /// The rows of lines, or what is wrong with some of them.
-    fn rows(&self, lines: &[Range<usize>]) -> Result<Result<RecordBatch, String>> {
+    fn rows(&self, lines: &[Line]) -> Result<Result<RecordBatch, String>> {
+        if lines.iter().any(|line| self.block.lines().is_replaced(&line.range)) {
+            return Ok(Err("it is not UTF-8".to_string()));
+        }
         let mut decoder = self.files.decoder()?;
         Ok(self.decode_with(&mut decoder, lines).map_err(|error| reason_of(&error)))
     }
@@ -153,7 +168,7 @@ impl Batch<'_> {
     fn decode_with(
         &self,
         decoder: &mut Decoder,
-        lines: &[Range<usize>],
+        lines: &[Line],
     ) -> Result<RecordBatch, arrow::error::ArrowError> {
         let broken = |reason: &str| arrow::error::ArrowError::JsonError(reason.to_string());
         for line in lines {
@@ -181,8 +196,9 @@ impl Batch<'_> {
             match self.rows(std::slice::from_ref(&line))? {
                 Ok(_) => good.push(line),
                 Err(reason) => {
-                    let raw = self.text(&line).as_bytes().to_vec();
-                    bad.push(BadRecord { offset: self.offset(&line), raw, reason });
+                    let (offset, raw) = (self.offset(&line), self.text(&line).as_bytes().to_vec());
+                    let number = self.block.line_number(line.index, line.range.start);
+                    bad.push(BadRecord { offset, line: number, raw, reason });
                 }
             }
         }

@@ -6,19 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder, RowFilter,
 };
 use parquet::basic::Type;
-use parquet::errors::ParquetError;
 use parquet::schema::types::{ColumnDescPtr, TypePtr};
 
 use super::bound::{BoundFilter, Outcomes};
 use super::filter::Filter;
-use super::read::{BATCH_ROWS, damaged};
+use super::read::{BATCH_ROWS, Fault, caught, damaged};
 use crate::error::{Error, ErrorKind, Place, Result, printable};
 use crate::io::commit::{PartEntry, manifest};
 use crate::io::resolve::{Identity, InputFile};
@@ -82,8 +81,10 @@ impl StoredPart {
     pub(crate) fn of_file(file: InputFile) -> Result<StoredPart> {
         // What other programs note of their own types, such as dictionaries, would only be in the way.
         let options = ArrowReaderOptions::default().with_skip_arrow_metadata(true);
-        let footer = ArrowReaderMetadata::load(&open_unchanged(&file)?, options)
+        let opened = open_unchanged(&file)?;
+        let footer = caught(|| ArrowReaderMetadata::load(&opened, options))
             .map_err(|error| damaged(&file.path, error))?;
+        let footer = with_instants(footer, &Schema::empty()).map_err(|error| damaged(&file.path, error))?;
         Ok(StoredPart { file, footer, columns: ProjectionMask::all(), filter: None })
     }
 
@@ -119,7 +120,8 @@ impl StoredPart {
     pub(crate) fn with_filter(self, filter: &Filter) -> Result<StoredPart> {
         let bound = BoundFilter::new(filter, self.footer.schema())
             .map_err(|error| error.at(Place::file(self.path())))?;
-        let outcomes = bound.outcomes(&self.footer).map_err(|error| damaged(self.path(), error))?;
+        let outcomes =
+            caught(|| bound.outcomes(&self.footer)).map_err(|error| damaged(self.path(), error))?;
         Ok(StoredPart { filter: Some(StoredFilter { bound: Arc::new(bound), outcomes }), ..self })
     }
 
@@ -136,7 +138,11 @@ impl StoredPart {
     }
 
     /// Where in the file the `n`-th of the rows lies that these row groups are read to have; nothing if it is not there or cannot be found.
-    pub(crate) fn place_of(&self, row_groups: &[usize], mut n: u64) -> Option<u64> {
+    pub(crate) fn place_of(&self, row_groups: &[usize], n: u64) -> Option<u64> {
+        caught(|| Ok::<_, Fault>(self.found_place(row_groups, n))).ok().flatten()
+    }
+
+    fn found_place(&self, row_groups: &[usize], mut n: u64) -> Option<u64> {
         for &row_group in row_groups {
             let before: u64 = (0..row_group).map(|row_group| self.rows(row_group)).sum();
             let Some(filter) = self.filter_of(row_group) else {
@@ -167,6 +173,11 @@ impl StoredPart {
         &self.file.path
     }
 
+    /// All its columns.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        Arc::clone(self.footer.schema())
+    }
+
     /// The number of its row groups.
     pub(crate) fn row_groups(&self) -> usize {
         self.footer.metadata().num_row_groups()
@@ -193,18 +204,20 @@ impl StoredPart {
     ///
     /// If the file cannot be opened, has changed since it was found, or is damaged. What is wrong further on comes as an item.
     pub(crate) fn read(&self, row_group: usize) -> Result<RowGroupBatches<'_>> {
-        let damaged = |error: ParquetError| damaged_group(self.path(), row_group, &error).because(error);
+        let damaged = |error: Fault| damaged_group(self.path(), row_group, &error).because(error);
         let reader = self.reader(row_group, self.columns.clone())?;
         let Some(filter) = self.filter_of(row_group) else {
-            let batches = reader.build().map_err(damaged)?;
-            return Ok(RowGroupBatches { part: self, row_group, batches, missing: self.rows(row_group) });
+            let batches = caught(|| reader.build()).map_err(damaged)?;
+            let missing = self.rows(row_group);
+            return Ok(RowGroupBatches { part: self, row_group, batches, missing, is_over: false });
         };
         let seen = Arc::new(Seen::default());
-        let batches = reader.with_row_filter(filter.rows(&self.footer, &seen)).build().map_err(damaged)?;
+        let reader = reader.with_row_filter(filter.rows(&self.footer, &seen));
+        let batches = caught(|| reader.build()).map_err(damaged)?;
         // All rows are looked at before the first is read.
         let unseen = self.rows(row_group).saturating_sub(seen.rows.load(Ordering::Relaxed));
         let missing = unseen + seen.wanted.load(Ordering::Relaxed);
-        Ok(RowGroupBatches { part: self, row_group, batches, missing })
+        Ok(RowGroupBatches { part: self, row_group, batches, missing, is_over: false })
     }
 
     fn reader(
@@ -246,6 +259,15 @@ pub(crate) struct RowGroupBatches<'a> {
     batches: ParquetRecordBatchReader,
     /// The rows that are to come.
     missing: u64,
+    /// Whether nothing comes any more: it has ended, or something is wrong.
+    is_over: bool,
+}
+
+impl RowGroupBatches<'_> {
+    /// The error of a file that is not what it was when its footer was read. What it is now may look like damage, or like other rows.
+    fn changed(&self) -> Option<Error> {
+        open_unchanged(&self.part.file).err()
+    }
 }
 
 impl Iterator for RowGroupBatches<'_> {
@@ -253,24 +275,30 @@ impl Iterator for RowGroupBatches<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let damaged = |fault: &dyn std::fmt::Display| damaged_group(self.part.path(), self.row_group, fault);
-        match self.batches.next() {
-            Some(Ok(batch)) => {
+        if self.is_over {
+            return None;
+        }
+        match caught(|| self.batches.next().transpose()) {
+            Ok(Some(batch)) => {
                 self.missing = self.missing.saturating_sub(batch.num_rows() as u64);
                 Some(Ok(batch))
             }
-            Some(Err(error)) => Some(Err(damaged(&error).because(error))),
-            None if self.missing > 0 => {
-                let error = damaged(&format!("{} rows are missing", self.missing));
-                self.missing = 0;
-                Some(Err(error))
+            Err(error) => {
+                self.is_over = true;
+                Some(Err(self.changed().unwrap_or_else(|| damaged(&error).because(error))))
             }
-            None => None,
+            Ok(None) => {
+                self.is_over = true;
+                let missing =
+                    (self.missing > 0).then(|| damaged(&format!("{} rows are missing", self.missing)));
+                self.changed().or(missing).map(Err)
+            }
         }
     }
 }
 
 /// The footer with columns of INT96 as instants in UTC, which is what Spark means by this old type; in the unit of the schema, or microseconds.
-fn with_instants(footer: ArrowReaderMetadata, schema: &Schema) -> Result<ArrowReaderMetadata, ParquetError> {
+fn with_instants(footer: ArrowReaderMetadata, schema: &Schema) -> Result<ArrowReaderMetadata, Fault> {
     let columns = footer.metadata().file_metadata().schema_descr_ptr();
     let is_int96 = |column: &ColumnDescPtr| column.physical_type() == Type::INT96;
     if !columns.columns().iter().any(is_int96) {
@@ -290,7 +318,7 @@ fn with_instants(footer: ArrowReaderMetadata, schema: &Schema) -> Result<ArrowRe
     let roots = columns.root_schema().get_fields();
     let fields: Vec<FieldRef> = footer.schema().fields().iter().zip(roots).map(instant).collect();
     let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(fields)));
-    ArrowReaderMetadata::try_new(Arc::clone(footer.metadata()), options)
+    caught(|| ArrowReaderMetadata::try_new(Arc::clone(footer.metadata()), options))
 }
 
 fn other_than_listed(path: &Path, what: &str, found: u64, listed: u64) -> Error {

@@ -1,0 +1,277 @@
+//! `gristmill convert`: files of one format to files of another.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::options::{Finished, RunOptions, size};
+use super::table_input::TableInput;
+use super::{print, tell, tell_notes};
+use crate::context::Context;
+use crate::dataset::Output;
+use crate::error::{Error, ErrorKind, Result, printable};
+use crate::io::csv::CsvOptions;
+use crate::io::json::JsonOptions;
+use crate::io::parquet::{Compression, ParquetOptions};
+use crate::io::text_compression::TextCompression;
+use crate::ops::{OnError, Table, Written};
+
+/// How standard output is written where an output is named.
+const STANDARD_OUTPUT: &str = "-";
+
+/// Arguments of `gristmill convert`.
+#[derive(Debug, Args)]
+pub struct ConvertOptions {
+    #[command(flatten)]
+    input: TableInput,
+    /// The output: a directory of parts, a single file if it ends as its format does, or - for standard output
+    #[arg(short, long, value_name = "OUT", required_unless_present = "explain")]
+    output: Option<PathBuf>,
+    /// The format of the output, which its ending must not contradict [default: by its ending, else parquet; csv to standard output]
+    #[arg(long, value_enum)]
+    to: Option<OutputFormat>,
+    /// What files are compressed with: none, snappy, zstd, zstd:LEVEL for Parquet; none, gzip, gzip:LEVEL, zstd, zstd:LEVEL for others [default: zstd for Parquet, else none, or as the ending of the output says]
+    #[arg(long, value_name = "C", value_parser = codec)]
+    compression: Option<Codec>,
+    /// What a null is written as in CSV
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    write_null: String,
+    /// Columns whose values become directories, as in day=2026-01-01/
+    #[arg(long, value_name = "COLS", value_delimiter = ',')]
+    partition_by: Vec<String>,
+    /// With --mode partitions: a partition to replace, such as day=2026-01-01; can be repeated [default: those in which rows occur]
+    #[arg(long, value_name = "COL=VALUE", requires = "partition_by")]
+    partition: Vec<String>,
+    /// What of an output that is there is replaced: all of it (needs --overwrite), single partitions, or nothing
+    #[arg(long, value_enum, default_value_t = Mode::Replace)]
+    mode: Mode,
+    /// With --mode append-once: the name of what is added, which is added once however often it runs
+    #[arg(long, value_name = "ID", required_if_eq("mode", "append-once"))]
+    append_id: Option<String>,
+    /// Bytes after which a directory gets a new part [default: 128MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    target_file_size: Option<u64>,
+    /// What a record that cannot be read does: end the run, be left out, or be written to files as well (reject=DIR)
+    #[arg(long, value_name = "fail|skip|reject=DIR", default_value = "fail", value_parser = action)]
+    on_error: BadRecords,
+    /// The run fails if more records than so many, or than this share of all, cannot be read [default: no limit]
+    #[arg(long, value_name = "N|P%", value_parser = limit)]
+    max_errors: Option<Limit>,
+    #[command(flatten)]
+    run: RunOptions,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OutputFormat {
+    Parquet,
+    Csv,
+    Jsonl,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    Replace,
+    Partitions,
+    AppendOnce,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Codec {
+    None,
+    Snappy,
+    Gzip(u8),
+    Zstd(Option<u8>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum BadRecords {
+    Fail,
+    Skip,
+    Reject(PathBuf),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Limit {
+    Records(u64),
+    Share(f64),
+}
+
+fn codec(text: &str) -> Result<Codec, String> {
+    let (name, level) = text.split_once(':').map_or((text, None), |(name, level)| (name, Some(level)));
+    let level = level.map(str::parse).transpose().map_err(|_| "the level is no number".to_owned())?;
+    match (name, level) {
+        ("none", None) => Ok(Codec::None),
+        ("snappy", None) => Ok(Codec::Snappy),
+        ("gzip", level) => Ok(Codec::Gzip(level.unwrap_or(6))),
+        ("zstd", level) => Ok(Codec::Zstd(level)),
+        _ => Err("give none, snappy, gzip, gzip:LEVEL, zstd or zstd:LEVEL".to_owned()),
+    }
+}
+
+fn action(text: &str) -> Result<BadRecords, String> {
+    match text.split_once('=') {
+        None if text == "fail" => Ok(BadRecords::Fail),
+        None if text == "skip" => Ok(BadRecords::Skip),
+        Some(("reject", dir)) if !dir.is_empty() => Ok(BadRecords::Reject(dir.into())),
+        _ => Err("give fail, skip, or reject=DIR".to_owned()),
+    }
+}
+
+fn limit(text: &str) -> Result<Limit, String> {
+    let wrong = || "give a number such as 1000, or a share such as 0.5%".to_owned();
+    match text.strip_suffix('%') {
+        Some(percent) => match percent.trim_end().parse::<f64>() {
+            Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Limit::Share(percent / 100.0)),
+            _ => Err(wrong()),
+        },
+        None => text.parse().map(Limit::Records).map_err(|_| wrong()),
+    }
+}
+
+/// Runs the command.
+pub fn run(options: &ConvertOptions) -> Result<ExitCode> {
+    let ctx = options.run.context()?;
+    let table = options.table(&ctx)?;
+    tell_notes(&table.batches().notes());
+    let Some(path) = &options.output else {
+        print(&table.batches().explain())?; // all else needs an output
+        return Ok(ExitCode::SUCCESS);
+    };
+    let output = options.output(&table, path)?;
+    if options.run.explain {
+        print(&output.explain())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let metrics = options.run.metrics_file(&output.input_paths(), path)?;
+    let result = options.run.run(&ctx, metrics.as_ref(), || output.run());
+    let result = result.map_err(|error| {
+        let may_be_wrong = options.input.is_sampled() && error.kind() == ErrorKind::Input;
+        if may_be_wrong { error.hint(SAMPLED) } else { error }
+    });
+    match result? {
+        Finished::Stopped(code) => Ok(code),
+        Finished::Done(written) => {
+            options.tell_written(&ctx, &written);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+const SAMPLED: &str = "the types of the columns were told from the first records: look at more of them with --infer-rows, or keep \
+     what `gristmill schema` prints, change it, and give it with --schema; or say with --on-error what such a record does";
+
+/// Options of any format with what the command says of where rows go.
+macro_rules! placed {
+    ($arguments:expr, $options:expr) => {{
+        let (arguments, options) = ($arguments, $options.existing($arguments.run.existing()));
+        let options = options.partition_by(arguments.partition_by.clone());
+        let options = match arguments.target_file_size {
+            Some(bytes) => options.target_file_bytes(bytes),
+            None => options,
+        };
+        match (arguments.mode, &arguments.append_id) {
+            (Mode::AppendOnce, Some(id)) => options.append_once(id),
+            (Mode::Partitions, _) if arguments.partition.is_empty() => options.replace_occurring_partitions(),
+            (Mode::Partitions, _) => options.replace_partitions(arguments.partition.clone()),
+            _ => options,
+        }
+    }};
+}
+
+impl ConvertOptions {
+    fn table(&self, ctx: &Context) -> Result<Table> {
+        let table = self.input.table(ctx)?;
+        let policy = match &self.on_error {
+            BadRecords::Fail => return Ok(table),
+            BadRecords::Skip => OnError::skip(),
+            BadRecords::Reject(dir) => OnError::reject(dir),
+        };
+        table.on_error(match self.max_errors {
+            None => policy,
+            Some(Limit::Records(records)) => policy.max_records(records),
+            Some(Limit::Share(share)) => policy.max_share(share),
+        })
+    }
+
+    /// The format, and how its ending says that it is compressed.
+    fn format(&self, path: &Path) -> (OutputFormat, Option<Codec>) {
+        let lower =
+            |path: &Path| path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+        let codec = match lower(path).as_deref() {
+            Some("gz") => Some(Codec::Gzip(6)),
+            Some("zst") => Some(Codec::Zstd(None)),
+            _ => None,
+        };
+        let stem = if codec.is_some() { path.with_extension("") } else { path.to_owned() };
+        let by_ending = match lower(&stem).as_deref() {
+            Some("csv") => OutputFormat::Csv,
+            Some("jsonl" | "ndjson" | "json") => OutputFormat::Jsonl,
+            _ if path == Path::new(STANDARD_OUTPUT) => OutputFormat::Csv,
+            _ => OutputFormat::Parquet,
+        };
+        (self.to.unwrap_or(by_ending), codec)
+    }
+
+    fn output(&self, table: &Table, path: &Path) -> Result<Output<Written>> {
+        let (format, by_ending) = self.format(path);
+        let codec = self.compression.or(by_ending);
+        Ok(match format {
+            OutputFormat::Parquet => {
+                let options = ParquetOptions::default();
+                let options = match codec {
+                    None => options,
+                    Some(codec) => options.compression(parquet_compression(codec)?),
+                };
+                table.to_parquet(path, placed!(self, options))
+            }
+            OutputFormat::Csv => {
+                let options =
+                    CsvOptions::default().compression(text_compression(codec)?).null(&self.write_null);
+                table.to_csv(path, placed!(self, options))
+            }
+            OutputFormat::Jsonl => {
+                let options = JsonOptions::default().compression(text_compression(codec)?);
+                table.to_json_lines(path, placed!(self, options))
+            }
+        })
+    }
+
+    fn tell_written(&self, ctx: &Context, written: &Written) {
+        let Written { path, rows, bytes, parts, .. } = written;
+        if *parts > 0 {
+            tell(format_args!("wrote {rows} rows to {} ({parts} part(s), {bytes} bytes)", printable(path)));
+        } else {
+            tell(format_args!("wrote {rows} rows to {}", printable(path)));
+        }
+        let bad = ctx.counter(OnError::BAD_RECORDS).value();
+        match &self.on_error {
+            BadRecords::Reject(dir) if bad > 0 => {
+                tell(format_args!("{bad} records could not be read: they are in {}", printable(dir)));
+            }
+            _ if bad > 0 => tell(format_args!("{bad} records could not be read and were left out")),
+            _ => {}
+        }
+    }
+}
+
+fn parquet_compression(codec: Codec) -> Result<Compression> {
+    match codec {
+        Codec::None => Ok(Compression::None),
+        Codec::Snappy => Ok(Compression::Snappy),
+        Codec::Zstd(level) => Ok(Compression::Zstd(level.unwrap_or(3))),
+        Codec::Gzip(_) => Err(Error::new(ErrorKind::Config, "Parquet is not written with gzip here")
+            .hint("give none, snappy or zstd, or let the output not end in .gz")),
+    }
+}
+
+fn text_compression(codec: Option<Codec>) -> Result<TextCompression> {
+    match codec {
+        None | Some(Codec::None) => Ok(TextCompression::None),
+        Some(Codec::Gzip(level)) => Ok(TextCompression::Gzip(level)),
+        Some(Codec::Zstd(level)) => Ok(TextCompression::Zstd(level.unwrap_or(3))),
+        Some(Codec::Snappy) => {
+            Err(Error::new(ErrorKind::Config, "text is not compressed with snappy").hint("give gzip or zstd"))
+        }
+    }
+}

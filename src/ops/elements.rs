@@ -1,0 +1,161 @@
+//! Two kinds of elements that stand for columns: rows, which have a type, and whole batches, whose columns are known only when the program runs.
+//!
+//! Readers have batches and make elements of them ([`Unpack`]); writers are given elements and need batches ([`Intake`]).
+
+use std::collections::VecDeque;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::exec::out::Out;
+use crate::exec::push::Flow;
+use crate::record::{Data, Record, from_batch, to_batch};
+
+/// Rows that are turned into columns at once: the columns of a narrow record then stay in a core's cache.
+pub(super) const BATCH_ROWS: usize = 8192;
+
+/// Makes elements of batches.
+pub(super) trait Unpack: 'static {
+    /// The elements.
+    type Item: Data;
+
+    /// Whether an element is a row, and so has a place in a file.
+    const ARE_ROWS: bool;
+
+    /// The elements that a batch is. An error is one of the batch.
+    fn unpack(batch: RecordBatch) -> Result<Vec<Self::Item>>;
+
+    /// Emits such elements. An error is one of whoever receives them.
+    fn emit(items: Vec<Self::Item>, out: &mut Out<Self::Item>) -> Result<Flow>;
+
+    /// How many elements a batch of so many rows is.
+    fn elements(rows: u64) -> u64;
+}
+
+/// Makes batches of elements, in order.
+pub(super) trait Intake: Default + Send + 'static {
+    /// The elements.
+    type Item: Data;
+
+    /// Takes elements over.
+    fn take(&mut self, items: &mut Vec<Self::Item>);
+
+    /// The next batch of what was taken. Where it ends depends on the elements alone, and not on how they came; so there is none yet while more
+    /// elements could belong to it, unless these are `all`.
+    fn next_batch(&mut self, all: bool) -> Result<Option<RecordBatch>>;
+}
+
+/// Elements that are rows.
+pub(super) struct Rows<T>(Vec<T>);
+
+impl<T> Default for Rows<T> {
+    fn default() -> Self {
+        Rows(Vec::new())
+    }
+}
+
+impl<T: Record> Unpack for Rows<T> {
+    type Item = T;
+
+    const ARE_ROWS: bool = true;
+
+    fn unpack(batch: RecordBatch) -> Result<Vec<T>> {
+        from_batch(&batch)
+    }
+
+    fn emit(rows: Vec<T>, out: &mut Out<T>) -> Result<Flow> {
+        for row in rows {
+            if out.emit(row)? == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
+        }
+        Ok(Flow::More)
+    }
+
+    fn elements(rows: u64) -> u64 {
+        rows
+    }
+}
+
+impl<T: Record> Intake for Rows<T> {
+    type Item = T;
+
+    fn take(&mut self, items: &mut Vec<T>) {
+        self.0.append(items);
+    }
+
+    fn next_batch(&mut self, all: bool) -> Result<Option<RecordBatch>> {
+        let rows = self.0.len().min(BATCH_ROWS);
+        if rows == 0 || (rows < BATCH_ROWS && !all) {
+            return Ok(None);
+        }
+        let batch = to_batch(&self.0[..rows])?;
+        self.0.drain(..rows);
+        Ok(Some(batch))
+    }
+}
+
+/// Elements that are batches. What readers make of small files is put together, since each column of each batch has its price.
+#[derive(Default)]
+pub(super) struct Batches {
+    batches: VecDeque<RecordBatch>,
+    rows: usize,
+}
+
+/// Rows below which a batch waits for the next ones.
+const SMALL_ROWS: usize = 1024;
+
+impl Unpack for Batches {
+    type Item = RecordBatch;
+
+    const ARE_ROWS: bool = false;
+
+    fn unpack(batch: RecordBatch) -> Result<Vec<RecordBatch>> {
+        Ok(vec![batch])
+    }
+
+    fn emit(batches: Vec<RecordBatch>, out: &mut Out<RecordBatch>) -> Result<Flow> {
+        for batch in batches {
+            let bytes = batch.get_array_memory_size();
+            if out.emit_large(batch, bytes)? == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
+        }
+        Ok(Flow::More)
+    }
+
+    fn elements(_rows: u64) -> u64 {
+        1
+    }
+}
+
+impl Intake for Batches {
+    type Item = RecordBatch;
+
+    fn take(&mut self, items: &mut Vec<RecordBatch>) {
+        self.rows += items.iter().map(RecordBatch::num_rows).sum::<usize>();
+        self.batches.extend(items.drain(..));
+    }
+
+    fn next_batch(&mut self, all: bool) -> Result<Option<RecordBatch>> {
+        if self.rows < SMALL_ROWS && !all {
+            return Ok(None);
+        }
+        let (mut together, mut rows) = (Vec::new(), 0);
+        while rows < SMALL_ROWS
+            && let Some(batch) = self.batches.pop_front()
+        {
+            rows += batch.num_rows();
+            together.push(batch);
+        }
+        self.rows -= rows;
+        match together.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(one.clone())),
+            [first, ..] => concat_batches(first.schema_ref(), &together).map(Some).map_err(|error| {
+                Error::new(ErrorKind::Internal, "batches of one table differ").because(error)
+            }),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! `read_table` and `infer_schema`: files of any format, with columns that are known only when the program runs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+
+use super::elements::Batches;
+use super::parquet_files::ParquetFiles;
+use super::read_text::{InputPaths, describe};
+use super::records::read_records;
+use super::table::Table;
+use crate::context::Context;
+use crate::dataset::Dataset;
+use crate::error::{CallSite, Error, ErrorKind, Result};
+use crate::io::csv::{CsvFiles, CsvFormat, infer_csv};
+use crate::io::formatted_lines::FormattedLines;
+use crate::io::infer::{infer_lines, is_untyped};
+use crate::io::json::{JsonFiles, JsonFormat, infer_json};
+use crate::io::lines::LineOptions;
+use crate::io::parquet::StoredPart;
+use crate::io::resolve::{InputFile, resolve};
+use crate::parse::LineFormat;
+
+/// How the files of a [`Table`] are read.
+#[non_exhaustive]
+pub enum TableFormat {
+    /// CSV, as [`Context::read_csv`] reads it.
+    Csv(CsvFormat),
+    /// JSON with one object a line, as [`Context::read_json_lines`] reads it.
+    JsonLines(JsonFormat),
+    /// Lines that are cut into columns, as [`Context::read_lines`] reads them.
+    Lines(Box<dyn LineFormat>),
+    /// Parquet, as [`Context::read_parquet`] reads it.
+    Parquet,
+}
+
+impl std::fmt::Debug for TableFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            TableFormat::Csv(format) => f.debug_tuple("Csv").field(format).finish(),
+            TableFormat::JsonLines(format) => f.debug_tuple("JsonLines").field(format).finish(),
+            TableFormat::Lines(format) => f.debug_tuple("Lines").field(&format.fields()).finish(),
+            TableFormat::Parquet => f.write_str("Parquet"),
+        }
+    }
+}
+
+impl Context {
+    /// The rows of files, with the columns of a schema, which are found by their names; others are not looked at.
+    ///
+    /// `inputs` are looked up as by [`Context::read_text`].
+    ///
+    /// # Ordering
+    ///
+    /// Files by the bytes of their paths, rows as they stand.
+    ///
+    /// # Errors
+    ///
+    /// As of the method that reads the format as records.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (path, out) = (dir.path().join("cities.csv"), dir.path().join("cities.parquet"));
+    /// use gristmill::TableFormat;
+    ///
+    /// std::fs::write(&path, "name,people\nMarburg,78000\nHof,\n")?;
+    /// let ctx = Context::new()?;
+    /// let csv = TableFormat::Csv(CsvFormat::default());
+    /// let schema = ctx.infer_schema(&path, &csv, 1000)?;
+    /// let cities = ctx.read_table(&path, csv, schema)?;
+    /// let written = cities.to_parquet(&out, ParquetOptions::default()).run()?;
+    /// assert_eq!(written.rows, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn read_table(
+        &self,
+        inputs: impl InputPaths,
+        format: TableFormat,
+        schema: SchemaRef,
+    ) -> Result<Table> {
+        let call = CallSite::here("read_table");
+        let (paths, lines) = (inputs.into_paths(), LineOptions::of(self.config()));
+        let columns = schema.clone();
+        let batches = match format {
+            TableFormat::Csv(format) => {
+                let whole_files = format.reads_whole_files();
+                CsvFiles::new(format, columns, lines.max_line_bytes, lines.inflate)
+                    .and_then(|files| read_records::<Batches, _>(self, call, &paths, whole_files, files))
+            }
+            TableFormat::JsonLines(format) => JsonFiles::new(format, columns, lines)
+                .and_then(|files| read_records::<Batches, _>(self, call, &paths, false, files)),
+            TableFormat::Lines(format) => FormattedLines::new(format, lines)
+                .with_schema(columns)
+                .and_then(|files| read_records::<Batches, _>(self, call, &paths, false, files)),
+            TableFormat::Parquet => parquet(self, call, &paths, &columns),
+        };
+        Ok(Table::new(batches.map_err(|error| error.in_call(call))?, schema))
+    }
+
+    /// The columns that files have: those that Parquet files and the formats of lines say; and for CSV, JSON lines, and formats of lines that know
+    /// no types, those that the first `rows` records fit.
+    ///
+    /// What is told from a sample can be wrong further on; [`Context::read_table`] then says in which record. A type is only
+    /// told if it gives all values of the sample back: `007` is a text, and numbers that all have two decimals are decimals.
+    ///
+    /// # Errors
+    ///
+    /// If a path does not exist or cannot be read, if there is nothing to tell the columns from, and for standard input where a sample is needed.
+    #[track_caller]
+    pub fn infer_schema(
+        &self,
+        inputs: impl InputPaths,
+        format: &TableFormat,
+        rows: usize,
+    ) -> Result<SchemaRef> {
+        let call = CallSite::here("infer_schema");
+        let lines = LineOptions::of(self.config());
+        let inferred = match format {
+            TableFormat::Lines(format) if is_untyped(format.as_ref()) => {
+                sampled(inputs).and_then(|files| infer_lines(&files, format.as_ref(), lines, rows))
+            }
+            TableFormat::Lines(format) => Ok(Arc::new(Schema::new(format.fields()))),
+            TableFormat::Csv(format) => {
+                sampled(inputs).and_then(|files| infer_csv(&files, format, lines, rows))
+            }
+            TableFormat::JsonLines(_) => sampled(inputs).and_then(|files| infer_json(&files, lines, rows)),
+            TableFormat::Parquet => sampled(inputs).and_then(first_schema),
+        };
+        inferred.map_err(|error| error.in_call(call))
+    }
+}
+
+/// The batches of Parquet files, each with the columns of the schema.
+fn parquet(
+    ctx: &Context,
+    call: CallSite,
+    patterns: &[PathBuf],
+    schema: &SchemaRef,
+) -> Result<Dataset<RecordBatch>> {
+    let found = resolve(patterns)?;
+    let detail = describe(patterns, &found.files, found.notes.len());
+    let files = ParquetFiles::<Batches>::found(found.files, found.claimed, schema, None)?;
+    let batches = Dataset::from_noted_source(ctx, call, detail, found.notes, files);
+    let schema = Arc::clone(schema);
+    Ok(batches.try_map(move |batch| conform(&batch, &schema)))
+}
+
+/// The columns of a schema, found by their names; those of another type are converted if no value is lost.
+fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let column = |field: &FieldRef| {
+        let found = batch.column_by_name(field.name()).ok_or_else(|| {
+            let message = format!("a Parquet file has no column `{}`", field.name().escape_debug());
+            Error::new(ErrorKind::Input, message).hint("leave it out, or read the file by itself")
+        })?;
+        let options = CastOptions { safe: false, ..CastOptions::default() };
+        cast_with_options(found, field.data_type(), &options).map_err(|error| {
+            let message = format!(
+                "column `{}` of a Parquet file cannot be {}: {error}",
+                field.name(),
+                field.data_type()
+            );
+            Error::new(ErrorKind::Input, message).because(error)
+        })
+    };
+    let columns = schema.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+        .map_err(|error| Error::new(ErrorKind::Input, error.to_string()).hint("let the column be nullable"))
+}
+
+/// The files, of which each can be read more than once.
+fn sampled(inputs: impl InputPaths) -> Result<Vec<InputFile>> {
+    let files = resolve(&inputs.into_paths())?.files;
+    if files.iter().any(InputFile::is_standard_input) {
+        let message = "the columns of standard input cannot be told from a sample, since it is read once";
+        return Err(Error::new(ErrorKind::Config, message).hint("give a schema (--schema FILE)"));
+    }
+    Ok(files)
+}
+
+/// The columns of the first file; those of the others are compared when they are read.
+fn first_schema(files: Vec<InputFile>) -> Result<SchemaRef> {
+    let Some(first) = files.into_iter().next() else {
+        return Err(Error::new(ErrorKind::Input, "there is no Parquet file"));
+    };
+    Ok(StoredPart::of_file(first)?.schema())
+}
