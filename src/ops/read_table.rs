@@ -146,7 +146,7 @@ fn parquet(
 ) -> Result<Dataset<RecordBatch>> {
     let found = resolve(patterns)?;
     let detail = describe(patterns, &found.files, found.notes.len());
-    let files = ParquetFiles::<Batches>::found(found.files, found.claimed, schema)?;
+    let files = ParquetFiles::<Batches>::found(found.files, found.claimed, schema, None)?;
     let batches = Dataset::from_noted_source(ctx, call, detail, found.notes, files);
     let schema = Arc::clone(schema);
     Ok(batches.try_map(move |batch| conform(&batch, &schema)))
