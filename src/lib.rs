@@ -44,7 +44,7 @@ pub mod prelude {
     pub use crate::io::commit::Existing;
     pub use crate::io::csv::{CsvFormat, CsvOptions};
     pub use crate::io::json::{JsonFormat, JsonOptions};
-    pub use crate::io::parquet::{Compression, ParquetOptions};
+    pub use crate::io::parquet::{Compression, ParquetOptions, ParquetReadOptions, col};
     pub use crate::io::text_compression::TextCompression;
     pub use crate::{Context, Dataset, Flow, Invalid, OnError, Out, Output, Source, Text, TextOptions};
     pub use crate::{Data, Key, Record};

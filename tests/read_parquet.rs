@@ -5,6 +5,10 @@
 use std::path::Path;
 
 use gristmill::prelude::*;
+use gristmill::record::to_batch;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+use parquet::file::properties::WriterProperties;
 
 #[derive(Record, Clone, Debug, PartialEq)]
 struct Full {
@@ -115,5 +119,80 @@ fn damaged_files_are_errors_and_never_panics() {
         if let Err(error) = read(&bytes) {
             assert_ne!(error.kind(), gristmill::ErrorKind::Internal, "{error}");
         }
+    }
+}
+
+/// Parquet has no unit of a second: the column is one of milliseconds there, at any depth.
+#[test]
+fn instants_in_seconds_are_stored_in_milliseconds() {
+    #[derive(Record, Clone, Debug, PartialEq)]
+    struct Seconds {
+        #[record(timestamp = "s")]
+        at: Option<i64>,
+        nested: Vec<Nested>,
+    }
+    #[derive(Record, Clone, Debug, PartialEq)]
+    struct Nested {
+        #[record(timestamp = "s")]
+        at: i64,
+    }
+    #[derive(Record, Clone, Debug)]
+    struct Only {
+        #[record(timestamp = "s")]
+        at: Option<i64>,
+    }
+    #[derive(Record, Clone)]
+    struct Millis {
+        #[record(timestamp = "ms")]
+        at: Option<i64>,
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let ctx = Context::new().unwrap();
+    let path = temp.path().join("seconds.parquet");
+    let rows: Vec<Seconds> = (-3..40)
+        .map(|n| Seconds {
+            at: (n % 4 != 0).then_some(n),
+            nested: vec![Nested { at: -n }; usize::from(n > 7)],
+        })
+        .collect();
+    let options = || ParquetOptions::default().existing(Existing::Overwrite);
+    ctx.from_vec(rows.clone()).write_parquet(&path, options()).unwrap();
+    assert_eq!(ctx.read_parquet::<Seconds>(&path).unwrap().collect().unwrap(), rows);
+    let millis = ctx.read_parquet::<Millis>(&path).unwrap().map(|row| row.at).collect().unwrap();
+    assert_eq!(millis, rows.iter().map(|row| row.at.map(|at| at * 1000)).collect::<Vec<_>>());
+
+    let far = ctx.from_vec(vec![Seconds { at: Some(i64::MAX / 999), nested: vec![] }]);
+    let error = far.write_parquet(&path, options()).unwrap_err().to_string();
+    assert!(error.contains("cannot store column `at`"), "{error}");
+    let odd = ctx.from_vec(vec![1_500_i64]).map(|at| Millis { at: Some(at) });
+    odd.write_parquet(&path, options()).unwrap();
+    let error = ctx.read_parquet::<Only>(&path).unwrap().collect().unwrap_err().to_string();
+    assert!(error.contains("column `at` has 1500 ms, which is no whole second"), "{error}");
+}
+
+/// Those that we write, and those that other programs do.
+#[test]
+fn every_codec_is_read() {
+    let codecs = [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(GzipLevel::default()),
+        Compression::BROTLI(BrotliLevel::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+        Compression::ZSTD(ZstdLevel::default()),
+    ];
+    let rows: Vec<Full> = (0..2000).map(row).collect();
+    let batch = to_batch(&rows).unwrap();
+    let temp = tempfile::tempdir().unwrap();
+    let ctx = Context::new().unwrap();
+    for codec in codecs {
+        let path = temp.path().join(format!("{codec}.parquet"));
+        let properties = WriterProperties::builder().set_compression(codec).build();
+        let file = std::fs::File::create(&path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        assert!(ctx.read_parquet::<Full>(&path).unwrap().collect().unwrap() == rows, "{codec}");
     }
 }

@@ -24,7 +24,7 @@ use shape::Shape;
 /// | attribute of a field | meaning |
 /// |---|---|
 /// | `#[record(rename = "x")]` | the column is named `x` |
-/// | `#[record(timestamp = "ms")]` | an `i64` or `Option<i64>` is an instant in UTC, counted from 1970 in `s`, `ms`, `us` or `ns` |
+/// | `#[record(timestamp = "ms")]` | an `i64` or `Option<i64>` is an instant in UTC, counted from 1970 in `s`, `ms`, `us` or `ns`; Parquet files have `s` in milliseconds, and Spark reads no `ns` |
 /// | `#[record(date)]` | an `i32` or `Option<i32>` is a date, counted in days from 1970-01-01 |
 /// | `#[record(decimal(18, 2))]` | an `i128` or `Option<i128>` is a decimal number of 18 digits, 2 of them after the point; 1 to 38 digits |
 /// | `#[record(skip)]` | the field is no column; it is `Default::default()` in what is read |

@@ -13,6 +13,7 @@ use crate::io::commit::Existing;
 use crate::io::placement::{Placement, placement_methods};
 use crate::io::text_compression::TextCompression;
 
+mod cut;
 mod infer;
 mod quotes;
 mod read;

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 
 use super::lines::{Invalid, LineOptions};
-use super::parsed::{BadRecord, Format, Parsed, Reader};
+use super::parsed::{BadRecord, FileRecords, Format, Parsed, Reader};
 use super::split::{CompressedFiles, Split};
 use super::text::{LineBlock, LineReader};
 use crate::error::{Error, ErrorKind, Result};
 use crate::parse::{ColumnsBuilder, LineFormat, Row};
 use crate::record::nearest;
+
+/// Rows below which the lines of the next file, or block, come into the same batch: each column of each batch has its price.
+const SMALL_ROWS: usize = 1024;
 
 /// Files whose lines a format cuts, with the columns of a schema.
 pub struct FormattedLines {
@@ -86,17 +89,26 @@ struct SplitReader<'a> {
 
 impl Reader for SplitReader<'_> {
     fn next(&mut self) -> Result<Option<Parsed>> {
-        let Some(block) = self.lines.next_block()? else { return Ok(None) };
         let builder = match &mut self.builder {
             Some(builder) => builder,
             none => none.insert(self.files.builder()?),
         };
-        self.files.parse(&block, builder).map(Some)
+        let mut files = Vec::new();
+        while builder.len() < SMALL_ROWS
+            && let Some(block) = self.lines.next_block()?
+        {
+            files.push(self.files.parse(&block, builder));
+        }
+        if files.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Parsed { rows: builder.finish()?, files }))
     }
 }
 
 impl FormattedLines {
-    fn parse(&self, block: &LineBlock, builder: &mut ColumnsBuilder) -> Result<Parsed> {
+    /// Adds the rows of a block.
+    fn parse(&self, block: &LineBlock, builder: &mut ColumnsBuilder) -> FileRecords {
         let (text, mut row) = (block.lines().block.as_str(), Row::new());
         let (mut offsets, mut bad) = (Vec::new(), Vec::new());
         for (index, range) in block.ranges().enumerate() {
@@ -117,6 +129,6 @@ impl FormattedLines {
                 }
             }
         }
-        Ok(Parsed { file: Arc::clone(block.file()), rows: builder.finish()?, offsets, bad })
+        FileRecords { file: Arc::clone(block.file()), offsets, bad }
     }
 }

@@ -3,6 +3,9 @@
 //! Each partition column is one directory level, called `column=value`. Name and value are percent-encoded, so that each makes
 //! exactly one path component whatever it holds, and is read back as it was: ASCII letters and digits, `-`, `_`, `.`, `~` and the letters
 //! and digits of other scripts stay, every other byte becomes `%` and two digits. A null is `__HIVE_DEFAULT_PARTITION__`.
+//!
+//! An empty text becomes `column=`, which DuckDB, Polars and pyarrow read as an empty text. Spark refuses a table that has such a
+//! directory: make it null, or another text, if Spark is to read the table.
 
 use std::fmt;
 use std::path::Path;

@@ -1,9 +1,12 @@
 //! The bytes of an input file: opened late, inflated where they are compressed, and checked to be those of the plan.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::OFlags;
 
 use super::inflate::{Codec, InflateFault, InflateLimits, Inflater};
 use super::resolve::{Identity, InputFile};
@@ -138,11 +141,9 @@ impl Read for InputBytes {
 /// [`ErrorKind::Input`] if it cannot be opened, or has changed.
 pub(crate) fn open_unchanged(file: &InputFile) -> Result<File> {
     let open = || -> io::Result<Option<File>> {
-        // Asked before it is opened too: what replaced the file may be a FIFO, and opening that would wait for ever.
-        if Identity::of(&fs::metadata(&file.path)?) != file.identity {
-            return Ok(None);
-        }
-        let opened = File::open(&file.path)?;
+        // What replaced the file may be a FIFO: to open that would wait for ever, if it were not said otherwise.
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let opened = File::options().read(true).custom_flags(flags).open(&file.path)?;
         Ok((Identity::of(&opened.metadata()?) == file.identity).then_some(opened))
     };
     match open() {

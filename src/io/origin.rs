@@ -125,18 +125,13 @@ impl<'a> RecordOrigins<'a> {
 impl Origins for RecordOrigins<'_> {
     fn origin(&mut self, row: u64) -> Result<Origin> {
         loop {
-            let rows = self.parsed.as_ref().map_or(0, |parsed| parsed.offsets.len() as u64);
             let index = row.checked_sub(self.before).ok_or_else(|| gone(row))?;
-            match &self.parsed {
-                Some(parsed) if index < rows => {
-                    let (file, offset) = (Arc::clone(&parsed.file), parsed.offsets[index as usize]);
-                    return Ok(Origin { file, offset, line: None, raw: Raw::InFile { quote: self.quote } });
-                }
-                _ => {
-                    self.before += rows;
-                    self.parsed = Some(self.reader.next()?.ok_or_else(|| gone(row))?);
-                }
+            if let Some((file, offset)) = self.parsed.as_ref().and_then(|parsed| parsed.origin(index)) {
+                let raw = Raw::InFile { quote: self.quote };
+                return Ok(Origin { file: Arc::clone(file), offset, line: None, raw });
             }
+            self.before += self.parsed.as_ref().map_or(0, |parsed| parsed.rows.num_rows() as u64);
+            self.parsed = Some(self.reader.next()?.ok_or_else(|| gone(row))?);
         }
     }
 }

@@ -19,12 +19,20 @@ use parquet::file::writer::SerializedFileWriter;
 
 use crate::error::{Error, ErrorKind, Result};
 
+mod bound;
+mod filter;
+mod literal;
 mod options;
 mod read;
+mod read_options;
+mod seconds;
 mod stored;
 
+pub use filter::{Col, Filter, Literal, col};
 pub use options::{Compression, ParquetOptions, SortedColumn, Statistics};
 pub use read::{ParquetBatches, read_parquet, read_parquet_schema};
+pub use read_options::ParquetReadOptions;
+use seconds::{stored_column, stored_schema};
 pub(crate) use stored::{StoredPart, stored_parts};
 
 /// An error of the parquet crate while it writes.
@@ -38,6 +46,7 @@ fn file_writer<W: Write + Send>(
     schema: &Schema,
     options: &ParquetOptions,
 ) -> Result<SerializedFileWriter<W>> {
+    let schema = &stored_schema(schema);
     let columns =
         ArrowSchemaConverter::new().convert(schema).map_err(|error| failed("store the schema", error))?;
     let mut properties = options.properties(&columns)?;
@@ -67,6 +76,7 @@ fn file_writer<W: Write + Send>(
 /// ```
 pub struct RowGroupEncoder {
     schema: SchemaRef,
+    stored: SchemaRef,
     /// One for each leaf: a struct has as many as it has fields.
     leaves: Vec<ArrowColumnWriter>,
     rows: usize,
@@ -95,12 +105,13 @@ impl RowGroupEncoder {
         pages: Arc<dyn PageStoreFactory>,
     ) -> Result<RowGroupEncoder> {
         let file = file_writer(std::io::sink(), schema, options)?;
-        let leaves = ArrowRowGroupWriterFactory::new(&file, schema.clone())
+        let stored = stored_schema(schema);
+        let leaves = ArrowRowGroupWriterFactory::new(&file, stored.clone())
             .with_page_store_factory(pages)
             .create_column_writers(0) // the number of the row group matters to encrypted files only
             .map_err(|error| failed("store the schema", error))?;
         let (capacity, capacity_bytes) = (options.row_group_rows, options.row_group_bytes);
-        Ok(RowGroupEncoder { schema: schema.clone(), leaves, rows: 0, capacity, capacity_bytes })
+        Ok(RowGroupEncoder { schema: schema.clone(), stored, leaves, rows: 0, capacity, capacity_bytes })
     }
 
     /// Adds the rows of a batch.
@@ -115,8 +126,10 @@ impl RowGroupEncoder {
             return Err(Error::new(ErrorKind::Internal, "a batch has another schema than its Parquet file"));
         }
         let mut leaves = self.leaves.iter_mut();
-        for (field, column) in self.schema.fields().iter().zip(batch.columns()) {
-            write_column(field, column, &mut leaves)
+        for (field, column) in self.stored.fields().iter().zip(batch.columns()) {
+            stored_column(column, field)
+                .map_err(ParquetError::from)
+                .and_then(|column| write_column(field, &column, &mut leaves))
                 .map_err(|error| failed(&format!("store column `{}`", field.name()), error))?;
         }
         self.rows += batch.num_rows();

@@ -55,17 +55,36 @@ pub fn place(file: &InputFile, offset: u64) -> Place {
     }
 }
 
-/// Neighbouring records of a file.
+/// Neighbouring records of a split.
 #[derive(Debug, Clone)]
 pub struct Parsed {
-    /// The file.
-    pub file: Arc<InputFile>,
     /// Those that are rows.
     pub rows: RecordBatch,
-    /// Where each of these begins in the file.
+    /// What of them, and of those that are no rows, each file has, in order.
+    pub files: Vec<FileRecords>,
+}
+
+/// Neighbouring records of a file.
+#[derive(Debug, Clone)]
+pub struct FileRecords {
+    /// The file.
+    pub file: Arc<InputFile>,
+    /// Where each of those that are rows begins in the file.
     pub offsets: Vec<u64>,
     /// Those that are none, in order.
     pub bad: Vec<BadRecord>,
+}
+
+impl Parsed {
+    /// The file that a row is in, and where it begins there.
+    pub fn origin(&self, row: u64) -> Option<(&Arc<InputFile>, u64)> {
+        let mut before = 0;
+        self.files.iter().find_map(|records| {
+            let offset = records.offsets.get(usize::try_from(row - before).ok()?);
+            before += if offset.is_none() { records.offsets.len() as u64 } else { 0 };
+            offset.map(|&offset| (&records.file, offset))
+        })
+    }
 }
 
 /// Reads the records of a split.

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, DirEntry, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use glob::Pattern;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use crate::error::printable;
 use crate::{Error, ErrorKind, Result};
@@ -85,8 +86,9 @@ pub struct Inputs {
     pub files: Vec<InputFile>,
     /// For people: what was found but is not read, and why, with control characters in names escaped.
     pub notes: Vec<String>,
-    /// Where new files would be found as well: the patterns, and the directories of which all is read.
-    pub scopes: Vec<PathBuf>,
+    /// What an output must not touch: files that are written down or linked to, and where all others were found: directories of which all is
+    /// read, and patterns.
+    pub claimed: Vec<PathBuf>,
 }
 
 /// Finds the files of an input.
@@ -142,7 +144,7 @@ impl Walk<'_> {
         }
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => self.tree(path.to_path_buf(), &metadata),
-            Ok(metadata) if metadata.is_file() => self.file(path.to_path_buf(), &metadata),
+            Ok(metadata) if metadata.is_file() => self.claim(path.to_path_buf(), &metadata),
             Ok(_) => Err(Error::new(ErrorKind::Input, format!("{} is not a regular file", printable(path)))
                 .hint("name a file, or a directory of files")),
             Err(error) if is_absent(&error) && path.components().any(is_wild) => self.matches(path),
@@ -152,7 +154,7 @@ impl Walk<'_> {
 
     /// All that matches a pattern of names.
     fn matches(&mut self, pattern: &Path) -> Result<()> {
-        self.inputs.scopes.push(pattern.to_path_buf());
+        self.inputs.claimed.push(pattern.to_path_buf());
         let mut found = vec![PathBuf::new()];
         for component in pattern.components() {
             found = match component {
@@ -186,7 +188,8 @@ impl Walk<'_> {
         while let Some(path) = open.pop() {
             let Ok(metadata) = fs::metadata(here(&path)) else { continue };
             if metadata.is_dir() && self.seen.insert((metadata.dev(), metadata.ino())) {
-                open.extend(list(&path)?.into_iter().filter(|path| !path.file_name().is_some_and(is_hidden)));
+                let names = list(&path)?.into_iter().map(|(path, _)| path);
+                open.extend(names.filter(|path| !path.file_name().is_some_and(is_hidden)));
                 found.push(path);
             }
         }
@@ -197,13 +200,14 @@ impl Walk<'_> {
     fn tree(&mut self, root: PathBuf, metadata: &Metadata) -> Result<()> {
         let mut open = Vec::from_iter(self.enter(root, metadata));
         while let Some(directory) = open.pop() {
-            for path in list(&directory)? {
+            for (path, is_link) in list(&directory)? {
                 if path.file_name().is_some_and(is_hidden) {
                     continue;
                 }
                 match self.metadata(&path)? {
                     Some(metadata) if metadata.is_dir() => open.extend(self.enter(path, &metadata)),
-                    Some(metadata) => self.leaf(path, &metadata)?,
+                    Some(metadata) if is_link => self.claim(path, &metadata)?,
+                    Some(metadata) => self.leaf(path, &metadata)?, // what touches it touches its directory
                     None => {}
                 }
             }
@@ -214,7 +218,7 @@ impl Walk<'_> {
     /// The directory, unless it was read already, on another way.
     fn enter(&mut self, path: PathBuf, metadata: &Metadata) -> Option<PathBuf> {
         if self.seen.insert((metadata.dev(), metadata.ino())) {
-            self.inputs.scopes.push(path.clone());
+            self.inputs.claimed.push(path.clone());
             return Some(path);
         }
         // Without a link on the way it is a match within another match, which is no news.
@@ -228,23 +232,30 @@ impl Walk<'_> {
     fn entry(&mut self, path: PathBuf) -> Result<()> {
         match self.metadata(&path)? {
             Some(metadata) if metadata.is_dir() => self.tree(path, &metadata),
-            Some(metadata) => self.leaf(path, &metadata),
+            Some(metadata) => self.claim(path, &metadata),
             None => Ok(()),
         }
     }
 
-    /// A file, or a special file to leave out. Those are never opened: a FIFO would wait for a writer.
-    fn leaf(&mut self, path: PathBuf, metadata: &Metadata) -> Result<()> {
+    /// As [`leaf`](Walk::leaf), for what could lie anywhere.
+    fn claim(&mut self, path: PathBuf, metadata: &Metadata) -> Result<()> {
         if metadata.is_file() {
-            return self.file(path, metadata);
+            self.inputs.claimed.push(path.clone());
         }
-        self.note(&path, "is not a regular file");
-        Ok(())
+        self.leaf(path, metadata)
     }
 
-    fn file(&mut self, path: PathBuf, metadata: &Metadata) -> Result<()> {
-        // Opened to know now, and not in the middle of a run, that it can be.
-        File::open(&path).map_err(|error| unreadable(&path, error))?;
+    /// A file, or a special file to leave out. Those are never opened: a FIFO would wait for a writer.
+    fn leaf(&mut self, path: PathBuf, metadata: &Metadata) -> Result<()> {
+        if !metadata.is_file() {
+            self.note(&path, "is not a regular file");
+            return Ok(());
+        }
+        // To know now, and not in the middle of a run, that it can be opened; most can be by anyone.
+        if metadata.mode() & READABLE_BY_ALL != READABLE_BY_ALL {
+            accessat(CWD, &path, Access::READ_OK, AtFlags::EACCESS)
+                .map_err(|error| unreadable(&path, error.into()))?;
+        }
         self.inputs.files.push(InputFile { path, identity: Identity::of(metadata), splittable: true });
         Ok(())
     }
@@ -323,6 +334,9 @@ fn match_parts(patterns: &[&OsStr]) -> bool {
     names.next().is_none_or(|name| matches(name)) && names.next().is_none()
 }
 
+/// The mode of a file that owner, group and others may read.
+const READABLE_BY_ALL: u32 = 0o444;
+
 /// ELOOP, for which the standard library has no stable name.
 const LINK_LOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
 
@@ -345,16 +359,21 @@ fn matching(directory: &Path, names: &Pattern, hidden: bool) -> Result<Vec<PathB
         // Bytes that are not UTF-8 count as one character each, which `?` and `*` match.
         (hidden || !is_hidden(name)) && names.matches(&name.to_string_lossy())
     };
-    Ok(list(directory)?.into_iter().filter(matches).collect())
+    Ok(list(directory)?.into_iter().map(|(path, _)| path).filter(matches).collect())
 }
 
-/// The paths in a directory, in the order of their bytes: what is read must not depend on the order on the disk.
-fn list(directory: &Path) -> Result<Vec<PathBuf>> {
-    let read = || -> io::Result<Vec<PathBuf>> {
-        fs::read_dir(here(directory))?.map(|entry| Ok(directory.join(entry?.file_name()))).collect()
+/// The paths in a directory, each with whether it is a link, in the order of their bytes: what is read must not depend on the order on the disk.
+fn list(directory: &Path) -> Result<Vec<(PathBuf, bool)>> {
+    let read = || -> io::Result<Vec<(PathBuf, bool)>> {
+        let entries = fs::read_dir(here(directory))?;
+        let entry = |entry: io::Result<DirEntry>| {
+            let entry = entry?;
+            Ok((directory.join(entry.file_name()), entry.file_type()?.is_symlink()))
+        };
+        entries.map(entry).collect()
     };
     let mut paths = read().map_err(|error| unreadable(directory, error))?;
-    paths.sort();
+    paths.sort_unstable_by(|(a, _), (b, _)| a.as_os_str().cmp(b.as_os_str()));
     Ok(paths)
 }
 

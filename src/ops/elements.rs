@@ -5,8 +5,9 @@
 use std::collections::VecDeque;
 
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::record::{Data, Record, from_batch, to_batch};
@@ -95,9 +96,15 @@ impl<T: Record> Intake for Rows<T> {
     }
 }
 
-/// Elements that are batches.
+/// Elements that are batches. What readers make of small files is put together, since each column of each batch has its price.
 #[derive(Default)]
-pub(super) struct Batches(VecDeque<RecordBatch>);
+pub(super) struct Batches {
+    batches: VecDeque<RecordBatch>,
+    rows: usize,
+}
+
+/// Rows below which a batch waits for the next ones.
+const SMALL_ROWS: usize = 1024;
 
 impl Unpack for Batches {
     type Item = RecordBatch;
@@ -127,10 +134,28 @@ impl Intake for Batches {
     type Item = RecordBatch;
 
     fn take(&mut self, items: &mut Vec<RecordBatch>) {
-        self.0.extend(items.drain(..));
+        self.rows += items.iter().map(RecordBatch::num_rows).sum::<usize>();
+        self.batches.extend(items.drain(..));
     }
 
-    fn next_batch(&mut self, _all: bool) -> Result<Option<RecordBatch>> {
-        Ok(self.0.pop_front())
+    fn next_batch(&mut self, all: bool) -> Result<Option<RecordBatch>> {
+        if self.rows < SMALL_ROWS && !all {
+            return Ok(None);
+        }
+        let (mut together, mut rows) = (Vec::new(), 0);
+        while rows < SMALL_ROWS
+            && let Some(batch) = self.batches.pop_front()
+        {
+            rows += batch.num_rows();
+            together.push(batch);
+        }
+        self.rows -= rows;
+        match together.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(one.clone())),
+            [first, ..] => concat_batches(first.schema_ref(), &together).map(Some).map_err(|error| {
+                Error::new(ErrorKind::Internal, "batches of one table differ").because(error)
+            }),
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! The rows of Parquet files, as a source: those of a committed directory, which a checkpoint is read from, or any others.
 
 use std::marker::PhantomData;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use arrow::datatypes::Schema;
@@ -12,7 +11,7 @@ use crate::exec::hold::{ROWS_PER_SPLIT, group};
 use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::exec::source::Source;
-use crate::io::parquet::{StoredPart, stored_parts};
+use crate::io::parquet::{Filter, StoredPart, stored_parts};
 use crate::io::resolve::InputFile;
 
 /// The rows of the parts in the order of their names. A split is a row group, or several small ones of a part.
@@ -26,7 +25,8 @@ pub(super) struct ParquetFiles<U> {
 
 struct Split {
     part: usize,
-    row_groups: Range<usize>,
+    /// In order; those between them have no row that is wanted.
+    row_groups: Vec<usize>,
 }
 
 impl<U: Unpack> ParquetFiles<U> {
@@ -43,14 +43,17 @@ impl<U: Unpack> ParquetFiles<U> {
     ///
     /// # Errors
     ///
-    /// If one of them is no Parquet file.
+    /// If one of them is no Parquet file, or has not the columns of the filter.
     pub(super) fn found(
         files: Vec<InputFile>,
-        scopes: Vec<PathBuf>,
+        paths: Vec<PathBuf>,
         schema: &Schema,
+        filter: Option<&Filter>,
     ) -> Result<ParquetFiles<U>> {
-        let paths = scopes.into_iter().chain(files.iter().map(|file| file.path.clone())).collect();
-        let part = |file| Ok(StoredPart::of_file(file)?.with_columns(schema));
+        let part = |file| {
+            let part = StoredPart::of_file(file)?.with_columns(schema)?;
+            if let Some(filter) = filter { part.with_filter(filter) } else { Ok(part) }
+        };
         Ok(ParquetFiles::of(files.into_iter().map(part).collect::<Result<_>>()?, paths))
     }
 
@@ -66,14 +69,21 @@ impl<U: Unpack> ParquetFiles<U> {
 
     fn of_split<'a>(&'a self, split: usize, of: impl Fn(&'a StoredPart, usize) -> u64) -> u64 {
         let Split { part, row_groups } = &self.splits[split];
-        row_groups.clone().map(|row_group| of(&self.parts[*part], row_group)).sum()
+        row_groups.iter().map(|&row_group| of(&self.parts[*part], row_group)).sum()
+    }
+
+    /// The number of row groups that are read, and that of all.
+    pub(super) fn row_groups(&self) -> (usize, usize) {
+        let read = self.splits.iter().map(|split| split.row_groups.len()).sum();
+        (read, self.parts.iter().map(StoredPart::row_groups).sum())
     }
 }
 
 fn splits_of(index: usize, part: &StoredPart) -> Vec<Split> {
-    let rows = (0..part.row_groups()).map(|row_group| part.rows(row_group) as usize);
+    let wanted: Vec<usize> = (0..part.row_groups()).filter(|&row_group| part.is_wanted(row_group)).collect();
+    let rows = wanted.iter().map(|&row_group| part.rows(row_group) as usize);
     let groups = group(rows, ROWS_PER_SPLIT).into_iter();
-    groups.map(|row_groups| Split { part: index, row_groups }).collect()
+    groups.map(|groups| Split { part: index, row_groups: wanted[groups].to_vec() }).collect()
 }
 
 impl<U: Unpack> Source<U::Item> for ParquetFiles<U> {
@@ -85,7 +95,7 @@ impl<U: Unpack> Source<U::Item> for ParquetFiles<U> {
         let Split { part, row_groups } = &self.splits[split];
         let part = &self.parts[*part];
         let in_file = |error: Error| error.at(Place::file(part.path()));
-        for row_group in row_groups.clone() {
+        for &row_group in row_groups {
             for batch in part.read(row_group)? {
                 let items = U::unpack(batch?).map_err(in_file)?;
                 if U::emit(items, out)? == Flow::Enough {
@@ -111,7 +121,6 @@ impl<U: Unpack> Source<U::Item> for ParquetFiles<U> {
     fn place(&self, split: usize, row: u64) -> Place {
         let Split { part, row_groups } = &self.splits[split];
         let part = &self.parts[*part];
-        let before: u64 = (0..row_groups.start).map(|row_group| part.rows(row_group)).sum();
-        Place { row: Some(before + row), ..Place::file(part.path()) }
+        Place { row: part.place_of(row_groups, row), ..Place::file(part.path()) }
     }
 }

@@ -66,8 +66,7 @@ impl Context {
         for file in &mut found.files {
             file.splittable = false;
         }
-        let files = found.files.iter().filter(|file| !file.is_standard_input());
-        let paths = found.scopes.into_iter().chain(files.map(|file| file.path.clone())).collect();
+        let paths = found.claimed;
         let sizes = SplitOptions { target_bytes: self.config().split_bytes, ..SplitOptions::default() };
         let source = WholeFiles {
             splits: splits(found.files, &sizes),

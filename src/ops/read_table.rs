@@ -148,7 +148,7 @@ fn parquet(
 ) -> Result<Dataset<RecordBatch>> {
     let found = resolve(patterns)?;
     let detail = describe(patterns, &found.files, found.notes.len());
-    let files = ParquetFiles::<Batches>::found(found.files, found.scopes, schema)?;
+    let files = ParquetFiles::<Batches>::found(found.files, found.claimed, schema, None)?;
     let batches = Dataset::from_noted_source(ctx, call, detail, found.notes, files);
     let schema = Arc::clone(schema);
     // No `try_map`: a file with other columns is no bad record, which a policy could leave out together with thousands of rows.

@@ -178,8 +178,7 @@ impl TextFiles {
         let patterns = inputs.into_paths();
         let found = resolve(&patterns).map_err(|error| error.in_call(call))?;
         let detail = describe(&patterns, &found.files, found.notes.len());
-        let files = found.files.iter().filter(|file| !file.is_standard_input());
-        let paths = found.scopes.into_iter().chain(files.map(|file| file.path.clone())).collect();
+        let paths = found.claimed;
         let bytes = text_bytes(&found.files);
         let (target_bytes, compressed) = (ctx.config().split_bytes, CompressedFiles::Relayed);
         let sizes = SplitOptions { target_bytes, compressed, ..SplitOptions::default() };

@@ -16,7 +16,7 @@ use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::exec::source::Source;
 use crate::io::origin::{Origins, RecordOrigins};
-use crate::io::parsed::{Format, Parsed, place};
+use crate::io::parsed::{FileRecords, Format, Parsed, place};
 use crate::io::resolve::resolve;
 use crate::io::split::{Split, SplitOptions, splits, text_bytes};
 
@@ -51,8 +51,7 @@ pub(super) fn read_records<U: Unpack, F: Format>(
         found.files.iter_mut().for_each(|file| file.splittable = false);
     }
     let detail = describe(patterns, &found.files, found.notes.len());
-    let files = found.files.iter().filter(|file| !file.is_standard_input());
-    let paths = found.scopes.into_iter().chain(files.map(|file| file.path.clone())).collect();
+    let paths = found.claimed;
     let bytes = text_bytes(&found.files);
     let (target_bytes, compressed) = (ctx.config().split_bytes, format.compressed_files());
     let options = SplitOptions { target_bytes, compressed, ..SplitOptions::default() };
@@ -97,10 +96,12 @@ impl<U: Unpack, F: Format> Source<U::Item> for RecordFiles<U, F> {
     fn read(&self, split: usize, out: &mut Out<U::Item>) -> Result<()> {
         let mut finding = self.rejects.as_ref().map(Rejects::finding);
         self.files.each(&self.files.splits[split], &mut |parsed| {
-            match (&mut finding, parsed.bad.first()) {
-                (Some(finding), _) => finding.note(&parsed.file, parsed.offsets.len(), parsed.bad)?,
-                (None, Some(bad)) => return Err(bad.error(&parsed.file)),
-                (None, None) => {}
+            for FileRecords { file, offsets, bad } in parsed.files {
+                match (&mut finding, bad.first()) {
+                    (Some(finding), _) => finding.note(&file, offsets.len(), bad)?,
+                    (None, Some(bad)) => return Err(bad.error(&file)),
+                    (None, None) => {}
+                }
             }
             U::emit(U::unpack(parsed.rows)?, out)
         })?;
@@ -132,10 +133,9 @@ impl<U: Unpack, F: Format> Source<U::Item> for RecordFiles<U, F> {
     fn place(&self, split: usize, element: u64) -> Place {
         let (mut before, mut found) = (0, None);
         let read = self.files.each(&self.files.again[split], &mut |parsed| {
-            let elements = U::elements(parsed.offsets.len() as u64);
+            let elements = U::elements(parsed.rows.num_rows() as u64);
             if element < before + elements {
-                let offset = parsed.offsets.get((element - before) as usize);
-                found = offset.map(|&offset| place(&parsed.file, offset));
+                found = parsed.origin(element - before).map(|(file, offset)| place(file, offset));
                 return Ok(Flow::Enough);
             }
             before += elements;

@@ -1,6 +1,6 @@
 //! Rows of text to Arrow columns: [`ColumnsBuilder`].
 
-use std::mem::take;
+use std::mem::{replace, take};
 use std::sync::Arc;
 
 use arrow::array::types::{
@@ -8,7 +8,9 @@ use arrow::array::types::{
     Int64Type, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow::array::{ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, NullBufferBuilder, PrimitiveArray, RecordBatch, RecordBatchOptions, StringArray,
+};
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
@@ -50,9 +52,7 @@ pub struct ColumnsBuilder {
 
 struct Column {
     values: Box<dyn Values>,
-    /// Whether each row has a value.
-    valid: Vec<bool>,
-    nulls: usize,
+    nulls: NullBufferBuilder,
 }
 
 impl std::fmt::Debug for ColumnsBuilder {
@@ -111,7 +111,7 @@ impl ColumnsBuilder {
     pub fn of(schema: &SchemaRef, time_format: impl Fn(usize) -> TimeFormat) -> Result<ColumnsBuilder> {
         let column = |(column, field): (usize, &Arc<Field>)| {
             let values = values_of(field, time_format(column))?;
-            Ok(Column { values, valid: Vec::new(), nulls: 0 })
+            Ok(Column { values, nulls: NullBufferBuilder::new(0) })
         };
         let columns = schema.fields().iter().enumerate().map(column).collect::<Result<_>>()?;
         Ok(ColumnsBuilder { schema: Arc::clone(schema), columns, rows: 0 })
@@ -191,23 +191,27 @@ impl Column {
     #[inline]
     fn push(&mut self, text: Option<&str>) -> Result<(), Invalid> {
         self.values.push(text)?;
-        self.valid.push(text.is_some());
-        self.nulls += usize::from(text.is_none());
+        self.nulls.append(text.is_some());
         Ok(())
     }
 
     /// Takes away what is beyond so many rows.
     fn truncate(&mut self, rows: usize) {
         self.values.truncate(rows);
-        self.nulls -= self.valid.iter().skip(rows).filter(|&&valid| !valid).count();
-        self.valid.truncate(rows);
+        self.nulls.truncate(rows);
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {
-        let valid = take(&mut self.valid);
-        let nulls = (take(&mut self.nulls) > 0).then(|| NullBuffer::from(valid));
+        let nulls = self.nulls.finish().filter(|nulls| nulls.null_count() > 0);
         self.values.finish(nulls)
     }
+}
+
+/// Takes the values, and leaves a vector that is about as large as the next batch will be: it would be copied again and again while it
+/// grows.
+fn take_and_reserve<T>(values: &mut Vec<T>) -> Vec<T> {
+    let likely = values.len() + values.len() / 8;
+    replace(values, Vec::with_capacity(likely))
 }
 
 /// The values of a column, with something in place of nulls.
@@ -219,8 +223,8 @@ trait Values: Send {
 
 struct Texts {
     bytes: Vec<u8>,
-    /// Where each text ends.
-    ends: Vec<i32>,
+    /// Where each text begins, and where the last one ends.
+    offsets: Vec<i32>,
 }
 
 impl Values for Texts {
@@ -229,19 +233,21 @@ impl Values for Texts {
         let end = i32::try_from(self.bytes.len() + text.len())
             .map_err(|_| Invalid("the texts of this column are more than 2 GiB together"))?;
         self.bytes.extend_from_slice(text.as_bytes());
-        self.ends.push(end);
+        self.offsets.push(end);
         Ok(())
     }
 
     fn truncate(&mut self, rows: usize) {
-        self.ends.truncate(rows);
-        self.bytes.truncate(self.ends.last().map_or(0, |&end| end.cast_unsigned() as usize));
+        self.offsets.truncate(rows + 1);
+        self.bytes.truncate(self.offsets.last().map_or(0, |&end| end.cast_unsigned() as usize));
     }
 
     fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
-        let offsets: Vec<i32> = [0].into_iter().chain(take(&mut self.ends)).collect();
+        let offsets = take_and_reserve(&mut self.offsets);
+        self.offsets.push(0);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-        Ok(Arc::new(StringArray::try_new(offsets, take(&mut self.bytes).into(), nulls).map_err(internal)?))
+        let bytes = take_and_reserve(&mut self.bytes);
+        Ok(Arc::new(StringArray::try_new(offsets, bytes.into(), nulls).map_err(internal)?))
     }
 }
 
@@ -258,7 +264,7 @@ impl Values for Booleans {
     }
 
     fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
-        Ok(Arc::new(BooleanArray::new(take(&mut self.0).into(), nulls)))
+        Ok(Arc::new(BooleanArray::new(take_and_reserve(&mut self.0).into(), nulls)))
     }
 }
 
@@ -283,7 +289,8 @@ where
     }
 
     fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
-        let array = PrimitiveArray::<T>::try_new(take(&mut self.values).into(), nulls).map_err(internal)?;
+        let array = PrimitiveArray::<T>::try_new(take_and_reserve(&mut self.values).into(), nulls)
+            .map_err(internal)?;
         Ok(Arc::new(array.with_data_type(self.data_type.clone())))
     }
 }
@@ -307,7 +314,7 @@ fn values_of(field: &Field, times: TimeFormat) -> Result<Box<dyn Values>> {
         Box::new(Numbers::<T, _> { values: Vec::new(), convert, data_type: field.data_type().clone() })
     }
     Ok(match *field.data_type() {
-        DataType::Utf8 => Box::new(Texts { bytes: Vec::new(), ends: Vec::new() }),
+        DataType::Utf8 => Box::new(Texts { bytes: Vec::new(), offsets: vec![0] }),
         DataType::Boolean => Box::new(Booleans(Vec::new())),
         DataType::Int8 => numbers::<Int8Type>(field, int),
         DataType::Int16 => numbers::<Int16Type>(field, int),

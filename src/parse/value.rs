@@ -52,8 +52,40 @@ pub fn int<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, Invalid> {
 /// assert!(float("1e999").is_err());
 /// ```
 pub fn float(text: &str) -> Result<f64, Invalid> {
+    if let Some(value) = short_decimal(text.as_bytes()) {
+        return Ok(value);
+    }
     let value: f64 = text.parse().map_err(|_| NO_NUMBER)?;
     if value.is_infinite() && has_digits(text) { Err(TOO_LARGE) } else { Ok(value) }
+}
+
+/// The value of at most 15 digits with at most one point between them, such as `-12.75`: what most files hold.
+///
+/// The digits as a whole number and the power of ten are exact then, so that the quotient is the nearest number, as it should be.
+#[inline]
+fn short_decimal(text: &[u8]) -> Option<f64> {
+    const POWERS: [f64; 16] =
+        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    let (is_negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || digits.len() > 16 {
+        return None;
+    }
+    let (mut whole, mut point) = (0_u64, None);
+    for (at, byte) in digits.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => whole = whole * 10 + u64::from(byte - b'0'),
+            b'.' if point.is_none() => point = Some(at),
+            _ => return None,
+        }
+    }
+    let after = point.map_or(0, |point| digits.len() - point - 1);
+    let count = digits.len() - usize::from(point.is_some());
+    let power = POWERS.get(after).filter(|_| (1..=15).contains(&count))?;
+    let value = whole as f64 / power;
+    Some(if is_negative { -value } else { value })
 }
 
 /// A number of single precision; otherwise as [`float`].
@@ -265,6 +297,12 @@ mod tests {
                 _ => format!("{sign}{}.{:0width$}", size / divisor, size % divisor, width = scale.into()),
             };
             prop_assert_eq!(decimal(&written, 8, scale), Ok(units));
+        }
+
+        #[test]
+        fn short_numbers_are_the_nearest(text in "-?[0-9]{0,17}\\.?[0-9]{0,17}") {
+            let expected: Option<f64> = text.parse().ok();
+            prop_assert_eq!(float(&text).ok().map(f64::to_bits), expected.map(f64::to_bits), "{}", text);
         }
 
         #[test]

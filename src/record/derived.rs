@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 pub use arrow::array::ArrayRef;
-use arrow::array::{Array, AsArray, StructArray, make_array};
+use arrow::array::{Array, AsArray, Int64Array, StructArray, make_array};
 pub use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, Decimal128Type, Field, Fields};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, Decimal128Type, Field, Fields, TimestampMillisecondType};
 pub use arrow::datatypes::{DataType, TimeUnit};
 
 use super::primitive::internal;
@@ -83,9 +83,16 @@ pub fn to_logical(name: &str, array: &ArrayRef, logical: DataType) -> Result<Arr
 ///
 /// # Errors
 ///
-/// If it is not stored as the logical type. The time zone of an instant is only how it is shown, so any will do.
+/// If it is not stored as the logical type. The time zone of an instant is only how it is shown, so any will do. Instants in seconds
+/// are read from milliseconds, too, as which Parquet files have them, if all are whole seconds.
 pub fn to_physical(column: &Column, logical: &DataType) -> Result<Column> {
-    let same = match (column.array().data_type(), logical) {
+    let stored = column.array().data_type();
+    if let (DataType::Timestamp(TimeUnit::Millisecond, Some(_)), DataType::Timestamp(TimeUnit::Second, _)) =
+        (stored, logical)
+    {
+        return Ok(column.with_array(whole_seconds(column)?));
+    }
+    let same = match (stored, logical) {
         (DataType::Timestamp(found, Some(_)), DataType::Timestamp(wanted, _)) => found == wanted,
         (found, wanted) => found == wanted,
     };
@@ -93,6 +100,16 @@ pub fn to_physical(column: &Column, logical: &DataType) -> Result<Column> {
         return Err(column.mismatch(logical));
     }
     Ok(column.with_array(retyped(column.array(), physical_type(logical))?))
+}
+
+fn whole_seconds(column: &Column) -> Result<ArrayRef> {
+    let millis = column.array().as_primitive::<TimestampMillisecondType>();
+    let seconds: Int64Array = millis.try_unary(|millis| {
+        let message = || format!("column `{}` has {millis} ms, which is no whole second", column.name());
+        let error = || Error::new(ErrorKind::Input, message()).hint("read it as `timestamp = \"ms\"`");
+        if millis % 1000 == 0 { Ok(millis / 1000) } else { Err(error()) }
+    })?;
+    Ok(Arc::new(seconds))
 }
 
 /// What a field with `#[record(timestamp = ..)]` can be.

@@ -7,9 +7,12 @@ use std::process::{Command, Output};
 
 use gristmill::io::commit::manifest;
 
+#[path = "../common/consumers.rs"]
+mod consumers;
 mod loops;
 mod puma;
 mod sorting;
+mod tpch;
 
 /// The program of an example; cargo builds it before the tests, two directories from here.
 fn example(name: &str) -> PathBuf {

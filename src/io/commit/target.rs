@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -262,13 +263,32 @@ impl Target {
     }
 
     fn check_inputs(&self, path: &Path, inputs: &[PathBuf]) -> Result<()> {
+        let mut parent = None;
         for input in inputs {
-            let real = self.fs.resolve(input)?;
+            let real = self.real_path(input, &mut parent)?;
             if let Some(fault) = conflict(path, input, real.as_deref()) {
                 return Err(self.config(&format!("{fault} {}", printable(input)), "write to another path"));
             }
         }
         Ok(())
+    }
+
+    /// An input without symbolic links; `None` where it leads nowhere. Many lie in one directory, so the last one is kept.
+    fn real_path(&self, input: &Path, last: &mut Option<(PathBuf, PathBuf)>) -> Result<Option<PathBuf>> {
+        let (Some(parent), Some(name)) =
+            (input.parent().filter(|parent| !parent.as_os_str().is_empty()), input.file_name())
+        else {
+            return self.fs.resolve(input);
+        };
+        // `link/.` is what the link leads to, although its last name is that of the link.
+        let ends_in_name = input.as_os_str().as_bytes().ends_with(name.as_bytes());
+        if !ends_in_name || self.fs.inspect(input)?.is_none_or(|found| found.is_symlink()) {
+            return self.fs.resolve(input);
+        }
+        if last.as_ref().is_none_or(|(known, _)| known != parent) {
+            *last = self.fs.resolve(parent)?.map(|real| (parent.to_owned(), real));
+        }
+        Ok(last.as_ref().map(|(_, real)| real.join(name)))
     }
 
     fn dangling(&self) -> Error {

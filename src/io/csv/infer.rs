@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
-use super::read::{CsvFormat, fields_of, is_quoted};
+use super::read::CsvFormat;
 use super::records::{Record, Records};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::io::infer::TextColumn;
@@ -76,21 +76,21 @@ impl Sample {
 
     /// For each field, the column that a header says it is of.
     fn layout(&self, header: &Record) -> Vec<Option<usize>> {
-        let names = fields_of(header).unwrap_or_default().into_iter();
-        names.map(|name| self.names.iter().position(|known| known == name)).collect()
+        let Some(names) = header.fields() else { return Vec::new() };
+        names.iter().map(|name| self.names.iter().position(|known| known == name)).collect()
     }
 
     fn begin(&mut self, record: &Record, is_header: bool) -> Result<()> {
         if let Some(fault) = record.fault {
             return Err(Error::new(ErrorKind::Input, format!("the first record cannot be read: {fault}")));
         }
-        let names = fields_of(record).ok_or_else(|| {
+        let names = record.fields().ok_or_else(|| {
             Error::new(ErrorKind::Input, "the first record is not UTF-8").hint("convert the file to UTF-8")
         })?;
         self.names = if is_header {
-            names.into_iter().map(str::to_owned).collect()
+            names.iter().map(str::to_owned).collect()
         } else {
-            (1..=names.len()).map(|number| format!("column_{number}")).collect()
+            (1..=record.len()).map(|number| format!("column_{number}")).collect()
         };
         if let Some(twice) = self.names.iter().enumerate().find(|(at, name)| self.names[..*at].contains(name))
         {
@@ -105,12 +105,12 @@ impl Sample {
 
     fn add(&mut self, record: &Record, layout: &[Option<usize>], format: &CsvFormat) {
         self.left -= 1;
-        if record.fault.is_some() || record.ends.len() != layout.len() {
+        if record.fault.is_some() || record.len() != layout.len() {
             return;
         }
-        let Some(fields) = fields_of(record) else { return };
-        for (index, (field, column)) in fields.into_iter().zip(layout).enumerate() {
-            let is_null = field == format.null && !is_quoted(record, format, index);
+        let Some(fields) = record.fields() else { return };
+        for (index, (field, column)) in fields.iter().zip(layout).enumerate() {
+            let is_null = field == format.null && !record.is_quoted(index);
             if let Some(column) = column.and_then(|column| self.columns.get_mut(column))
                 && !is_null
             {

@@ -1,5 +1,4 @@
-//! What quotes mean in CSV, byte by byte, as RFC 4180 has it: for finding records in the middle of a file, and for telling what is wrong
-//! with one.
+//! What quotes mean in CSV, byte by byte, as RFC 4180 has it: for finding records in the middle of a file.
 
 /// Where in a record a byte stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,36 +39,6 @@ impl State {
             State::Closed => Err(Stray::Before),
         }
     }
-}
-
-/// What is wrong with the quotes of a record, for people.
-pub fn fault(record: &[u8], delimiter: u8) -> Option<&'static str> {
-    const NOT_CLOSED: &str = "a quote is not closed";
-    let (mut state, mut line) = (State::Start, 0);
-    for &byte in record {
-        state = match state.after(byte, delimiter) {
-            Ok(state) => state,
-            Err(_) if line > 0 => return Some(NOT_CLOSED), // a quote of a later record seems to close it
-            Err(Stray::Inside) => return Some("a quote stands in a field that does not begin with one"),
-            Err(Stray::Before) => return Some("a quote ends a field, and something else follows it"),
-        };
-        line += usize::from(byte == b'\n');
-    }
-    (state == State::Quoted).then_some(NOT_CLOSED)
-}
-
-/// Whether the field at an index of a record is quoted.
-pub fn is_quoted(record: &[u8], delimiter: u8, field: usize) -> bool {
-    let (mut state, mut at) = (State::Start, 0);
-    for &byte in record {
-        if at == field {
-            return byte == b'"';
-        }
-        let Ok(next) = state.after(byte, delimiter) else { return false };
-        at += usize::from(state != State::Quoted && byte == delimiter);
-        state = next;
-    }
-    false
 }
 
 /// Where the first record begins that begins in `bytes`, which are cut out of the middle of a file; `before` is the byte before them.
@@ -144,21 +113,6 @@ impl Guess {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn faults_are_told_apart() {
-        assert_eq!(fault(b"a,\"b\",\"c\"\"d\ne\"\r\n", b','), None);
-        assert!(fault(b"a,b\"c", b',').is_some_and(|fault| fault.contains("does not begin")));
-        assert!(fault(b"a,\"b\"c", b',').is_some_and(|fault| fault.contains("follows")));
-        assert!(fault(b"a,\"bc\n", b',').is_some_and(|fault| fault.contains("not closed")));
-    }
-
-    #[test]
-    fn quoted_fields_are_found() {
-        let record = b"\"\",,\"a,\"\"b\",c";
-        let quoted: Vec<bool> = (0..5).map(|field| is_quoted(record, b',', field)).collect();
-        assert_eq!(quoted, [true, false, true, false, false]);
-    }
 
     fn field() -> impl Strategy<Value = String> {
         prop_oneof!["[a-z ]{0,6}", "\"(a|,|\n|\r\n|\"\"){0,8}\""]

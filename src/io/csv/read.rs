@@ -17,7 +17,7 @@ use super::records::{Record, Records};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::io::inflate::InflateLimits;
 use crate::io::input::{InputBytes, open_unchanged, read_error};
-use crate::io::parsed::{BadRecord, Format, Parsed, Reader};
+use crate::io::parsed::{BadRecord, FileRecords, Format, Parsed, Reader};
 use crate::io::resolve::InputFile;
 use crate::io::split::{Piece, Split};
 use crate::parse::{ColumnsBuilder, Fault, TimeFormat};
@@ -242,7 +242,8 @@ impl<'a> PieceReader<'a> {
         if offsets.is_empty() && bad.is_empty() {
             return self.records.source().check_unchanged(&self.piece.file, None).map(|()| None);
         }
-        Ok(Some(Parsed { file: Arc::clone(&self.piece.file), rows: self.columns.finish()?, offsets, bad }))
+        let records = FileRecords { file: Arc::clone(&self.piece.file), offsets, bad };
+        Ok(Some(Parsed { rows: self.columns.finish()?, files: vec![records] }))
     }
 }
 
@@ -308,10 +309,10 @@ impl Layout {
         if let Some(fault) = header.fault {
             return Err(wrong(format!("the names of the columns cannot be read: {fault}")));
         }
-        let names = fields_of(header).ok_or_else(|| {
+        let names = header.fields().ok_or_else(|| {
             wrong("the names of the columns are not UTF-8".to_string()).hint("convert the file to UTF-8")
         })?;
-        let is_extra = |name: &&&str| files.schema.fields().find(name).is_none();
+        let is_extra = |name: &&str| files.schema.fields().find(name).is_none();
         if let Some(name) = names.iter().find(is_extra).filter(|_| !files.format.ignores_extra) {
             let message = format!("the field `{}` is not one of the columns", name.escape_debug());
             return Err(wrong(message).hint(
@@ -319,13 +320,13 @@ impl Layout {
             ));
         }
         let column = |field: &Arc<arrow::datatypes::Field>| {
-            let mut found = names.iter().enumerate().filter(|(_, name)| *name == field.name());
+            let mut found = names.iter().enumerate().filter(|(_, name)| name == field.name());
             match (found.next(), found.next()) {
                 (Some((index, _)), None) => Ok((index, field.is_nullable())),
                 (Some(_), Some(_)) => Err(wrong(format!("two columns are named `{}`", field.name()))),
                 (None, _) => {
                     let error = wrong(format!("there is no column `{}`", field.name()));
-                    Err(match nearest(field.name(), names.iter().copied()) {
+                    Err(match nearest(field.name(), names.iter()) {
                         Some(similar) => error.hint(format!("the nearest name is `{similar}`")),
                         None => error
                             .hint("the first line of a CSV file has the names, unless header(false) is set"),
@@ -334,7 +335,7 @@ impl Layout {
             }
         };
         let columns = files.schema.fields().iter().map(column).collect::<Result<_>>()?;
-        Ok(Layout { fields: names.len(), columns })
+        Ok(Layout { fields: header.len(), columns })
     }
 
     /// Adds a record as a row, or says what is wrong with it.
@@ -348,16 +349,14 @@ impl Layout {
         if let Some(fault) = record.fault {
             return Err(fault.to_string());
         }
-        if record.ends.len() != self.fields {
-            return Err(format!("it has {} fields, not {}", record.ends.len(), self.fields));
+        if record.len() != self.fields {
+            return Err(format!("it has {} fields, not {}", record.len(), self.fields));
         }
-        let text = text_of(record).ok_or("it is not UTF-8")?;
+        let fields = record.fields().ok_or("it is not UTF-8")?;
         let field = |column: usize| {
             let (index, is_nullable) = self.columns[column];
-            let start = index.checked_sub(1).map_or(0, |before| record.ends[before]);
-            let field = &text[start..record.ends[index]];
-            let is_null = is_nullable && field == format.null && !is_quoted(record, format, index);
-            (!is_null).then_some(field)
+            let is_null = |field: &&str| is_nullable && *field == format.null && !record.is_quoted(index);
+            fields.get(index).filter(|field| !is_null(field))
         };
         columns.push_fields("", field).map_err(|fault| reason_of(&fault))
     }
@@ -368,25 +367,6 @@ impl Layout {
 fn reason_of(fault: &Fault) -> String {
     let (column, value) = (fault.column().unwrap_or_default(), fault.value().unwrap_or_default());
     format!("{} (column `{column}`, value `{}`)", fault.reason(), value.escape_debug())
-}
-
-/// Whether a field stands in quotes. Only one that may be null is asked for it.
-pub(super) fn is_quoted(record: &Record<'_>, format: &CsvFormat, field: usize) -> bool {
-    memchr::memchr(b'"', record.raw).is_some() && quotes::is_quoted(record.raw, format.delimiter, field)
-}
-
-/// The fields of a record as one text, each of which is text by itself.
-#[inline]
-fn text_of<'a>(record: &Record<'a>) -> Option<&'a str> {
-    let text = simdutf8::basic::from_utf8(record.fields).ok()?;
-    record.ends.iter().all(|end| text.is_char_boundary(*end)).then_some(text)
-}
-
-/// The fields of a record; none if one of them is no text.
-pub(super) fn fields_of<'a>(record: &Record<'a>) -> Option<Vec<&'a str>> {
-    let text = text_of(record)?;
-    let starts = std::iter::once(&0).chain(record.ends);
-    Some(starts.zip(record.ends).map(|(&start, &end)| &text[start..end]).collect())
 }
 
 /// Where the pieces of files were found to begin, and where those before them have ended.

@@ -2,47 +2,69 @@
 
 use std::io::{self, Read};
 
-use csv_core::{ReadRecordResult, Reader};
+use memchr::{memchr, memchr2};
 
-use super::quotes;
+use super::cut::{Cells, Cut, Fields};
+use super::quotes::Stray;
 
 /// Bytes that are read at once.
 const BLOCK_BYTES: usize = 256 << 10;
+
+/// The mark that some programs write before all else.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+const NOT_CLOSED: &str = "a quote is not closed";
+const TOO_LONG: &str = "it is too long";
 
 /// Cuts a stream into records and fields.
 pub struct Records<R> {
     source: R,
     delimiter: u8,
     max_record_bytes: usize,
-    core: Reader,
     buffer: Vec<u8>,
     /// Where the record that is being read begins in the buffer, and how far it has been read.
     start: usize,
     at: usize,
     /// The offset of the buffer in the stream.
     offset: u64,
-    /// The bytes of the fields, one after the other, and where each ends.
-    fields: Vec<u8>,
-    ends: Vec<usize>,
-    count: usize,
+    cells: Cells,
     /// Whether the rest of a line that is too long comes first.
     skips_line: bool,
+    /// Whether a byte order mark may come first.
+    may_have_mark: bool,
     is_over: bool,
 }
 
 /// A record, or what cannot be one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
     /// Its bytes, with its quotes, without the end of its line.
     pub raw: &'a [u8],
     /// Where it begins in the stream.
     pub offset: u64,
-    /// The bytes of its fields, one after the other, without their quotes.
-    pub fields: &'a [u8],
-    /// Where each field ends.
-    pub ends: &'a [usize],
     /// What is wrong with it. It has no fields then, and is one line.
     pub fault: Option<&'static str>,
+    cells: &'a Cells,
+}
+
+impl<'a> Record<'a> {
+    /// How many fields it has.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Whether a field stands in quotes.
+    #[inline]
+    pub fn is_quoted(&self, field: usize) -> bool {
+        self.cells.is_quoted(field)
+    }
+
+    /// Its fields, without their quotes; none if they are not UTF-8.
+    #[inline]
+    pub fn fields(&self) -> Option<Fields<'a>> {
+        Fields::new(self.raw, self.cells)
+    }
 }
 
 impl<R: Read> Records<R> {
@@ -52,15 +74,13 @@ impl<R: Read> Records<R> {
             source,
             delimiter,
             max_record_bytes,
-            core: csv_core::ReaderBuilder::new().delimiter(delimiter).build(),
             buffer: Vec::new(),
             start: 0,
             at: 0,
             offset,
-            fields: vec![0; 1024],
-            ends: vec![0; 64],
-            count: 0,
+            cells: Cells::default(),
             skips_line: false,
+            may_have_mark: offset == 0,
             is_over: false,
         }
     }
@@ -81,30 +101,43 @@ impl<R: Read> Records<R> {
     ///
     /// If the stream cannot be read.
     pub fn next(&mut self) -> io::Result<Option<Record<'_>>> {
+        if std::mem::take(&mut self.may_have_mark) {
+            self.skip_mark()?;
+        }
         self.start = self.at;
         self.skip_line_ends()?;
-        let Some(fields) = self.cut()? else { return Ok(None) };
-        let raw = trimmed(&self.buffer[self.start..self.at]);
-        let fault =
-            if memchr::memchr(b'"', raw).is_some() { quotes::fault(raw, self.delimiter) } else { None };
-        let fault = if raw.len() > self.max_record_bytes { Some("it is too long") } else { fault };
-        let end = self.start + raw.len();
-        let fields = if fault.is_some() { self.only_line(end) } else { fields };
-        let raw = trimmed(&self.buffer[self.start..self.at]);
+        if self.start == self.buffer.len() {
+            return Ok(None);
+        }
+        let (bytes, fault) = match self.cut()? {
+            Cut::Record(bytes) if bytes <= self.max_record_bytes => (bytes, None),
+            cut => self.first_line(cut)?,
+        };
+        self.at = self.start + bytes;
         Ok(Some(Record {
-            raw,
+            raw: &self.buffer[self.start..self.at],
             offset: self.offset + self.start as u64,
-            fields: &self.fields[..fields],
-            ends: &self.ends[..self.count],
             fault,
+            cells: &self.cells,
         }))
+    }
+
+    #[cold]
+    fn skip_mark(&mut self) -> io::Result<()> {
+        while self.buffer.len() < BYTE_ORDER_MARK.len() && !self.is_over {
+            self.fill()?;
+        }
+        if self.buffer.starts_with(BYTE_ORDER_MARK) {
+            self.at = BYTE_ORDER_MARK.len();
+        }
+        Ok(())
     }
 
     /// Goes over what may stand between two records.
     fn skip_line_ends(&mut self) -> io::Result<()> {
         let mut is_skipping = self.skips_line;
         while is_skipping {
-            let end = memchr::memchr(b'\n', &self.buffer[self.start..]);
+            let end = memchr(b'\n', &self.buffer[self.start..]);
             is_skipping = end.is_none() && !self.is_over;
             self.start = end.map_or(self.buffer.len(), |end| self.start + end);
             if is_skipping {
@@ -115,7 +148,6 @@ impl<R: Read> Records<R> {
         loop {
             let ends = self.buffer[self.start..].iter().take_while(|byte| matches!(byte, b'\n' | b'\r'));
             self.start += ends.count();
-            self.at = self.start;
             if self.start < self.buffer.len() || self.is_over {
                 return Ok(());
             }
@@ -123,56 +155,59 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// Cuts one record into its fields; gives the number of their bytes.
-    fn cut(&mut self) -> io::Result<Option<usize>> {
-        let (mut bytes, mut count) = (0, 0);
+    /// Cuts one record, which is begun anew when there is more of it. It is open in the end only if it has no end within the
+    /// greatest length.
+    fn cut(&mut self) -> io::Result<Cut> {
         loop {
-            let input = &self.buffer[self.at..];
-            let is_end = input.is_empty();
-            if is_end && !self.is_over {
+            let bytes = &self.buffer[self.start..];
+            let cut = self.cells.cut(bytes, self.delimiter, self.is_over);
+            if cut != Cut::Open || self.is_over || bytes.len() > self.max_record_bytes {
+                return Ok(cut);
+            }
+            self.fill()?;
+        }
+    }
+
+    /// The length of the first line of what is no record, so that what follows is read again, and what is wrong.
+    #[cold]
+    fn first_line(&mut self, cut: Cut) -> io::Result<(usize, Option<&'static str>)> {
+        let bytes = &self.buffer[self.start..];
+        // A lone CR ends a record, and so this line, if it cannot be in quotes.
+        let (plain_from, reason) = match cut {
+            Cut::Record(end) => (end, TOO_LONG),
+            Cut::Open if bytes.len() > self.max_record_bytes => (bytes.len(), TOO_LONG),
+            Cut::Open => (bytes.len(), NOT_CLOSED),
+            // A quote of a later record seems to close it.
+            Cut::Stray(at, _) if memchr(b'\n', &bytes[..at]).is_some() => (at, NOT_CLOSED),
+            Cut::Stray(at, Stray::Inside) => (at, "a quote stands in a field that does not begin with one"),
+            Cut::Stray(at, Stray::Before) => (at, "a quote ends a field, and something else follows it"),
+        };
+        loop {
+            let bytes = &self.buffer[self.start..];
+            let (first, plain) = bytes.split_at(plain_from);
+            let end = memchr(b'\n', first);
+            let end = end.or_else(|| memchr2(b'\n', b'\r', plain).map(|end| plain_from + end));
+            let length = end.unwrap_or(bytes.len());
+            let is_too_long = length > self.max_record_bytes;
+            if end.is_none() && !self.is_over && !is_too_long {
                 self.fill()?;
                 continue;
             }
-            let (result, read, written, ended) =
-                self.core.read_record(input, &mut self.fields[bytes..], &mut self.ends[count..]);
-            self.at += read;
-            bytes += written;
-            count += ended;
-            match result {
-                ReadRecordResult::InputEmpty if self.at - self.start > self.max_record_bytes => break,
-                ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::OutputFull => self.fields.resize(2 * self.fields.len(), 0),
-                ReadRecordResult::OutputEndsFull => self.ends.resize(2 * self.ends.len(), 0),
-                ReadRecordResult::Record => break,
-                ReadRecordResult::End => return Ok(None),
-            }
+            self.skips_line = end.is_none() && !self.is_over;
+            return Ok((length, Some(if is_too_long { TOO_LONG } else { reason })));
         }
-        self.count = count;
-        Ok(Some(bytes))
     }
 
-    /// Leaves of a record that has something wrong only its first line, so that what follows is read again; it has no fields.
-    #[cold]
-    fn only_line(&mut self, end: usize) -> usize {
-        self.core.reset();
-        self.count = 0;
-        match memchr::memchr(b'\n', &self.buffer[self.start..end]) {
-            Some(line) => self.at = self.start + line + 1,
-            None => self.skips_line = self.buffer[self.at - 1] != b'\n' && self.buffer[self.at - 1] != b'\r',
-        }
-        0
-    }
-
-    /// Reads another block behind what is there of the record.
+    /// Reads another block behind what is there of the record, and twice as much of a large one, so that all of it is cut again a few
+    /// times only.
     fn fill(&mut self) -> io::Result<()> {
         if self.start > 0 {
             self.buffer.drain(..self.start);
             self.offset += self.start as u64;
-            self.at = self.at.saturating_sub(self.start);
             self.start = 0;
         }
         let filled = self.buffer.len();
-        self.buffer.resize(filled + BLOCK_BYTES, 0);
+        self.buffer.resize(filled + BLOCK_BYTES.max(filled), 0);
         let count = loop {
             match self.source.read(&mut self.buffer[filled..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -183,12 +218,6 @@ impl<R: Read> Records<R> {
         self.is_over = count? == 0;
         Ok(())
     }
-}
-
-/// A record without the end of its line.
-fn trimmed(record: &[u8]) -> &[u8] {
-    let record = record.strip_suffix(b"\n").unwrap_or(record);
-    record.strip_suffix(b"\r").unwrap_or(record)
 }
 
 #[cfg(test)]
@@ -214,9 +243,8 @@ mod tests {
         let mut records = Records::new(Drops(text, at_once), 0, b',', max);
         let mut all = Vec::new();
         while let Some(record) = records.next().unwrap() {
-            let starts = std::iter::once(&0).chain(record.ends);
-            let fields = starts.zip(record.ends).map(|(&start, &end)| record.fields[start..end].to_vec());
-            let fields = fields.map(|field| String::from_utf8(field).unwrap()).collect();
+            let fields = record.fields().filter(|_| record.fault.is_none());
+            let fields = fields.map_or_else(Vec::new, |fields| fields.iter().map(str::to_owned).collect());
             assert!(text[record.offset as usize..].starts_with(record.raw));
             all.push((record.offset, fields, record.fault));
         }
@@ -263,10 +291,40 @@ mod tests {
         assert_eq!(seen, [(0, 0, true), (300_003, 2, false)]);
     }
 
+    #[test]
+    fn a_byte_order_mark_is_left_out() {
+        for at_once in [1, 2, 100] {
+            let expected = [(3, fields(&["a", "b"]), None), (9, fields(&["\u{feff}c"]), None)];
+            assert_eq!(cut("\u{feff}\"a\",b\n\u{feff}c".as_bytes(), at_once, 100), expected);
+            assert!(cut("\u{feff}".as_bytes(), at_once, 100).is_empty());
+        }
+    }
+
+    #[test]
+    fn faults_are_told_apart() {
+        let fault = |text: &str| cut(text.as_bytes(), 7, 100)[0].2;
+        assert_eq!(fault("a,\"b\",\"c\"\"d\ne\"\r\n"), None);
+        assert!(fault("a,b\"c").is_some_and(|fault| fault.contains("does not begin")));
+        assert!(fault("a,\"b\"c").is_some_and(|fault| fault.contains("follows")));
+        assert!(fault("a,\"bc\n").is_some_and(|fault| fault.contains("not closed")));
+        assert!(fault("a,\"bc\nd,\"e\"\n").is_some_and(|fault| fault.contains("not closed")));
+    }
+
     proptest! {
         #[test]
         fn what_is_cut_does_not_depend_on_how_it_is_read(text in "([a\n,\"]|\r\n|\"\"|,\"){0,40}", at_once in 1_usize..9) {
             prop_assert_eq!(cut(text.as_bytes(), at_once, 100), cut(text.as_bytes(), 1000, 100));
+        }
+
+        #[test]
+        fn it_reads_what_the_csv_crate_reads(text in "([a-cé]{0,9}|[,\n]|\r|\"([a,\n\r]|\"\"){0,9}\"[,\n\r]){0,20}") {
+            let found = cut(text.as_bytes(), 5, 1000);
+            if found.iter().all(|record| record.2.is_none()) {
+                let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+                let expected: Vec<Vec<String>> =
+                    reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect();
+                prop_assert_eq!(found.into_iter().map(|record| record.1).collect::<Vec<_>>(), expected);
+            }
         }
 
         #[test]

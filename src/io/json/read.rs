@@ -14,7 +14,7 @@ use arrow_json::reader::Decoder;
 use super::exact::{decoded_schema, exact, may_have_fraction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::lines::{Invalid, LineOptions};
-use crate::io::parsed::{BadRecord, Format, Parsed, Reader};
+use crate::io::parsed::{BadRecord, FileRecords, Format, Parsed, Reader};
 use crate::io::split::{CompressedFiles, Split};
 use crate::io::text::{LineBlock, LineReader};
 
@@ -154,7 +154,7 @@ impl Batch<'_> {
             self.rows(&self.lines)?.map_err(|reason| Error::new(ErrorKind::Internal, reason))?
         };
         let offsets = self.lines.iter().map(|line| self.offset(line)).collect();
-        Ok(Parsed { file: Arc::clone(self.block.file()), rows, offsets, bad })
+        Ok(Parsed { rows, files: vec![FileRecords { file: Arc::clone(self.block.file()), offsets, bad }] })
     }
 
     fn text(&self, line: &Line) -> &str {

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Place, Result};
 pub(super) const BATCH_ROWS: usize = 8192;
 
 /// What is wrong with a file, as the parquet crate or Arrow says it.
-type Fault = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 /// The error of a file that cannot be read as Parquet.
 pub(super) fn damaged(path: &Path, error: Fault) -> Error {

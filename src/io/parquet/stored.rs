@@ -1,17 +1,23 @@
 //! Parquet files, read row group by row group: those of a committed directory, as its manifest lists them, or any others.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder, RowFilter,
 };
+use parquet::basic::Type;
+use parquet::schema::types::{ColumnDescPtr, TypePtr};
 
-use super::read::{BATCH_ROWS, caught, damaged};
+use super::bound::{BoundFilter, Outcomes};
+use super::filter::Filter;
+use super::read::{BATCH_ROWS, Fault, caught, damaged};
 use crate::error::{Error, ErrorKind, Place, Result, printable};
 use crate::io::commit::{PartEntry, manifest};
 use crate::io::resolve::{Identity, InputFile};
@@ -41,6 +47,14 @@ pub(crate) struct StoredPart {
     footer: ArrowReaderMetadata,
     /// The columns that are read.
     columns: ProjectionMask,
+    filter: Option<StoredFilter>,
+}
+
+/// Which rows are read.
+struct StoredFilter {
+    bound: Arc<BoundFilter>,
+    /// By row group.
+    outcomes: Vec<Outcomes>,
 }
 
 impl StoredPart {
@@ -70,11 +84,22 @@ impl StoredPart {
         let opened = open_unchanged(&file)?;
         let footer = caught(|| ArrowReaderMetadata::load(&opened, options))
             .map_err(|error| damaged(&file.path, error))?;
-        Ok(StoredPart { file, footer, columns: ProjectionMask::all() })
+        let footer = with_instants(footer, &Schema::empty()).map_err(|error| damaged(&file.path, error))?;
+        Ok(StoredPart { file, footer, columns: ProjectionMask::all(), filter: None })
     }
 
     /// The same file with the columns of a schema only, if it has all of them.
-    pub(crate) fn with_columns(self, schema: &Schema) -> StoredPart {
+    ///
+    /// # Errors
+    ///
+    /// If the types in the file contradict each other.
+    pub(crate) fn with_columns(self, schema: &Schema) -> Result<StoredPart> {
+        let footer = with_instants(self.footer, schema).map_err(|error| damaged(&self.file.path, error))?;
+        let part = StoredPart { footer, ..self };
+        Ok(part.only(schema))
+    }
+
+    fn only(self, schema: &Schema) -> StoredPart {
         let names = || schema.fields().iter().map(|field| field.name().as_str());
         if !names().all(|name| self.footer.schema().field_with_name(name).is_ok()) {
             return self;
@@ -85,6 +110,62 @@ impl StoredPart {
         let wanted = fields.filter(|(_, field)| names().any(|name| name == field.name()));
         let columns = ProjectionMask::roots(roots, wanted.map(|(root, _)| root));
         StoredPart { columns, ..self }
+    }
+
+    /// The same file with those rows only that fulfil a condition.
+    ///
+    /// # Errors
+    ///
+    /// If it does not fit the columns of the file, or the statistics of the file are damaged.
+    pub(crate) fn with_filter(self, filter: &Filter) -> Result<StoredPart> {
+        let bound = BoundFilter::new(filter, self.footer.schema())
+            .map_err(|error| error.at(Place::file(self.path())))?;
+        let outcomes =
+            caught(|| bound.outcomes(&self.footer)).map_err(|error| damaged(self.path(), error))?;
+        Ok(StoredPart { filter: Some(StoredFilter { bound: Arc::new(bound), outcomes }), ..self })
+    }
+
+    /// Whether any row of a row group may be wanted.
+    pub(crate) fn is_wanted(&self, row_group: usize) -> bool {
+        let outcomes = |filter: &StoredFilter| filter.outcomes.get(row_group).is_none_or(|of| of.yes);
+        self.filter.as_ref().is_none_or(outcomes)
+    }
+
+    /// The filter, if there are rows in a row group that it may leave out.
+    fn filter_of(&self, row_group: usize) -> Option<&StoredFilter> {
+        let leaves_none_out = Outcomes { yes: true, no: false, null: false };
+        self.filter.as_ref().filter(|filter| filter.outcomes.get(row_group) != Some(&leaves_none_out))
+    }
+
+    /// Where in the file the `n`-th of the rows lies that these row groups are read to have; nothing if it is not there or cannot be found.
+    pub(crate) fn place_of(&self, row_groups: &[usize], n: u64) -> Option<u64> {
+        caught(|| Ok::<_, Fault>(self.found_place(row_groups, n))).ok().flatten()
+    }
+
+    fn found_place(&self, row_groups: &[usize], mut n: u64) -> Option<u64> {
+        for &row_group in row_groups {
+            let before: u64 = (0..row_group).map(|row_group| self.rows(row_group)).sum();
+            let Some(filter) = self.filter_of(row_group) else {
+                if n < self.rows(row_group) {
+                    return Some(before + n);
+                }
+                n -= self.rows(row_group);
+                continue;
+            };
+            let mut row = before;
+            let reader = self.reader(row_group, filter.bound.columns(&self.footer)).ok()?.build().ok()?;
+            for batch in reader {
+                for wanted in &filter.bound.evaluate(&batch.ok()?).ok()? {
+                    match wanted {
+                        Some(true) if n == 0 => return Some(row),
+                        Some(true) => n -= 1,
+                        _ => {}
+                    }
+                    row += 1;
+                }
+            }
+        }
+        None
     }
 
     /// Where it is.
@@ -123,14 +204,51 @@ impl StoredPart {
     ///
     /// If the file cannot be opened, has changed since it was found, or is damaged. What is wrong further on comes as an item.
     pub(crate) fn read(&self, row_group: usize) -> Result<RowGroupBatches<'_>> {
+        let damaged = |error: Fault| damaged_group(self.path(), row_group, &error).because(error);
+        let reader = self.reader(row_group, self.columns.clone())?;
+        let Some(filter) = self.filter_of(row_group) else {
+            let batches = caught(|| reader.build()).map_err(damaged)?;
+            let missing = self.rows(row_group);
+            return Ok(RowGroupBatches { part: self, row_group, batches, missing, is_over: false });
+        };
+        let seen = Arc::new(Seen::default());
+        let reader = reader.with_row_filter(filter.rows(&self.footer, &seen));
+        let batches = caught(|| reader.build()).map_err(damaged)?;
+        // All rows are looked at before the first is read.
+        let unseen = self.rows(row_group).saturating_sub(seen.rows.load(Ordering::Relaxed));
+        let missing = unseen + seen.wanted.load(Ordering::Relaxed);
+        Ok(RowGroupBatches { part: self, row_group, batches, missing, is_over: false })
+    }
+
+    fn reader(
+        &self,
+        row_group: usize,
+        columns: ProjectionMask,
+    ) -> Result<ParquetRecordBatchReaderBuilder<File>> {
         let file = open_unchanged(&self.file)?;
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.footer.clone());
-        let reader = reader.with_projection(self.columns.clone()).with_batch_size(BATCH_ROWS);
-        let batches = caught(|| reader.with_row_groups(vec![row_group]).build());
-        let batches =
-            batches.map_err(|error| damaged_group(self.path(), row_group, &error).because(error))?;
-        let missing = self.rows(row_group);
-        Ok(RowGroupBatches { part: self, row_group, batches, missing, is_over: false })
+        let reader = reader.with_projection(columns).with_batch_size(BATCH_ROWS);
+        Ok(reader.with_row_groups(vec![row_group]))
+    }
+}
+
+/// How many rows a filter has looked at.
+#[derive(Default)]
+struct Seen {
+    rows: AtomicU64,
+    wanted: AtomicU64,
+}
+
+impl StoredFilter {
+    fn rows(&self, footer: &ArrowReaderMetadata, seen: &Arc<Seen>) -> RowFilter {
+        let (bound, seen) = (Arc::clone(&self.bound), Arc::clone(seen));
+        let predicate = move |batch: RecordBatch| {
+            let wanted = bound.evaluate(&batch)?;
+            seen.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+            seen.wanted.fetch_add(wanted.true_count() as u64, Ordering::Relaxed);
+            Ok(wanted)
+        };
+        RowFilter::new(vec![Box::new(ArrowPredicateFn::new(self.bound.columns(footer), predicate))])
     }
 }
 
@@ -177,6 +295,30 @@ impl Iterator for RowGroupBatches<'_> {
             }
         }
     }
+}
+
+/// The footer with columns of INT96 as instants in UTC, which is what Spark means by this old type; in the unit of the schema, or microseconds.
+fn with_instants(footer: ArrowReaderMetadata, schema: &Schema) -> Result<ArrowReaderMetadata, Fault> {
+    let columns = footer.metadata().file_metadata().schema_descr_ptr();
+    let is_int96 = |column: &ColumnDescPtr| column.physical_type() == Type::INT96;
+    if !columns.columns().iter().any(is_int96) {
+        return Ok(footer);
+    }
+    let instant = |(field, stored): (&FieldRef, &TypePtr)| {
+        if !stored.is_primitive() || stored.get_physical_type() != Type::INT96 {
+            return Arc::clone(field);
+        }
+        let unit = match schema.field_with_name(field.name()).map(Field::data_type) {
+            Ok(DataType::Timestamp(unit, _)) => *unit,
+            _ => TimeUnit::Microsecond,
+        };
+        let data_type = DataType::Timestamp(unit, Some("UTC".into()));
+        Arc::new(field.as_ref().clone().with_data_type(data_type))
+    };
+    let roots = columns.root_schema().get_fields();
+    let fields: Vec<FieldRef> = footer.schema().fields().iter().zip(roots).map(instant).collect();
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(fields)));
+    caught(|| ArrowReaderMetadata::try_new(Arc::clone(footer.metadata()), options))
 }
 
 fn other_than_listed(path: &Path, what: &str, found: u64, listed: u64) -> Error {
