@@ -1,10 +1,8 @@
 //! `gristmill convert`: files of one format to files of another.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use arrow::datatypes::Schema;
 use clap::{Args, ValueEnum};
 
 use super::options::{Finished, RunOptions, size};
@@ -142,11 +140,6 @@ pub fn run(options: &ConvertOptions) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let output = options.output(&table, path)?;
-    for (column, directory) in columns_of_directories(&output.input_paths(), table.schema()) {
-        tell(format_args!(
-            "note: the column `{column}` stands only in the names of directories such as {directory}, and is not read"
-        ));
-    }
     if options.run.explain {
         print(&output.explain())?;
         return Ok(ExitCode::SUCCESS);
@@ -293,21 +286,6 @@ impl ConvertOptions {
             _ => {}
         }
     }
-}
-
-/// Columns that only the directories of the input have, as in `day=2026-01-31`, each with the first of these.
-fn columns_of_directories(paths: &[PathBuf], schema: &Schema) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    for directory in paths.iter().filter_map(|path| path.parent()).flat_map(Path::components) {
-        let directory = directory.as_os_str().to_string_lossy();
-        if let Some((column, _)) = directory.split_once('=')
-            && schema.fields().find(column).is_none()
-        {
-            let (column, directory) = (column.escape_debug().to_string(), directory.escape_debug());
-            found.entry(column).or_insert_with(|| directory.to_string());
-        }
-    }
-    found
 }
 
 /// The path without its dots; what cannot be said so is compared as it stands.

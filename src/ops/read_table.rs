@@ -1,6 +1,7 @@
 //! `read_table` and `infer_schema`: files of any format, with columns that are known only when the program runs.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -148,11 +149,32 @@ fn parquet(
 ) -> Result<Dataset<RecordBatch>> {
     let found = resolve(patterns)?;
     let detail = describe(patterns, &found.files, found.notes.len());
+    let mut notes = found.notes;
+    notes.extend(notes_of_directories(&found.files, schema));
     let files = ParquetFiles::<Batches>::found(found.files, found.claimed, schema, None)?;
-    let batches = Dataset::from_noted_source(ctx, call, detail, found.notes, files);
+    let batches = Dataset::from_noted_source(ctx, call, detail, notes, files);
     let schema = Arc::clone(schema);
     // No `try_map`: a file with other columns is no bad record, which a policy could leave out together with thousands of rows.
     Ok(batches.narrow(call, FlatMap::new(move |batch| conform(&batch, &schema).map(Some))))
+}
+
+/// Says of columns that only directories have, as in `day=2026-01-31`, that they are not read.
+fn notes_of_directories(files: &[InputFile], schema: &Schema) -> Vec<String> {
+    let mut found = BTreeMap::new();
+    for directory in files.iter().filter_map(|file| file.path.parent()).flat_map(Path::components) {
+        let directory = directory.as_os_str().to_string_lossy();
+        if let Some((column, _)) = directory.split_once('=')
+            && !found.contains_key(column)
+            && schema.fields().find(column).is_none()
+        {
+            let (name, example) = (column.escape_debug(), directory.escape_debug());
+            let note = format!(
+                "the column `{name}` is not read: it stands only in the names of directories such as {example}"
+            );
+            found.insert(column.to_owned(), note);
+        }
+    }
+    found.into_values().collect()
 }
 
 /// The columns of a schema, found by their names; those of another type are converted if no value is lost.
