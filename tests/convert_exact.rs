@@ -66,7 +66,7 @@ fn a_column_is_null_where_one_of_the_parquet_files_may_be() {
 #[test]
 fn a_time_that_is_finer_than_its_column_is_an_error() {
     let text = "t\n2026-01-01T00:00:00.123Z\n2026-01-01T00:00:00.1234Z\n";
-    let place = Place::new(&[("in.csv", text), ("t.json", &schema_file("t", "Timestamp(ms)"))]);
+    let place = Place::new(&[("in.csv", text), ("t.json", &schema_file("t", "Timestamp(ms, \\\"UTC\\\")"))]);
     let told = place.fail("convert in.csv --schema t.json -o out", 1);
     assert_says(&told, &["in.csv, line 3", "`t`", "00.1234Z", "finer"]);
 }
@@ -185,7 +185,7 @@ fn values_of_json_fit_their_columns_exactly() {
         ("UInt64", "18446744073709551615.0", "18446744073709551615"),
         ("List(Int8)", "[1.0, null]", "[1,null]"),
         ("Date32", "\"2026-01-31\"", "\"2026-01-31\""),
-        ("Timestamp(ms)", "\"0001-01-01T00:00:00.120000Z\"", "\"0001-01-01T00:00:00.120\""),
+        ("Timestamp(ms)", "\"0001-01-01T00:00:00.120000\"", "\"0001-01-01T00:00:00.120\""),
         ("Timestamp(s, \\\"UTC\\\")", "\"2026-01-01T01:00:00+01:00\"", "\"2026-01-01T00:00:00Z\""),
     ] {
         assert_eq!(read(data_type, value), Some(format!("{{\"v\":{expected}}}\n")), "{data_type} {value}");
@@ -197,7 +197,8 @@ fn values_of_json_fit_their_columns_exactly() {
         ("UInt8", "-0.5"),
         ("List(Int64)", "[1.5]"),
         ("Date32", "\"2026-01-31T10:00:00\""),
-        ("Timestamp(ms)", "\"2026-01-31T10:00:00.1234Z\""),
+        ("Timestamp(ms)", "\"2026-01-31T10:00:00.1234\""),
+        ("Timestamp(ms)", "\"2026-01-31T10:00:00+02:00\""),
     ] {
         assert_eq!(read(data_type, value), None, "{data_type} {value}");
     }
@@ -208,4 +209,18 @@ fn a_fraction_that_the_sample_did_not_show_is_an_error() {
     let place = Place::new(&[("in.jsonl", "{\"n\":1}\n{\"n\":2.5}\n")]);
     let told = place.fail("convert in.jsonl --infer-rows 1 -o out", 1);
     assert_says(&told, &["in.jsonl, line 2", "`n`", "--infer-rows"]);
+}
+
+#[test]
+fn times_with_a_zone_do_not_become_times_without_one() {
+    let place = Place::new(&[
+        ("in.csv", "t\n2026-01-01 10:00:00\n2026-01-01T10:00:00+02:00\n"),
+        ("zone.csv", "t\n2026-01-01T10:00:00+02:00\n"),
+    ]);
+    let told = place.fail("convert in.csv --infer-rows 1 -o out", 1);
+    assert_says(&told, &["in.csv, line 3", "`t`", "zone"]);
+    place.succeed("convert in.csv --infer-rows 1 --on-error skip -o a.parquet");
+    place.succeed("convert zone.csv -o b.parquet");
+    let told = place.fail("convert a.parquet b.parquet -o out", 1);
+    assert_says(&told, &["b.parquet", "a.parquet", "`t`", "zone"]);
 }

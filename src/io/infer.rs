@@ -12,7 +12,7 @@ use super::resolve::InputFile;
 use super::split::{SplitOptions, splits};
 use super::text::LineReader;
 use crate::error::Result;
-use crate::parse::{LineFormat, Row, TimeFormat, date, float};
+use crate::parse::{LineFormat, Row, TimeFormat, date, float, has_zone};
 
 /// Rows that are looked at by default.
 pub const DEFAULT_ROWS: usize = 20_000;
@@ -136,10 +136,6 @@ impl Kind {
 
 fn is_time(text: &str) -> bool {
     text.len() >= CLOCK_END && TimeFormat::Rfc3339.parse(text).is_ok()
-}
-
-fn has_zone(time: &str) -> bool {
-    time.get(CLOCK_END..).unwrap_or_default().contains(['Z', 'z', '+', '-'])
 }
 
 /// Where the seconds of a time end.

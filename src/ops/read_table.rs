@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::elements::Batches;
 use super::parquet_files::ParquetFiles;
@@ -242,10 +242,22 @@ fn parquet_schema(files: Vec<InputFile>) -> Result<SchemaRef> {
                     "read the files by themselves, or give the columns that all of them have (--schema)";
                 return Err(Error::new(ErrorKind::Input, message).hint(hint).at(Place::file(part.path())));
             };
+            if is_local(field) != is_local(known) {
+                let (name, first) = (field.name().escape_debug(), printable(&path));
+                let message =
+                    format!("column `{name}` is {}, and in {first} {}", field.data_type(), known.data_type());
+                let hint = "times with and without a zone are not the same: read the files by themselves";
+                return Err(Error::new(ErrorKind::Input, message).hint(hint).at(Place::file(part.path())));
+            }
             if field.is_nullable() && !known.is_nullable() {
                 *known = Arc::new(known.as_ref().clone().with_nullable(true));
             }
         }
     }
     Ok(Arc::new(Schema::new(fields)))
+}
+
+/// Whether a column has times without a zone.
+fn is_local(field: &Field) -> bool {
+    matches!(field.data_type(), DataType::Timestamp(_, None))
 }

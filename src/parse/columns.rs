@@ -15,7 +15,7 @@ use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
 use super::{
-    Fault, Invalid, LineFormat, Row, TimeFormat, UnixTime, boolean, date, decimal, float, float32, int,
+    Fault, Invalid, LineFormat, Row, TimeFormat, boolean, date, decimal, float, float32, has_zone, int,
     offset_in,
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -295,12 +295,18 @@ where
     }
 }
 
-/// A time in the unit of its column.
+/// A time as its column has it.
 ///
 /// A field must fit its column exactly; but the columns of logs have units of their own, which a clock may be finer than.
-fn instant(time: UnixTime, unit: TimeUnit, times: TimeFormat) -> Result<i64, Invalid> {
-    if times == TimeFormat::Rfc3339 && !time.is_whole_in(unit) {
-        return Err(Invalid("the time is finer than the unit of its column"));
+fn instant(text: &str, times: TimeFormat, unit: TimeUnit, is_local: bool) -> Result<i64, Invalid> {
+    let time = times.parse(text)?;
+    if times == TimeFormat::Rfc3339 {
+        if is_local && has_zone(text) {
+            return Err(Invalid("the time has a zone, and its column has times without one"));
+        }
+        if !time.is_whole_in(unit) {
+            return Err(Invalid("the time is finer than the unit of its column"));
+        }
     }
     time.in_unit(unit)
 }
@@ -330,8 +336,9 @@ fn values_of(field: &Field, times: TimeFormat) -> Result<Box<dyn Values>> {
         DataType::Decimal128(precision, scale @ 0..) => {
             numbers::<Decimal128Type>(field, move |text| decimal(text, precision, scale.cast_unsigned()))
         }
-        DataType::Timestamp(unit, _) => {
-            let convert = move |text: &str| instant(times.parse(text)?, unit, times);
+        DataType::Timestamp(unit, ref zone) => {
+            let is_local = zone.is_none();
+            let convert = move |text: &str| instant(text, times, unit, is_local);
             match unit {
                 TimeUnit::Second => numbers::<TimestampSecondType>(field, convert),
                 TimeUnit::Millisecond => numbers::<TimestampMillisecondType>(field, convert),

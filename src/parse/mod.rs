@@ -69,6 +69,7 @@ pub use regex::Regex;
 pub use row::Row;
 pub use syslog3164::{Syslog3164, Syslog3164Format};
 pub use syslog5424::{SdElement, SdParam, Syslog5424, Syslog5424Format};
+pub(crate) use time::has_zone;
 pub use time::{
     Assumed, TimeFormat, UnixTime, clf, date, nginx_error, rfc3164, rfc3339, unix_millis, unix_seconds,
 };

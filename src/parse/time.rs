@@ -40,6 +40,18 @@ impl UnixTime {
     }
 
     /// Whether the time is a whole number of a unit of Arrow.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use arrow::datatypes::TimeUnit;
+    /// use gristmill::parse::rfc3339;
+    ///
+    /// let time = rfc3339("2026-01-31T23:59:59.120Z")?;
+    /// assert!(time.is_whole_in(TimeUnit::Millisecond) && !time.is_whole_in(TimeUnit::Second));
+    /// # Ok::<(), gristmill::parse::Invalid>(())
+    /// ```
+    #[inline]
     pub fn is_whole_in(self, unit: TimeUnit) -> bool {
         self.nanos.is_multiple_of(match unit {
             TimeUnit::Second => 1_000_000_000,
@@ -119,6 +131,12 @@ impl TimeFormat {
             TimeFormat::UnixMillis => unix_millis(text),
         }
     }
+}
+
+/// Whether a time such as `2026-01-31T23:59:59Z` says its zone.
+pub(crate) fn has_zone(time: &str) -> bool {
+    let behind_clock = time.get("2026-01-31T23:59:59".len()..);
+    behind_clock.unwrap_or_default().contains(['Z', 'z', '+', '-'])
 }
 
 /// What is taken for granted where a text leaves it out.

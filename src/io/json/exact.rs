@@ -19,7 +19,7 @@ use arrow::compute::cast;
 use arrow::compute::kernels::cast_utils::string_to_datetime;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit, i256};
 
-use crate::parse::{UnixTime, date};
+use crate::parse::{UnixTime, date, has_zone};
 
 /// Digits behind the point of a decimal as it is decoded, and all its digits.
 const SCALE: i8 = 38;
@@ -90,8 +90,10 @@ fn exact_array(array: &ArrayRef, wanted: &DataType) -> Option<ArrayRef> {
         },
         DataType::Date32 => mapped::<Date32Type>(array, |text| date(text).ok()),
         DataType::Timestamp(unit, zone) => {
+            let is_local = zone.is_none();
             let zone: Tz = zone.as_deref().unwrap_or("UTC").parse().ok()?;
-            let instant = |text: &str| exact_instant(text, *unit, zone);
+            let instant =
+                |text: &str| exact_instant(text, *unit, zone).filter(|_| !is_local || !has_zone(text));
             let instants = match unit {
                 TimeUnit::Second => mapped::<TimestampSecondType>(array, instant),
                 TimeUnit::Millisecond => mapped::<TimestampMillisecondType>(array, instant),
