@@ -161,8 +161,9 @@ pub fn run(options: &ConvertOptions) -> Result<ExitCode> {
     }
 }
 
-const SAMPLED: &str = "the types of the columns were told from the first records: look at more of them with --infer-rows, or keep \
-     what `gristmill schema` prints, change it, and give it with --schema; or say with --on-error what such a record does";
+/// Said of a record that does not fit what was told from a sample.
+const SAMPLED: &str = "mend the input, or say with --on-error what such a record does; if it is right, and a type or a column told from \
+     the first records is not, look at more of them with --infer-rows, or change what `gristmill schema` prints and give it with --schema";
 
 /// Options of any format with what the command says of where rows go.
 macro_rules! placed {
