@@ -1,4 +1,4 @@
-//! The programs that tests compare with, in the environment that `tests/consumers/setup.sh` makes.
+//! The programs that tests compare with, in the environment that `tests/setup.sh` makes.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ pub fn program(name: &str) -> PathBuf {
     let program = environment.join("bin").join(name);
     assert!(
         program.exists(),
-        "{} is not there: run tests/consumers/setup.sh, which makes it, or set GRISTMILL_CONSUMERS to where it is",
+        "{} is not there: run tests/setup.sh, which makes it, or set GRISTMILL_CONSUMERS to where it is",
         program.display()
     );
     program
