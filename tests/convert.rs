@@ -293,6 +293,8 @@ fn partitions_are_replaced_and_appended_once() {
     assert_eq!(rows(&place.at("log")).len(), 4);
     place.fail("convert all.csv -o log --mode append-once", 2);
     place.fail("convert all.csv -o log --partition day=1", 2);
+    let told = place.fail("convert all.csv -o more --partition-by day --max-partitions 1", 1);
+    assert_says(&told, &["more than 1 partitions", "--max-partitions"]);
     assert_says(&place.fail("convert all.csv -o log", 2), &["--overwrite"]);
 }
 
@@ -309,6 +311,14 @@ fn a_directory_has_files_of_a_size_and_a_compression() {
     let bytes = |name: &str| place.at(name).metadata().unwrap().len();
     assert!(bytes("snappy.parquet") < bytes("plain.parquet"));
     assert_says(&place.fail("convert orders.csv -o x --compression lzma", 2), &["snappy"]);
+}
+
+#[test]
+fn csv_files_can_be_read_in_one_piece() {
+    let place = Place::new(&[("orders.csv", &orders(100))]);
+    place.succeed("convert orders.csv -o again.csv --whole-files");
+    assert_eq!(std::fs::read_to_string(place.at("again.csv")).unwrap(), orders(100));
+    assert_says(&place.fail("convert orders.csv --from lines -o x --whole-files", 2), &["--whole-files"]);
 }
 
 /// Runs the command with bytes as its standard input.

@@ -49,6 +49,9 @@ pub struct ConvertOptions {
     /// With --mode append-once: the name of what is added, which is added once however often it runs
     #[arg(long, value_name = "ID", required_if_eq("mode", "append-once"))]
     append_id: Option<String>,
+    /// Partitions that one run may write; more are mostly a mistake [default: 10000]
+    #[arg(long, value_name = "N", requires = "partition_by")]
+    max_partitions: Option<usize>,
     /// Bytes after which a directory gets a new part [default: 128MiB]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     target_file_size: Option<u64>,
@@ -170,6 +173,10 @@ macro_rules! placed {
     ($arguments:expr, $options:expr) => {{
         let (arguments, options) = ($arguments, $options.existing($arguments.run.existing()));
         let options = options.partition_by(arguments.partition_by.clone());
+        let options = match arguments.max_partitions {
+            Some(partitions) => options.max_partitions(partitions),
+            None => options,
+        };
         let options = match arguments.target_file_size {
             Some(bytes) => options.target_file_bytes(bytes),
             None => options,

@@ -47,6 +47,9 @@ pub struct TableInput {
     /// What a null is written as in CSV, without quotes
     #[arg(long, value_name = "TEXT", default_value = "")]
     null: String,
+    /// Each CSV file is read in one piece by one task: for files whose quotes do not pair
+    #[arg(long)]
+    whole_files: bool,
     /// Fields of CSV, JSON lines and logfmt that are no columns are left out, as with --select; without it they are errors
     #[arg(long)]
     ignore_extra: bool,
@@ -126,12 +129,13 @@ impl TableInput {
     fn check(&self) -> Result<()> {
         use InputFormat::{Csv, Jsonl, Logfmt, Regex, Syslog};
         let format = self.input_format()?;
-        let arguments: [(&str, bool, &[InputFormat]); 6] = [
+        let arguments: [(&str, bool, &[InputFormat]); 7] = [
             ("--pattern", self.pattern.is_some(), &[Regex]),
             ("--year", self.year.is_some(), &[Syslog]),
             ("--delimiter", self.delimiter.is_some(), &[Csv]),
             ("--no-header", self.no_header, &[Csv]),
             ("--null", !self.null.is_empty(), &[Csv]),
+            ("--whole-files", self.whole_files, &[Csv]),
             ("--ignore-extra", self.ignore_extra, &[Csv, Jsonl, Logfmt]),
         ];
         let useless =
@@ -189,7 +193,7 @@ impl TableInput {
     fn csv(&self) -> CsvFormat {
         let usual = if self.ending() == "tsv" { b'\t' } else { b',' };
         let format = CsvFormat::default().delimiter(self.delimiter.unwrap_or(usual));
-        format.header(!self.no_header).null(&self.null)
+        format.header(!self.no_header).null(&self.null).whole_files(self.whole_files)
     }
 
     fn input_format(&self) -> Result<InputFormat> {

@@ -73,8 +73,9 @@ impl Layout {
             return Ok(());
         }
         let message = format!("the rows make more than {} partitions", self.max_partitions);
-        Err(Error::new(ErrorKind::Output, message)
-            .hint("partition by columns with fewer values, or raise the limit with max_partitions"))
+        Err(Error::new(ErrorKind::Output, message).hint(
+            "partition by columns with fewer values, or raise the limit: max_partitions (--max-partitions)",
+        ))
     }
 
     /// Takes the rows of one task; `None` if there are no partitions.

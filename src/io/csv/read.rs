@@ -271,7 +271,9 @@ fn first_in(files: &CsvFiles, piece: &Piece) -> Result<u64> {
         }
         if look > files.max_record_bytes {
             return Err(Error::new(ErrorKind::Input, format!("no record begins within {look} bytes"))
-                .hint("a quote that is not closed, or no CSV: look at it, or read whole_files")
+                .hint(
+                    "a quote that is not closed, or no CSV: look at it, or read whole_files (--whole-files)",
+                )
                 .at(Place::file(&piece.file.path).at_offset(before)));
         }
         look *= 4;
@@ -405,7 +407,7 @@ impl Borders {
             (Some(begins), Some(ends)) if begins != ends => {
                 let message = "the quotes of the file do not pair, so that it cannot be told from the middle where records begin";
                 Err(Error::new(ErrorKind::Input, message)
-                    .hint("mend the quotes, or read the file in one piece: whole_files")
+                    .hint("mend the quotes, or read the file in one piece: whole_files (--whole-files)")
                     .at(Place::file(&piece.file.path).at_offset(ends)))
             }
             _ => Ok(()),
