@@ -1,5 +1,6 @@
 //! How many lines lie before a piece of a large file.
 
+use std::collections::HashMap;
 use std::io::{Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
@@ -7,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use super::input::{changed, open_unchanged, read_error};
 use super::lines::count_line_ends;
 use super::resolve::InputFile;
+use super::split::{Piece, Split};
 use crate::Result;
 
 /// The line ends in each range of a file, counted when somebody needs them, and kept.
@@ -76,5 +78,38 @@ impl LineCounts {
         let counted = count_line_ends(&mut file, range.end - range.start, &mut vec![0; 256 << 10]);
         let (read, ends) = counted.map_err(|error| read_error(path, range.start, error))?;
         if read < range.end - range.start { Err(changed(path)) } else { Ok(ends) }
+    }
+}
+/// The line ends before each split that begins in the middle of a file.
+#[derive(Debug)]
+pub struct SplitLineCounts(HashMap<usize, (Arc<LineCounts>, usize)>);
+
+impl SplitLineCounts {
+    /// Those of splits as they are planned; nothing is read yet.
+    pub fn new(splits: &[Split]) -> SplitLineCounts {
+        // The pieces of a file that is cut are splits of their own, one after the other.
+        let first = |split: &Split| {
+            split.pieces.first().filter(|piece| !piece.is_whole() && !piece.is_relayed()).cloned()
+        };
+        let cut: Vec<(usize, Piece)> =
+            splits.iter().enumerate().filter_map(|(split, pieces)| Some((split, first(pieces)?))).collect();
+        let mut counts = HashMap::new();
+        for of_file in cut.chunk_by(|(_, a), (_, b)| Arc::ptr_eq(&a.file, &b.file)) {
+            let Some((_, Piece { file, .. })) = of_file.first() else { continue };
+            let ranges = of_file.iter().map(|(_, piece)| piece.start..piece.end).collect();
+            let shared = Arc::new(LineCounts::new(Arc::clone(file), ranges));
+            let numbered = of_file.iter().enumerate();
+            counts.extend(numbered.map(|(index, (split, _))| (*split, (Arc::clone(&shared), index))));
+        }
+        SplitLineCounts(counts)
+    }
+
+    /// The line ends in the file before a split; none if it begins with a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`LineCounts::before`].
+    pub fn before(&self, split: usize) -> Result<Option<u64>> {
+        self.0.get(&split).map(|(counts, index)| counts.before(*index)).transpose()
     }
 }

@@ -1,12 +1,13 @@
 //! The lines of many places in files, and what stands there; the places come in order.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::sync::Arc;
 
 use super::inflate::InflateLimits;
-use super::input::{InputBytes, read_error};
+use super::input::{InputBytes, open_unchanged, read_error};
 use super::lines::count_line_ends;
 use super::resolve::InputFile;
+use super::split::Piece;
 use crate::error::Result;
 
 /// Finds the lines of places, and reads each file once if these come in order.
@@ -50,6 +51,26 @@ impl LineFinder {
         quote: Option<u8>,
     ) -> Result<Option<Vec<u8>>> {
         self.open_at(file, offset)?.map(|open| open.record(quote)).transpose()
+    }
+
+    /// Begins in the middle of a file that is not compressed, where the number of the lines before is known.
+    ///
+    /// # Errors
+    ///
+    /// As [`LineFinder::line`].
+    pub fn begin_at(&mut self, piece: &Piece, lines_before: u64) -> Result<()> {
+        let mut file = open_unchanged(&piece.file)?;
+        let failed = |error| read_error(&piece.file.path, piece.start, error);
+        file.seek(SeekFrom::Start(piece.start)).map_err(failed)?;
+        let bytes = BufReader::with_capacity(BUFFER_BYTES, InputBytes::plain(file));
+        self.open = Some(Open {
+            file: Arc::clone(&piece.file),
+            bytes,
+            at: piece.start,
+            line: 1 + lines_before,
+            buffer: vec![0; BUFFER_BYTES],
+        });
+        Ok(())
     }
 
     fn open_at(&mut self, file: &Arc<InputFile>, offset: u64) -> Result<Option<&mut Open>> {

@@ -3,6 +3,7 @@
 use super::elements::Rows;
 use super::read_text::InputPaths;
 use super::records::read_records;
+use super::with_origin::{Elements, RecordOrigin, WithOrigin};
 use crate::context::Context;
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Result};
@@ -52,11 +53,54 @@ impl Context {
     /// ```
     #[track_caller]
     pub fn read_csv<T: Record>(&self, inputs: impl InputPaths, format: CsvFormat) -> Result<Dataset<T>> {
-        let call = CallSite::here("read_csv");
-        let whole_files = format.reads_whole_files();
-        let lines = LineOptions::of(self.config());
-        let files = CsvFiles::new(format, schema::<T>(), lines.max_line_bytes, lines.inflate);
-        let files = files.map_err(|error| error.in_call(call))?;
-        read_records::<Rows<T>, _>(self, call, &inputs.into_paths(), whole_files, files)
+        csv::<T, Rows<T>>(self, CallSite::here("read_csv"), inputs, format)
     }
+
+    /// As [`Context::read_csv`], each row with its file, its line and its byte offset.
+    ///
+    /// For the lines a large file is read once more, as a rule from the cache of the system; compressed ones are inflated twice, each by one task.
+    ///
+    /// # Ordering
+    ///
+    /// As [`Context::read_csv`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::read_csv`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("n.csv");
+    /// std::fs::write(&path, "n\n5\n\n7\n")?;
+    /// let ctx = Context::new()?;
+    /// let rows = ctx.read_csv_with_origin::<(u8,)>(&path, CsvFormat::default().header(false))?;
+    /// let rows = rows.on_error(OnError::skip())?;
+    /// let (origin, row) = rows.collect()?.remove(1);
+    /// assert_eq!((origin.line, origin.offset, row.0), (Some(4), 5, 7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn read_csv_with_origin<T: Record>(
+        &self,
+        inputs: impl InputPaths,
+        format: CsvFormat,
+    ) -> Result<Dataset<(RecordOrigin, T)>> {
+        csv::<T, WithOrigin<T>>(self, CallSite::here("read_csv_with_origin"), inputs, format)
+    }
+}
+
+fn csv<T: Record, U: Elements>(
+    ctx: &Context,
+    call: CallSite,
+    inputs: impl InputPaths,
+    format: CsvFormat,
+) -> Result<Dataset<U::Item>> {
+    let whole_files = format.reads_whole_files();
+    let lines = LineOptions::of(ctx.config());
+    let files = CsvFiles::new(format, schema::<T>(), lines.max_line_bytes, lines.inflate);
+    let files = files.map_err(|error| error.in_call(call))?;
+    read_records::<U, _>(ctx, call, &inputs.into_paths(), whole_files, files)
 }

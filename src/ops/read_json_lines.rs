@@ -3,6 +3,7 @@
 use super::elements::Rows;
 use super::read_text::InputPaths;
 use super::records::read_records;
+use super::with_origin::{Elements, RecordOrigin, WithOrigin};
 use crate::context::Context;
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Result};
@@ -52,9 +53,56 @@ impl Context {
         inputs: impl InputPaths,
         format: JsonFormat,
     ) -> Result<Dataset<T>> {
-        let call = CallSite::here("read_json_lines");
-        let lines = LineOptions::of(self.config());
-        let files = JsonFiles::new(format, schema::<T>(), lines).map_err(|error| error.in_call(call))?;
-        read_records::<Rows<T>, _>(self, call, &inputs.into_paths(), false, files)
+        json_lines::<T, Rows<T>>(self, CallSite::here("read_json_lines"), inputs, format)
     }
+
+    /// As [`Context::read_json_lines`], each row with its file, its line and its byte offset.
+    ///
+    /// For the lines a large file is read once more, as a rule from the cache of the system; compressed ones are inflated twice, each by one task.
+    ///
+    /// # Ordering
+    ///
+    /// As [`Context::read_json_lines`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::read_json_lines`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("n.jsonl");
+    /// #[derive(Record, Clone)]
+    /// struct Number {
+    ///     n: u8,
+    /// }
+    ///
+    /// std::fs::write(&path, "{\"n\": 5}\n{\"n\": 7}\n")?;
+    /// let ctx = Context::new()?;
+    /// let rows = ctx.read_json_lines_with_origin::<Number>(&path, JsonFormat::default())?;
+    /// let (origin, row) = rows.collect()?.remove(1);
+    /// assert_eq!((origin.line, origin.offset, row.n), (Some(2), 9, 7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn read_json_lines_with_origin<T: Record>(
+        &self,
+        inputs: impl InputPaths,
+        format: JsonFormat,
+    ) -> Result<Dataset<(RecordOrigin, T)>> {
+        json_lines::<T, WithOrigin<T>>(self, CallSite::here("read_json_lines_with_origin"), inputs, format)
+    }
+}
+
+fn json_lines<T: Record, U: Elements>(
+    ctx: &Context,
+    call: CallSite,
+    inputs: impl InputPaths,
+    format: JsonFormat,
+) -> Result<Dataset<U::Item>> {
+    let lines = LineOptions::of(ctx.config());
+    let files = JsonFiles::new(format, schema::<T>(), lines).map_err(|error| error.in_call(call))?;
+    read_records::<U, _>(ctx, call, &inputs.into_paths(), false, files)
 }

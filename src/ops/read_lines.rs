@@ -3,6 +3,7 @@
 use super::elements::Rows;
 use super::read_text::InputPaths;
 use super::records::read_records;
+use super::with_origin::{Elements, RecordOrigin, WithOrigin};
 use crate::context::Context;
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Result};
@@ -54,9 +55,58 @@ impl Context {
         inputs: impl InputPaths,
         format: impl LineFormat,
     ) -> Result<Dataset<T>> {
-        let call = CallSite::here("read_lines");
-        let files = FormattedLines::new(Box::new(format), LineOptions::of(self.config()));
-        let files = files.with_schema(schema::<T>()).map_err(|error| error.in_call(call))?;
-        read_records::<Rows<T>, _>(self, call, &inputs.into_paths(), false, files)
+        formatted::<T, Rows<T>>(self, CallSite::here("read_lines"), inputs, format)
     }
+
+    /// As [`Context::read_lines`], each row with its file, its line and its byte offset.
+    ///
+    /// For the lines a large file is read once more, as a rule from the cache of the system; compressed ones are inflated twice, each by one task.
+    ///
+    /// # Ordering
+    ///
+    /// As [`Context::read_lines`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::read_lines`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("pairs");
+    /// use gristmill::parse::Logfmt;
+    ///
+    /// #[derive(Record, Clone)]
+    /// struct Event {
+    ///     level: Option<Text>,
+    /// }
+    ///
+    /// std::fs::write(&path, "level=info\nlevel=warn\n")?;
+    /// let ctx = Context::new()?;
+    /// let events = ctx.read_lines_with_origin::<Event>(&path, Logfmt::new(["level"])?)?;
+    /// let (origin, event) = events.collect()?.remove(1);
+    /// assert_eq!((origin.line, event.level), (Some(2), Some("warn".into())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn read_lines_with_origin<T: Record>(
+        &self,
+        inputs: impl InputPaths,
+        format: impl LineFormat,
+    ) -> Result<Dataset<(RecordOrigin, T)>> {
+        formatted::<T, WithOrigin<T>>(self, CallSite::here("read_lines_with_origin"), inputs, format)
+    }
+}
+
+fn formatted<T: Record, U: Elements>(
+    ctx: &Context,
+    call: CallSite,
+    inputs: impl InputPaths,
+    format: impl LineFormat,
+) -> Result<Dataset<U::Item>> {
+    let files = FormattedLines::new(Box::new(format), LineOptions::of(ctx.config()));
+    let files = files.with_schema(schema::<T>()).map_err(|error| error.in_call(call))?;
+    read_records::<U, _>(ctx, call, &inputs.into_paths(), false, files)
 }

@@ -1,6 +1,5 @@
 //! `read_text_with_origin`: the lines of text files, each with where it is.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,10 +12,9 @@ use crate::error::{CallSite, Place, Result};
 use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::exec::source::Source;
-use crate::io::line_counts::LineCounts;
+use crate::io::line_counts::SplitLineCounts;
 use crate::io::origin::Origins;
 use crate::io::resolve::InputFile;
-use crate::io::split::{Piece, Split};
 use crate::io::text::LineBlock;
 use crate::text::Text;
 
@@ -67,7 +65,7 @@ impl Context {
     ) -> Result<Dataset<OriginLine>> {
         let call = CallSite::here("read_text_with_origin");
         let (files, detail, notes) = TextFiles::find(self, call, inputs, options)?;
-        let counts = counts(&files.splits);
+        let counts = SplitLineCounts::new(&files.splits);
         Ok(Dataset::from_noted_source(self, call, detail, notes, OriginLines { files, counts }))
     }
 }
@@ -75,36 +73,7 @@ impl Context {
 /// The lines, and how many lie before each split that begins in the middle of a file.
 struct OriginLines {
     files: TextFiles,
-    /// By split.
-    counts: HashMap<usize, Counts>,
-}
-
-/// Those of a file, and the place of the split among its splits.
-struct Counts {
-    of_file: Arc<LineCounts>,
-    index: usize,
-}
-
-fn counts(splits: &[Split]) -> HashMap<usize, Counts> {
-    // The pieces of a file that is cut are splits of their own, one after the other.
-    let cut: Vec<(usize, &Piece)> = splits
-        .iter()
-        .enumerate()
-        .filter_map(|(split, Split { pieces })| {
-            Some((split, pieces.first().filter(|piece| !piece.is_whole() && !piece.is_relayed())?))
-        })
-        .collect();
-    let mut counts = HashMap::new();
-    for of_file in cut.chunk_by(|(_, a), (_, b)| Arc::ptr_eq(&a.file, &b.file)) {
-        let Some((_, Piece { file, .. })) = of_file.first() else { continue };
-        let ranges = of_file.iter().map(|(_, piece)| piece.start..piece.end).collect();
-        let shared = Arc::new(LineCounts::new(Arc::clone(file), ranges));
-        let numbered = of_file.iter().enumerate();
-        counts.extend(
-            numbered.map(|(index, (split, _))| (*split, Counts { of_file: Arc::clone(&shared), index })),
-        );
-    }
-    counts
+    counts: SplitLineCounts,
 }
 
 /// The numbers of lines, file by file.
@@ -143,10 +112,10 @@ impl OriginLines {
         if let Some(before) = block.lines_before() {
             return Ok(before);
         }
-        let Some(Counts { of_file, index }) = self.counts.get(&split) else { return Ok(0) };
+        let Some(before) = self.counts.before(split)? else { return Ok(0) };
         let start = self.files.splits[split].pieces.first().map_or(0, |piece| piece.start);
         // The line that begins in the split before this one ends here: with an end that was not counted there.
-        Ok(of_file.before(*index)? + u64::from(block.lines().offset > start))
+        Ok(before + u64::from(block.lines().offset > start))
     }
 }
 

@@ -4,21 +4,23 @@ use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::elements::Unpack;
 use super::findings::Of;
 use super::on_error::{Action, OnError};
 use super::read_text::describe;
 use super::rejects::Rejects;
+use super::with_origin::Elements;
 use crate::context::Context;
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Place, Result};
 use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::exec::source::Source;
+use crate::io::line_counts::SplitLineCounts;
+use crate::io::line_finder::LineFinder;
 use crate::io::origin::{Origins, RecordOrigins};
 use crate::io::parsed::{FileRecords, Format, Parsed, place};
 use crate::io::resolve::resolve;
-use crate::io::split::{Split, SplitOptions, splits, text_bytes};
+use crate::io::split::{CompressedFiles, Split, SplitOptions, splits, text_bytes};
 
 /// The records of files.
 struct RecordFiles<U, F> {
@@ -31,6 +33,7 @@ struct RecordFiles<U, F> {
 struct Files<F> {
     format: F,
     splits: Vec<Split>,
+    counts: SplitLineCounts,
     /// The same, to be read again for messages and rejects.
     again: Vec<Split>,
     /// Of the files, and where other files would be found by the next run.
@@ -39,7 +42,7 @@ struct Files<F> {
 }
 
 /// A dataset of the records of files.
-pub(super) fn read_records<U: Unpack, F: Format>(
+pub(super) fn read_records<U: Elements, F: Format>(
     ctx: &Context,
     call: CallSite,
     patterns: &[PathBuf],
@@ -53,11 +56,14 @@ pub(super) fn read_records<U: Unpack, F: Format>(
     let detail = describe(patterns, &found.files, found.notes.len());
     let paths = found.claimed;
     let bytes = text_bytes(&found.files);
-    let (target_bytes, compressed) = (ctx.config().split_bytes, format.compressed_files());
+    // To find lines in the middle of a compressed file is to inflate it again from its beginning.
+    let compressed = if U::HAVE_ORIGINS { CompressedFiles::Whole } else { format.compressed_files() };
+    let target_bytes = ctx.config().split_bytes;
     let options = SplitOptions { target_bytes, compressed, ..SplitOptions::default() };
     let splits = splits(found.files, &options);
     let again = splits.iter().map(Split::alone).collect();
-    let files = Arc::new(Files { format, splits, again, paths, bytes });
+    let counts = SplitLineCounts::new(&splits);
+    let files = Arc::new(Files { format, splits, counts, again, paths, bytes });
     let ctx = ctx.clone();
     let with_policy = move |policy: OnError| {
         let rejects = (policy.action != Action::Fail)
@@ -88,22 +94,29 @@ impl<F: Format> Files<F> {
     }
 }
 
-impl<U: Unpack, F: Format> Source<U::Item> for RecordFiles<U, F> {
+impl<U: Elements, F: Format> Source<U::Item> for RecordFiles<U, F> {
     fn splits(&self) -> usize {
         self.files.splits.len()
     }
 
     fn read(&self, split: usize, out: &mut Out<U::Item>) -> Result<()> {
         let mut finding = self.rejects.as_ref().map(Rejects::finding);
-        self.files.each(&self.files.splits[split], &mut |parsed| {
-            for FileRecords { file, offsets, bad } in parsed.files {
+        let mut lines = LineFinder::default();
+        if U::HAVE_ORIGINS
+            && let (Some(before), Some(first)) =
+                (self.files.counts.before(split)?, self.files.splits[split].pieces.first())
+        {
+            lines.begin_at(first, before)?;
+        }
+        self.files.each(&self.files.splits[split], &mut |mut parsed| {
+            for FileRecords { file, offsets, bad } in &mut parsed.files {
                 match (&mut finding, bad.first()) {
-                    (Some(finding), _) => finding.note(&file, offsets.len(), bad)?,
-                    (None, Some(bad)) => return Err(bad.error(&file)),
+                    (Some(finding), _) => finding.note(file, offsets.len(), std::mem::take(bad))?,
+                    (None, Some(bad)) => return Err(bad.error(file)),
                     (None, None) => {}
                 }
             }
-            U::emit(U::unpack(parsed.rows)?, out)
+            U::emit(parsed, &mut lines, out)
         })?;
         match (&self.rejects, finding) {
             (Some(rejects), Some(finding)) => rejects.take(Of::Split(split), finding),
