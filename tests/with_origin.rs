@@ -20,12 +20,14 @@ type Found = Vec<(RecordOrigin, Row)>;
 /// A text, and for each of its good records the line, the offset and the number.
 type Case = (String, Vec<(u64, u64, u64)>);
 
-/// Records that `write` appends to a text, which says how many they are: an odd one may be a bad record.
-fn case(header: &str, records: u64, write: impl Fn(u64, &mut String) -> bool) -> Case {
+/// A text of records, each of which comes with whether it is a good one.
+fn case(header: &str, records: u64, record: impl Fn(u64) -> (String, bool)) -> Case {
     let (mut text, mut good) = (header.to_owned(), Vec::new());
     for n in 0..records {
         let (line, offset) = (1 + text.matches('\n').count() as u64, text.len() as u64);
-        if write(n, &mut text) {
+        let (record, is_good) = record(n);
+        text += &record;
+        if is_good {
             good.push((line, offset, n));
         }
     }
@@ -33,29 +35,24 @@ fn case(header: &str, records: u64, write: impl Fn(u64, &mut String) -> bool) ->
 }
 
 fn csv() -> Case {
-    case("n,text\n", 2000, |n, text| {
-        match n % 5 {
-            0 => text.push_str(&format!("{n},\"two\nlines\"\r\n")),
-            1 => text.push_str("bad\n"),
-            _ => text.push_str(&format!("{n},plain\n")),
-        }
-        n % 5 != 1
+    case("n,text\n", 2000, |n| match n % 5 {
+        0 => (format!("{n},\"two\nlines\"\r\n"), true),
+        1 => ("bad\n".to_owned(), false),
+        _ => (format!("{n},plain\n"), true),
     })
 }
 
 fn json() -> Case {
-    case("", 2000, |n, text| {
-        let is_bad = n % 7 == 3;
-        text.push_str(&if is_bad { "{\n".to_owned() } else { format!("{{\"n\": {n}, \"text\": \"é\"}}\n") });
-        !is_bad
+    case("", 2000, |n| match n % 7 {
+        3 => ("{\n".to_owned(), false),
+        _ => (format!("{{\"n\": {n}, \"text\": \"é\"}}\n"), true),
     })
 }
 
 fn logfmt() -> Case {
-    case("", 2000, |n, text| {
-        let is_bad = n % 7 == 3;
-        text.push_str(&if is_bad { "n=\"\n".to_owned() } else { format!("n={n} text=\"a b\"\n") });
-        !is_bad
+    case("", 2000, |n| match n % 7 {
+        3 => ("n=\"\n".to_owned(), false),
+        _ => (format!("n={n} text=\"a b\"\n"), true),
     })
 }
 
