@@ -255,7 +255,8 @@ pub(super) fn shape_of(path: &Path, extension: &str) -> Result<Shape> {
         return Ok(Shape::File);
     }
     let message = format!("the output {printed} ends in .{found}, but its format is {extension}");
-    let hint = format!("write {found} (--format or --to {found}), or let it end in .{extension} or in neither");
+    let hint =
+        format!("write {found} (--format or --to {found}), or let it end in .{extension} or in neither");
     Err(Error::new(ErrorKind::Config, message).hint(hint))
 }
 
