@@ -6,9 +6,9 @@
 mod common;
 
 use std::fs;
-use std::io::Write;
 use std::process::{Command, Output};
 
+use common::gzip;
 use common::place::{Place, assert_says, utf8};
 
 const LINES: u64 = 120_000;
@@ -16,9 +16,7 @@ const LINES: u64 = 120_000;
 fn place() -> Place {
     let text: String = (0..LINES).map(|n| format!("w{}\n", n * 7919 % 100_003)).collect();
     let place = Place::new(&[("in.txt", &text)]);
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(text.as_bytes()).unwrap();
-    fs::write(place.at("in.gz"), gzip.finish().unwrap()).unwrap();
+    fs::write(place.at("in.gz"), gzip(&text)).unwrap();
     place
 }
 

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "what helps a test may fail as the test may")]
 
+mod common;
+
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use common::gzip;
 use gristmill::prelude::*;
 use gristmill::{Error, ErrorKind};
 
@@ -29,12 +32,6 @@ const FILES: Read = |ctx, path| Ok(ctx.read_paths(path)?.flat_map(|file| file.co
 #[derive(Record, Clone)]
 struct Row {
     n: u64,
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }
 
 /// Sources with the content of a file for each.

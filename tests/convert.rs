@@ -14,8 +14,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use common::place::{Place, utf8};
-use common::{files, scramble};
-use flate2::write::GzEncoder;
+use common::{files, gzip, scramble};
 use gristmill::io::commit::manifest;
 use gristmill::io::parquet::read_parquet;
 
@@ -105,12 +104,6 @@ fn log(lines: u64) -> (String, Vec<Vec<String>>, BTreeSet<u64>) {
         }
     }
     (text, good, bad)
-}
-
-fn gzip(text: &str) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(text.as_bytes()).unwrap();
-    encoder.finish().unwrap()
 }
 
 #[test]

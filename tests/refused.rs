@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use common::gzip;
 use gristmill::ErrorKind;
 use gristmill::config::Rules;
 use gristmill::prelude::*;
@@ -30,12 +32,6 @@ fn reject(file: Option<&Path>, line: u64, offset: u64, reason: &str, raw: &str) 
 fn rejected(path: &Path) -> Vec<Reject> {
     let ctx = Context::builder().threads(1).build().unwrap();
     ctx.read_csv::<Reject>(path, CsvFormat::default()).unwrap().collect().unwrap()
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }
 
 fn parse(word: &Text) -> Result<u64, String> {

@@ -9,16 +9,11 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use common::gzip;
 use common::place::{Place, assert_says, utf8};
 use gristmill::prelude::*;
 use gristmill::{ErrorKind, OriginLine, WholeFile};
 use proptest::prelude::*;
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
 
 fn context(threads: usize, split_bytes: u64) -> Context {
     Context::builder().threads(threads).split_bytes(split_bytes).chunk_rows(3).build().unwrap()
@@ -134,7 +129,7 @@ fn whole_files_are_elements() {
 fn a_file_that_is_too_large_to_be_held_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("large");
-    for content in [vec![b'x'; 1001], gzip(&[b'x'; 1001])] {
+    for content in [vec![b'x'; 1001], gzip([b'x'; 1001])] {
         fs::write(&path, content).unwrap();
         let read =
             |max| Context::builder().max_file_bytes(max).build().unwrap().read_paths(&path).unwrap().count();

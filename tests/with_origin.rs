@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::Write;
+mod common;
+
 use std::path::Path;
 
+use common::gzip;
 use gristmill::RecordOrigin;
 use gristmill::parse::Logfmt;
 use gristmill::prelude::*;
@@ -58,9 +60,7 @@ fn logfmt() -> Case {
 
 fn check(name: &str, (text, good): &Case, read: impl Fn(&Context, &Path) -> Found) {
     let dir = tempfile::tempdir().unwrap();
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(text.as_bytes()).unwrap();
-    let files = [("plain", text.clone().into_bytes()), ("gzip", gzip.finish().unwrap())];
+    let files = [("plain", text.clone().into_bytes()), ("gzip", gzip(text))];
     for (kind, bytes) in files {
         let path = dir.path().join(kind);
         std::fs::write(&path, bytes).unwrap();

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use super::codec::Codec;
+use super::ending::Ending;
 use super::options::{Finished, RunOptions, size};
 use super::table_input::TableInput;
 use super::{print, tell, tell_notes};
@@ -13,12 +15,8 @@ use crate::dataset::Output;
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::io::csv::CsvOptions;
 use crate::io::json::JsonOptions;
-use crate::io::parquet::{Compression, ParquetOptions};
-use crate::io::text_compression::TextCompression;
-use crate::ops::{OnError, Table, Written};
-
-/// How standard output is written where an output is named.
-const STANDARD_OUTPUT: &str = "-";
+use crate::io::parquet::ParquetOptions;
+use crate::ops::{OnError, Table, Written, is_standard_output};
 
 /// Arguments of `gristmill convert`.
 #[derive(Debug, Args)]
@@ -32,7 +30,7 @@ pub struct ConvertOptions {
     #[arg(long, value_enum)]
     to: Option<OutputFormat>,
     /// What files are compressed with: none, snappy, zstd, zstd:LEVEL for Parquet; none, gzip, gzip:LEVEL, zstd, zstd:LEVEL for others [default: zstd for Parquet, else none, or as the ending of the output says]
-    #[arg(long, value_name = "C", value_parser = codec)]
+    #[arg(long, value_name = "C", value_parser = Codec::parse)]
     compression: Option<Codec>,
     /// What a null is written as in CSV
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -79,14 +77,6 @@ enum Mode {
     AppendOnce,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Codec {
-    None,
-    Snappy,
-    Gzip(u8),
-    Zstd(Option<u8>),
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum BadRecords {
     Fail,
@@ -98,18 +88,6 @@ enum BadRecords {
 enum Limit {
     Records(u64),
     Share(f64),
-}
-
-fn codec(text: &str) -> Result<Codec, String> {
-    let (name, level) = text.split_once(':').map_or((text, None), |(name, level)| (name, Some(level)));
-    let level = level.map(str::parse).transpose().map_err(|_| "the level is no number".to_owned())?;
-    match (name, level) {
-        ("none", None) => Ok(Codec::None),
-        ("snappy", None) => Ok(Codec::Snappy),
-        ("gzip", level) => Ok(Codec::Gzip(level.unwrap_or(6))),
-        ("zstd", level) => Ok(Codec::Zstd(level)),
-        _ => Err("give none, snappy, gzip, gzip:LEVEL, zstd or zstd:LEVEL".to_owned()),
-    }
 }
 
 fn action(text: &str) -> Result<BadRecords, String> {
@@ -235,44 +213,35 @@ impl ConvertOptions {
         })
     }
 
-    /// The format, and how its ending says that it is compressed.
-    fn format(&self, path: &Path) -> (OutputFormat, Option<Codec>) {
-        let lower =
-            |path: &Path| path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-        let codec = match lower(path).as_deref() {
-            Some("gz") => Some(Codec::Gzip(6)),
-            Some("zst") => Some(Codec::Zstd(None)),
-            _ => None,
-        };
-        let stem = if codec.is_some() { path.with_extension("") } else { path.to_owned() };
-        let by_ending = match lower(&stem).as_deref() {
-            Some("csv") => OutputFormat::Csv,
-            Some("jsonl" | "ndjson" | "json") => OutputFormat::Jsonl,
-            _ if path == Path::new(STANDARD_OUTPUT) => OutputFormat::Csv,
+    fn format(&self, path: &Path, ending: &Ending) -> OutputFormat {
+        self.to.unwrap_or(match ending.format.as_str() {
+            "csv" => OutputFormat::Csv,
+            "jsonl" | "ndjson" | "json" => OutputFormat::Jsonl,
+            _ if is_standard_output(path) => OutputFormat::Csv,
             _ => OutputFormat::Parquet,
-        };
-        (self.to.unwrap_or(by_ending), codec)
+        })
     }
 
     fn output(&self, table: &Table, path: &Path) -> Result<Output<Written>> {
-        let (format, by_ending) = self.format(path);
-        let codec = self.compression.or(by_ending);
-        Ok(match format {
+        let ending = Ending::of(path);
+        let codec = self.compression.or_else(|| Codec::of_ending(&ending.compression));
+        Ok(match self.format(path, &ending) {
             OutputFormat::Parquet => {
                 let options = ParquetOptions::default();
                 let options = match codec {
                     None => options,
-                    Some(codec) => options.compression(parquet_compression(codec)?),
+                    Some(codec) => options.compression(codec.of_pages()?),
                 };
                 table.to_parquet(path, placed!(self, options))
             }
             OutputFormat::Csv => {
-                let options =
-                    CsvOptions::default().compression(text_compression(codec)?).null(&self.write_null);
+                let options = CsvOptions::default().null(&self.write_null);
+                let options = options.compression(codec.unwrap_or(Codec::None).of_text()?);
                 table.to_csv(path, placed!(self, options))
             }
             OutputFormat::Jsonl => {
-                let options = JsonOptions::default().compression(text_compression(codec)?);
+                let options = JsonOptions::default();
+                let options = options.compression(codec.unwrap_or(Codec::None).of_text()?);
                 table.to_json_lines(path, placed!(self, options))
             }
         })
@@ -299,25 +268,4 @@ impl ConvertOptions {
 /// The path without its dots; what cannot be said so is compared as it stands.
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-fn parquet_compression(codec: Codec) -> Result<Compression> {
-    match codec {
-        Codec::None => Ok(Compression::None),
-        Codec::Snappy => Ok(Compression::Snappy),
-        Codec::Zstd(level) => Ok(Compression::Zstd(level.unwrap_or(3))),
-        Codec::Gzip(_) => Err(Error::new(ErrorKind::Config, "Parquet is not written with gzip here")
-            .hint("give none, snappy or zstd, or let the output not end in .gz")),
-    }
-}
-
-fn text_compression(codec: Option<Codec>) -> Result<TextCompression> {
-    match codec {
-        None | Some(Codec::None) => Ok(TextCompression::None),
-        Some(Codec::Gzip(level)) => Ok(TextCompression::Gzip(level)),
-        Some(Codec::Zstd(level)) => Ok(TextCompression::Zstd(level.unwrap_or(3))),
-        Some(Codec::Snappy) => {
-            Err(Error::new(ErrorKind::Config, "text is not compressed with snappy").hint("give gzip or zstd"))
-        }
-    }
 }

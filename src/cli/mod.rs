@@ -1,6 +1,8 @@
 //! The `gristmill` command: a thin face over the public API.
 
+mod codec;
 mod convert;
+mod ending;
 pub mod escape;
 mod metrics_file;
 mod options;

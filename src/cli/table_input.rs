@@ -1,10 +1,11 @@
 //! The arguments of commands that read files of any format as a table.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use clap::{Args, ValueEnum};
 
+use super::ending::Ending;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::csv::CsvFormat;
@@ -153,11 +154,8 @@ impl TableInput {
 
     /// Whether the types of the columns were told from a sample, and could be wrong further on.
     pub fn is_sampled(&self) -> bool {
-        let typed = !matches!(
-            self.input_format(),
-            Ok(InputFormat::Csv | InputFormat::Jsonl | InputFormat::Logfmt | InputFormat::Regex)
-        );
-        self.schema.is_none() && !typed
+        use InputFormat::{Csv, Jsonl, Logfmt, Regex};
+        self.schema.is_none() && matches!(self.input_format(), Ok(Csv | Jsonl | Logfmt | Regex))
     }
 
     fn given_schema(&self) -> Result<Option<SchemaRef>> {
@@ -209,18 +207,9 @@ impl TableInput {
         }
     }
 
-    /// The ending of the first input, in lower case and without that of a compression.
+    /// What the ending of the first input says of its format.
     fn ending(&self) -> String {
-        const COMPRESSIONS: [&str; 4] = ["gz", "zst", "bz2", "xz"];
-        let lower =
-            |path: &Path| path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-        let first = self.inputs.first().map_or(Path::new(""), PathBuf::as_path);
-        match lower(first) {
-            Some(ending) if COMPRESSIONS.contains(&ending.as_str()) => {
-                lower(&first.with_extension("")).unwrap_or_default()
-            }
-            ending => ending.unwrap_or_default(),
-        }
+        self.inputs.first().map(|first| Ending::of(first).format).unwrap_or_default()
     }
 
     fn syslog_year(&self) -> Result<u16> {

@@ -96,6 +96,7 @@ pub use read_table::TableFormat;
 pub use read_text::{InputPaths, TextOptions};
 pub use read_text_with_origin::OriginLine;
 pub use run::Outputs;
+pub(crate) use standard_output::is_standard_output;
 pub use stats::Stats;
 pub use table::{Table, select_columns};
 pub use with_origin::RecordOrigin;

@@ -20,7 +20,7 @@ use crate::io::placement::{Placement, Writes};
 use crate::io::resolve::InputFile;
 
 /// Whether a path stands for standard output.
-pub(super) fn is_standard_output(path: &Path) -> bool {
+pub(crate) fn is_standard_output(path: &Path) -> bool {
     path.as_os_str() == InputFile::STANDARD_INPUT
 }
 

@@ -7,7 +7,8 @@ pub mod faults;
 pub mod place;
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -17,6 +18,13 @@ pub fn gristmill(arguments: &[&str]) -> Command {
     command.args(arguments).stdin(Stdio::null());
     command.env_remove("GRISTMILL_THREADS").env_remove("GRISTMILL_MEMORY");
     command
+}
+
+/// Bytes as gzip has them.
+pub fn gzip(bytes: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes.as_ref()).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// Numbers without a pattern, the same in every run: splitmix64.
