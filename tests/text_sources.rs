@@ -43,7 +43,10 @@ fn model(content: &[u8], invalid: Invalid) -> (Vec<(String, u64, u64)>, u64) {
 }
 
 fn any_content() -> impl Strategy<Value = Vec<u8>> {
-    let parts: [&[u8]; 12] = [
+    let parts: [&[u8]; 15] = [
+        b" ",
+        b"\t",
+        "\u{3000}".as_bytes(),
         b"\n",
         b"\n",
         b"\r\n",
@@ -88,6 +91,8 @@ proptest! {
         }
         let texts = ctx.read_text_with(&paths[0], options).unwrap().collect().unwrap();
         prop_assert_eq!(texts, expected.iter().map(|(text, ..)| text.as_str()).collect::<Vec<_>>());
+        let words = ctx.read_words_with(&paths[0], options).unwrap().collect().unwrap();
+        prop_assert_eq!(words, expected.iter().flat_map(|(text, ..)| text.split_whitespace()).collect::<Vec<_>>());
     }
 }
 
@@ -104,6 +109,37 @@ fn a_failure_is_located_where_lines_were_left_out() {
         let error = failing.count().expect_err("a line is refused");
         let place = error.place().unwrap();
         assert_eq!((place.line, place.offset), (Some(4), Some(10)), "{error}");
+    }
+}
+
+/// With the numbers of their lines.
+const SOME_WORDS: &[u8] = b" one two\n\n\xFF three\nfour  five\n \nsix";
+
+#[test]
+fn what_a_word_is_refused_for_names_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, rejects) = (directory.path().join("words"), directory.path().join("rejects"));
+    for content in [SOME_WORDS.to_vec(), gzip(SOME_WORDS)] {
+        fs::write(&path, content).unwrap();
+        for split in [1, 1 << 20] {
+            let options = TextOptions::default().invalid(Invalid::Skip);
+            let words = context(2, split).read_words_with(&path, options).unwrap();
+            let failing =
+                words.try_map(|word| if word == "five" || word == "six" { Err("no") } else { Ok(word) });
+            let error = failing.count().unwrap_err();
+            let place = error.place().unwrap();
+            assert_eq!((place.line, place.offset), (Some(4), Some(18)), "{error}");
+            let kept = failing.on_error(OnError::reject(&rejects)).unwrap();
+            assert_eq!(kept.collect().unwrap(), ["one", "two", "four"]);
+            let rejected = Context::new().unwrap().read_text(&rejects).unwrap().collect().unwrap();
+            let with = |text: &str| rejected.iter().filter(|line| line.contains(text)).count();
+            assert_eq!(
+                (rejected.len(), with(",4,18,no,four  five"), with(",6,31,no,six")),
+                (3, 1, 1),
+                "{rejected:?}"
+            );
+            fs::remove_dir_all(&rejects).unwrap();
+        }
     }
 }
 

@@ -68,8 +68,7 @@ pub fn run(options: &WordcountOptions) -> Result<ExitCode> {
 }
 
 fn counts(ctx: &Context, options: &WordcountOptions) -> Result<Dataset<(Text, u64)>> {
-    let lines = ctx.read_text(&options.inputs)?;
-    let counts = lines.flat_map(|line| line.split_whitespace()).count_by_value();
+    let counts = ctx.read_words(&options.inputs)?.count_by_value();
     Ok(match options.top {
         Some(n) => counts.top_k(n, |(word, count)| (*count, Reverse(word.clone()))),
         None => counts,

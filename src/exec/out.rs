@@ -86,6 +86,17 @@ impl<T> Out<T> {
         }
     }
 
+    /// Emits what `fill` appends to the elements of a chunk, until it says that there is no more. It is given how many elements a chunk
+    /// is to have at most.
+    pub(crate) fn emit_from(&mut self, mut fill: impl FnMut(&mut Vec<T>, usize) -> bool) -> Result<Flow> {
+        while fill(&mut self.chunk.items, self.limit) {
+            if self.flush()? == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
+        }
+        Ok(Flow::More)
+    }
+
     /// Pushes on what has been emitted so far.
     pub(crate) fn flush(&mut self) -> Result<Flow> {
         let len = self.chunk.items.len();

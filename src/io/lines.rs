@@ -171,11 +171,15 @@ impl Lines {
     /// The byte order mark, which may start a file and is no part of its first line.
     const MARK: &str = "\u{FEFF}";
 
+    /// Where the first line starts in the block: behind a byte order mark.
+    pub fn start(&self) -> usize {
+        let marked = self.offset_of(0) == 0 && self.block.as_str().starts_with(Lines::MARK);
+        if marked { Lines::MARK.len() } else { 0 }
+    }
+
     /// The ranges of the lines in the block, without their ends.
     pub fn ranges(&self) -> LineRanges<'_> {
-        let text = self.block.as_str();
-        let marked = self.offset_of(0) == 0 && text.starts_with(Lines::MARK);
-        LineRanges::new(text.as_bytes(), if marked { Lines::MARK.len() } else { 0 })
+        LineRanges::new(self.block.as_str().as_bytes(), self.start())
     }
 
     /// The offset in the stream of the line that starts here in the block.

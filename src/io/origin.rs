@@ -51,7 +51,7 @@ pub trait Origins {
     fn origin(&mut self, row: u64) -> Result<Origin>;
 }
 
-/// The origins of lines.
+/// The origins of lines, or of what lines are made into.
 ///
 /// # Examples
 ///
@@ -60,39 +60,55 @@ pub trait Origins {
 /// use gristmill::io::origin::{LineOrigins, Origins, Raw};
 ///
 /// let splits = splits(resolve(&["src/io/mod.rs"])?.files, &SplitOptions::default());
-/// let mut origins = LineOrigins::new(splits[0].clone(), LineOptions::default());
+/// let mut origins = LineOrigins::new(splits[0].clone(), LineOptions::default(), |_line| 1);
 /// assert_eq!(origins.origin(1)?.raw, Raw::Known(b"//!".to_vec()));
 /// # Ok::<(), gristmill::Error>(())
 /// ```
 pub struct LineOrigins {
     reader: LineReader,
-    /// The lines of the split before the block.
+    elements: fn(&str) -> u64,
+    /// The elements of the split before those of the block.
     before: u64,
-    block: Option<(LineBlock, Vec<Range<usize>>)>,
+    block: Option<LineBlock>,
+    /// The lines of the block, each with the number of elements of the split up to its end.
+    lines: Vec<(Range<usize>, u64)>,
 }
 
 impl LineOrigins {
-    /// Those of a split that was read with these options; nothing is read yet.
-    pub fn new(split: Split, options: LineOptions) -> LineOrigins {
-        LineOrigins { reader: LineReader::new(split, options), before: 0, block: None }
+    /// Those of a split that was read with these options, where a line gives so many elements; nothing is read yet.
+    pub fn new(split: Split, options: LineOptions, elements: fn(&str) -> u64) -> LineOrigins {
+        let reader = LineReader::new(split, options);
+        LineOrigins { reader, elements, before: 0, block: None, lines: Vec::new() }
+    }
+
+    /// Reads the next block.
+    fn advance(&mut self) -> Result<bool> {
+        let mut end = self.lines.last().map_or(self.before, |(_, end)| *end);
+        self.before = end;
+        self.block = self.reader.next_block()?;
+        self.lines.clear();
+        let Some(block) = &self.block else { return Ok(false) };
+        let text = block.lines().block.as_str();
+        self.lines.extend(block.ranges().map(|range| {
+            end += (self.elements)(&text[range.clone()]);
+            (range, end)
+        }));
+        Ok(true)
     }
 }
 
 impl Origins for LineOrigins {
     fn origin(&mut self, row: u64) -> Result<Origin> {
+        if row < self.before {
+            return Err(gone(row));
+        }
         loop {
-            let rows = self.block.as_ref().map_or(0, |(_, ranges)| ranges.len() as u64);
-            let index = row.checked_sub(self.before).ok_or_else(|| gone(row))?;
-            match &self.block {
-                Some((block, ranges)) if index < rows => {
-                    return Ok(line_origin(block, &ranges[index as usize], index as usize));
-                }
-                _ => {
-                    self.before += rows;
-                    let block = self.reader.next_block()?.ok_or_else(|| gone(row))?;
-                    let ranges = block.ranges().collect();
-                    self.block = Some((block, ranges));
-                }
+            let index = self.lines.partition_point(|(_, end)| *end <= row);
+            if let (Some(block), Some((range, _))) = (&self.block, self.lines.get(index)) {
+                return Ok(line_origin(block, range, index));
+            }
+            if !self.advance()? {
+                return Err(gone(row));
             }
         }
     }

@@ -90,6 +90,12 @@ impl LineBlock {
         self.lines.ranges()
     }
 
+    /// All lines as one text, with their ends.
+    pub fn text(&self) -> Text {
+        let block = &self.lines.block;
+        block.text(self.lines.start()..block.as_str().len())
+    }
+
     /// The lines as texts. Those that do not lie inline keep the block alive.
     pub fn texts(&self) -> impl Iterator<Item = Text> {
         self.ranges().map(|range| self.lines.block.text(range))
@@ -291,41 +297,4 @@ pub fn line_number(path: &Path, offset: u64) -> io::Result<u64> {
     };
     let (_, ends) = count_line_ends(&mut text, offset, &mut vec![0; 64 << 10])?;
     Ok(1 + ends)
-}
-
-/// Where the line of a split is that has this index, counted from 0 over all its files.
-///
-/// It reads the split again: for messages, not for work.
-///
-/// # Errors
-///
-/// As [`LineReader::next_block`]; and [`ErrorKind::Internal`] if the split has fewer lines.
-///
-/// # Examples
-///
-/// ```
-/// use gristmill::io::{lines::LineOptions, resolve::resolve, split::{SplitOptions, splits}, text::locate};
-///
-/// let splits = splits(resolve(&["src/io/text.rs"])?.files, &SplitOptions::default());
-/// let place = locate(splits[0].clone(), 1, LineOptions::default())?;
-/// assert_eq!(place.line, Some(2));
-/// # Ok::<(), gristmill::Error>(())
-/// ```
-pub fn locate(split: Split, index: u64, options: LineOptions) -> Result<Place> {
-    let mut reader = LineReader::new(split, options);
-    let mut before = 0;
-    while let Some(block) = reader.next_block()? {
-        let mut ranges = block.ranges();
-        let found = ranges.find(|_| {
-            before += 1;
-            before > index
-        });
-        if let Some(range) = found {
-            let offset = block.lines().offset_of(range.start);
-            let path = &block.file().path;
-            let line = line_number(path, offset).map_err(|error| read_error(path, offset, error))?;
-            return Ok(Place::file(path).at_line(line).at_offset(offset));
-        }
-    }
-    Err(Error::new(ErrorKind::Internal, format!("a split of {before} lines has no line {index}")))
 }

@@ -56,6 +56,7 @@ mod read_paths;
 mod read_table;
 mod read_text;
 mod read_text_with_origin;
+mod read_words;
 mod records;
 mod reduce_by_key;
 mod rejects;

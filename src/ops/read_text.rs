@@ -10,10 +10,10 @@ use crate::exec::out::Out;
 use crate::exec::push::Flow;
 use crate::exec::source::Source;
 use crate::io::lines::{Invalid, LineOptions};
-use crate::io::origin::{LineOrigins, Origins};
+use crate::io::origin::{LineOrigins, Origin, Origins};
 use crate::io::resolve::{InputFile, resolve};
 use crate::io::split::{CompressedFiles, Split, SplitOptions, splits, text_bytes};
-use crate::io::text::{LineBlock, LineReader, locate};
+use crate::io::text::{LineBlock, LineReader, line_number, read_error};
 use crate::text::Text;
 
 impl Context {
@@ -52,7 +52,7 @@ impl Context {
     /// ```
     #[track_caller]
     pub fn read_text(&self, inputs: impl InputPaths) -> Result<Dataset<Text>> {
-        text(self, CallSite::here("read_text"), inputs, TextOptions::default())
+        texts(self, CallSite::here("read_text"), inputs, TextOptions::default(), Unit::Line)
     }
 
     /// The lines of text files, as [`Context::read_text`], with a say in what lines that are not UTF-8 become.
@@ -82,17 +82,36 @@ impl Context {
     /// ```
     #[track_caller]
     pub fn read_text_with(&self, inputs: impl InputPaths, options: TextOptions) -> Result<Dataset<Text>> {
-        text(self, CallSite::here("read_text_with"), inputs, options)
+        texts(self, CallSite::here("read_text_with"), inputs, options, Unit::Line)
     }
 }
 
-fn text(
+/// What is an element of text files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    Line,
+    Word,
+}
+
+impl Unit {
+    /// How many elements a line gives.
+    fn in_line(self) -> fn(&str) -> u64 {
+        match self {
+            Unit::Line => |_| 1,
+            Unit::Word => |line| line.split_whitespace().count() as u64,
+        }
+    }
+}
+
+/// The lines or words of text files.
+pub(super) fn texts(
     ctx: &Context,
     call: CallSite,
     inputs: impl InputPaths,
     options: TextOptions,
+    unit: Unit,
 ) -> Result<Dataset<Text>> {
-    let (files, detail, notes) = TextFiles::find(ctx, call, inputs, options)?;
+    let (files, detail, notes) = TextFiles::find(ctx, call, inputs, options, unit)?;
     Ok(Dataset::from_noted_source(ctx, call, detail, notes, Texts(files)))
 }
 
@@ -164,6 +183,7 @@ pub(super) struct TextFiles {
     paths: Vec<PathBuf>,
     bytes: Option<u64>,
     lines: LineOptions,
+    unit: Unit,
     invalid: Counter,
 }
 
@@ -174,6 +194,7 @@ impl TextFiles {
         call: CallSite,
         inputs: impl InputPaths,
         options: TextOptions,
+        unit: Unit,
     ) -> Result<(TextFiles, String, Vec<String>)> {
         let patterns = inputs.into_paths();
         let found = resolve(&patterns).map_err(|error| error.in_call(call))?;
@@ -184,7 +205,7 @@ impl TextFiles {
         let sizes = SplitOptions { target_bytes, compressed, ..SplitOptions::default() };
         let lines = LineOptions { invalid: options.invalid, ..LineOptions::of(ctx.config()) };
         let (splits, invalid) = (splits(found.files, &sizes), ctx.counter(TextOptions::INVALID_LINES));
-        Ok((TextFiles { splits, paths, bytes, lines, invalid }, detail, found.notes))
+        Ok((TextFiles { splits, paths, bytes, lines, unit, invalid }, detail, found.notes))
     }
 
     /// Reads a split block by block, until `take` has enough.
@@ -209,32 +230,52 @@ impl TextFiles {
         self.paths.clone()
     }
 
-    /// What lines were read from; standard input cannot be read again.
+    /// What elements were read from; standard input cannot be read again.
     pub(super) fn origins(&self, split: usize) -> Option<Box<dyn Origins + '_>> {
-        let split = &self.splits[split];
-        let can_be_read = split.pieces.iter().all(|piece| !piece.file.is_standard_input());
-        can_be_read.then(|| -> Box<dyn Origins> { Box::new(LineOrigins::new(split.alone(), self.lines)) })
+        let can_be_read = self.splits[split].pieces.iter().all(|piece| !piece.file.is_standard_input());
+        can_be_read.then(|| -> Box<dyn Origins> { Box::new(self.lines_of(split)) })
+    }
+
+    fn lines_of(&self, split: usize) -> LineOrigins {
+        LineOrigins::new(self.splits[split].alone(), self.lines, self.unit.in_line())
     }
 
     pub(super) fn place(&self, split: usize, row: u64) -> Place {
-        let pieces = &self.splits[split].pieces;
-        match pieces.first() {
-            // It cannot be read again. Where lines were left out, the row is no line.
-            Some(piece) if piece.file.is_standard_input() => {
-                let place = Place { row: Some(row), ..Place::file(InputFile::STANDARD_INPUT) };
-                if self.lines.invalid == Invalid::Skip {
-                    place
-                } else {
-                    Place { row: None, ..place.at_line(row + 1) }
-                }
-            }
-            // The row is known, and if its line cannot be found again, because the file is gone by now, it has to do.
-            _ => locate(self.splits[split].alone(), row, self.lines).unwrap_or_else(|_| Place::row(row)),
+        let first = self.splits[split].pieces.first();
+        if first.is_some_and(|piece| piece.file.is_standard_input()) {
+            let place = Place::file(InputFile::STANDARD_INPUT);
+            // It cannot be read again. Where lines were left out, or are cut into words, the row is no line.
+            return if self.unit == Unit::Line && self.lines.invalid != Invalid::Skip {
+                place.at_line(row + 1)
+            } else {
+                Place { row: Some(row), ..place }
+            };
         }
+        // The row is known, and if its line cannot be found again, because the file is gone by now, it has to do.
+        self.locate(split, row).unwrap_or_else(|_| Place::row(row))
+    }
+
+    /// Reads the split again: for messages, not for work.
+    fn locate(&self, split: usize, row: u64) -> Result<Place> {
+        let Origin { file, offset, line, .. } = self.lines_of(split).origin(row)?;
+        let line = match line {
+            Some(line) => line,
+            None => line_number(&file.path, offset).map_err(|error| read_error(&file.path, offset, error))?,
+        };
+        Ok(Place::file(&file.path).at_line(line).at_offset(offset))
     }
 }
 
 struct Texts(TextFiles);
+
+fn emit_lines(block: &LineBlock, out: &mut Out<Text>) -> Result<Flow> {
+    for line in block.texts() {
+        if out.emit(line)? == Flow::Enough {
+            return Ok(Flow::Enough);
+        }
+    }
+    Ok(Flow::More)
+}
 
 impl Source<Text> for Texts {
     fn splits(&self) -> usize {
@@ -242,13 +283,13 @@ impl Source<Text> for Texts {
     }
 
     fn read(&self, split: usize, out: &mut Out<Text>) -> Result<()> {
-        self.0.read(split, |block| {
-            for line in block.texts() {
-                if out.emit(line)? == Flow::Enough {
-                    return Ok(Flow::Enough);
-                }
+        self.0.read(split, |block| match self.0.unit {
+            Unit::Line => emit_lines(&block, out),
+            // No word spans blocks, for they end with lines; and that there are lines in them does not matter.
+            Unit::Word => {
+                let mut words = block.text().split_whitespace();
+                out.emit_from(|items, limit| words.append_to(items, limit))
             }
-            Ok(Flow::More)
         })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gristmill_derive::Record;
 
-use super::read_text::{InputPaths, TextFiles, TextOptions};
+use super::read_text::{InputPaths, TextFiles, TextOptions, Unit};
 use crate::context::Context;
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Place, Result};
@@ -64,7 +64,7 @@ impl Context {
         options: TextOptions,
     ) -> Result<Dataset<OriginLine>> {
         let call = CallSite::here("read_text_with_origin");
-        let (files, detail, notes) = TextFiles::find(self, call, inputs, options)?;
+        let (files, detail, notes) = TextFiles::find(self, call, inputs, options, Unit::Line)?;
         let counts = SplitLineCounts::new(&files.splits);
         Ok(Dataset::from_noted_source(self, call, detail, notes, OriginLines { files, counts }))
     }

@@ -12,14 +12,19 @@ use super::marks::wide_space;
 #[derive(Debug, Clone)]
 pub struct SplitWhitespace {
     text: Text,
-    /// The borders of words, not yet given, in the 64 bytes before `next`: starts and ends in turn.
-    edges: u64,
+    edges: Edges,
+}
+
+/// Where words begin and end, in turn.
+#[derive(Debug, Clone, Copy)]
+struct Edges {
+    /// Those, not yet given, in the 64 bytes before `next`.
+    marked: u64,
     /// The first byte that is not yet marked. Beyond the length of the text when all are.
     next: usize,
-    /// Whether the byte before `next` is whitespace, as the lowest bit.
-    after_space: u64,
-    /// The bytes from `next` on that belong to a whitespace character before it.
-    carry: u64,
+    /// What the bytes before `next` say of those after them: whether the last one is whitespace, as the lowest bit, and above it
+    /// the bytes from `next` on that belong to a whitespace character before it.
+    before: u64,
 }
 
 impl SplitWhitespace {
@@ -27,51 +32,81 @@ impl SplitWhitespace {
         // What is before the text counts as whitespace: a word may start with the first byte. Many lines are empty, and
         // have nothing to mark.
         let next = usize::from(text.is_empty());
-        SplitWhitespace { text, edges: 0, next, after_space: 1, carry: 0 }
+        SplitWhitespace { text, edges: Edges { marked: 0, next, before: 1 } }
+    }
+
+    /// Appends the next words to `words` until it has `limit` of them; false if there were no more.
+    ///
+    /// What the iterator is about stays in registers meanwhile: of a long text a word costs half of what it costs by `next`.
+    pub(crate) fn append_to(&mut self, words: &mut Vec<Text>, limit: usize) -> bool {
+        let SplitWhitespace { text, edges } = self;
+        let mut local = *edges;
+        words.reserve(limit.saturating_sub(words.len()));
+        let more = loop {
+            if words.len() >= limit {
+                break true;
+            }
+            let Some(word) = local.next_word(text) else { break false };
+            words.push(word);
+        };
+        *edges = local;
+        more
+    }
+}
+
+impl Edges {
+    #[allow(clippy::inline_always)] // once a word: a call costs as much as the rest of it
+    #[inline(always)]
+    fn next_word(&mut self, text: &Text) -> Option<Text> {
+        let start = self.next_edge(text)?;
+        let end = self.next_edge(text)?;
+        text.part(start, end)
     }
 
     /// The next border of a word.
-    #[allow(clippy::inline_always)] // twice a word: a call costs as much as the rest of it
+    #[allow(clippy::inline_always)] // twice a word, as above
     #[inline(always)]
-    fn next_edge(&mut self) -> Option<usize> {
-        while self.edges == 0 {
-            if self.next > self.text.len() {
+    fn next_edge(&mut self, text: &Text) -> Option<usize> {
+        while self.marked == 0 {
+            if self.next > text.len() {
                 return None;
             }
-            self.mark();
+            (self.marked, self.before) = mark(text, self.next, self.before);
+            self.next += 64;
         }
-        let bit = self.edges.trailing_zeros() as usize;
-        self.edges &= self.edges - 1;
+        let bit = self.marked.trailing_zeros() as usize;
+        self.marked &= self.marked - 1;
         Some(self.next - 64 + bit)
     }
+}
 
-    /// Marks the borders of words in the next 64 bytes.
-    #[inline(never)] // once in 64 bytes, and large: it would keep `next_edge` from being inlined
-    fn mark(&mut self) {
-        let marks = self.text.marks(self.next);
-        let mut spaces = marks.spaces | self.carry;
-        self.carry = 0;
-        if marks.leads != 0 {
-            spaces |= self.wide_spaces(marks.leads);
-        }
-        self.edges = spaces ^ (spaces << 1 | self.after_space);
-        self.after_space = spaces >> 63;
-        self.next += 64;
+/// Marks the borders of words in the 64 bytes from `next` on, and says what these say of the bytes after them.
+///
+/// Two words come back in registers: from a struct in memory they were loaded before they had been stored, which took as long as
+/// the marks.
+#[inline(never)] // once in 64 bytes, and large: it would keep `next_edge` from being inlined
+fn mark(text: &Text, next: usize, before: u64) -> (u64, u64) {
+    let marks = text.marks(next);
+    let (mut spaces, mut carry) = (marks.spaces | before >> 1, 0);
+    if marks.leads != 0 {
+        let wide = wide_spaces(&text.as_bytes()[next..], marks.leads);
+        spaces |= wide as u64;
+        carry = (wide >> 64) as u64;
     }
+    (spaces ^ (spaces << 1 | before & 1), spaces >> 63 | carry << 1)
+}
 
-    /// The bytes of whitespace beyond ASCII, of which each begins at one of `leads`.
-    #[inline(never)]
-    fn wide_spaces(&mut self, mut leads: u64) -> u64 {
-        let mut spaces = 0u128;
-        while leads != 0 {
-            let bit = leads.trailing_zeros();
-            leads &= leads - 1;
-            let length = wide_space(&self.text.as_bytes()[self.next + bit as usize..]);
-            spaces |= ((1 << length) - 1) << bit;
-        }
-        self.carry = (spaces >> 64) as u64;
-        spaces as u64
+/// The bytes of whitespace beyond ASCII, of which each begins at one of `leads`.
+#[inline(never)]
+fn wide_spaces(bytes: &[u8], mut leads: u64) -> u128 {
+    let mut spaces = 0;
+    while leads != 0 {
+        let bit = leads.trailing_zeros();
+        leads &= leads - 1;
+        let length = wide_space(&bytes[bit as usize..]);
+        spaces |= ((1 << length) - 1) << bit;
     }
+    spaces
 }
 
 impl Iterator for SplitWhitespace {
@@ -79,15 +114,13 @@ impl Iterator for SplitWhitespace {
 
     #[inline]
     fn next(&mut self) -> Option<Text> {
-        let start = self.next_edge()?;
-        let end = self.next_edge()?;
-        self.text.part(start, end)
+        self.edges.next_word(&self.text)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         // A word and the space after it are two bytes at least; of the marked ones the edges are known.
-        let unmarked = (self.text.len() + 1).saturating_sub(self.next);
-        let marked = self.edges.count_ones() as usize;
+        let unmarked = (self.text.len() + 1).saturating_sub(self.edges.next);
+        let marked = self.edges.marked.count_ones() as usize;
         (marked.div_ceil(2), Some((marked + unmarked).div_ceil(2)))
     }
 }
