@@ -256,7 +256,7 @@ fn input_that_is_not_there_is_named() {
     let place = Place::new(&[("in.txt", "one")]);
     for input in ["missing.txt", "*.log", "in.txt/below"] {
         let message = place.fail(&format!("wordcount {input} -o out"), 1);
-        assert_says(&message, &[input, "read_text"]);
+        assert_says(&message, &[input, "read_words"]);
     }
     assert_says(&place.fail("wordcount in.txt missing.txt -o out", 1), &["missing.txt"]);
     assert_says(&place.fail("show missing", 1), &["missing"]);
@@ -379,7 +379,7 @@ fn explain_prints_the_plan_and_writes_nothing() {
     let place = Place::new(&[("in.txt", "one")]);
     let (plan, stderr) = place.succeed("wordcount in.txt -o out --explain");
     assert_eq!((place.names(), stderr.as_str()), (vec!["in.txt".to_owned()], ""));
-    for part in ["Logical graph", "read_text in.txt", "count_by_value", "stage 2"] {
+    for part in ["Logical graph", "read_words in.txt", "count_by_value", "stage 2"] {
         assert!(plan.contains(part), "no {part} in:\n{plan}");
     }
     assert!(place.succeed("wordcount in.txt --explain").0.contains("result of #"));

@@ -9,9 +9,10 @@ use std::path::Path;
 use std::process::Command;
 
 use gristmill::io::lines::{BlockPool, LineCutter, LineFaultKind, LineOptions};
+use gristmill::io::origin::{LineOrigins, Origins, Raw};
 use gristmill::io::resolve::resolve;
 use gristmill::io::split::{Split, SplitOptions, splits};
-use gristmill::io::text::{LineReader, locate};
+use gristmill::io::text::{LineReader, line_number};
 use gristmill::{Error, ErrorKind, Text};
 use proptest::prelude::*;
 
@@ -162,14 +163,16 @@ proptest! {
         let mut number = 0;
         for split in plan(&[&path], target) {
             let count = read_splits(std::slice::from_ref(&split), LineOptions::default()).unwrap().0.len() as u64;
+            let mut origins = LineOrigins::new(split, options(block, 1000), |_line| 1);
             for index in 0..count {
-                let place = locate(split.clone(), index, options(block, 1000)).unwrap();
+                let origin = origins.origin(index).unwrap();
                 let line = expected[number];
                 number += 1;
-                prop_assert_eq!(place.line, Some(number as u64));
-                prop_assert_eq!(place.offset, Some((line.as_ptr().addr() - content.as_ptr().addr()) as u64));
+                prop_assert_eq!(line_number(&path, origin.offset).unwrap(), number as u64);
+                prop_assert_eq!(origin.offset, (line.as_ptr().addr() - content.as_ptr().addr()) as u64);
+                prop_assert_eq!(origin.raw, Raw::Known(line.as_bytes().to_vec()));
             }
-            prop_assert_eq!(locate(split, count, LineOptions::default()).unwrap_err().kind(), ErrorKind::Internal);
+            prop_assert_eq!(origins.origin(count).unwrap_err().kind(), ErrorKind::Internal);
         }
         prop_assert_eq!(number, expected.len());
     }

@@ -9,8 +9,8 @@ use crate::text::Text;
 impl Context {
     /// The words of text files, one element a word: what lies between whitespace, as Unicode defines it.
     ///
-    /// The same as `read_text(inputs)?.flat_map(|line| line.split_whitespace())`, but lines are not looked for first: to count the
-    /// words of English text takes two thirds of the time.
+    /// The same as `read_text(inputs)?.flat_map(|line| line.split_whitespace())`, but lines are not looked for first, which
+    /// saves a third of the time of a word count.
     ///
     /// `inputs`, and how files are looked up, cut into splits and inflated, are as for [`Context::read_text`].
     ///
