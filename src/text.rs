@@ -39,8 +39,10 @@ mod newlines;
 mod pattern;
 mod split;
 mod whitespace;
+mod words;
 
-use marks::Marks;
+use cut::AsciiCase;
+use marks::{Marks, is_continuation};
 
 pub use block::{Block, InvalidUtf8};
 pub(crate) use newlines::Newlines;
@@ -62,13 +64,6 @@ const SHARED_TAG: u64 = 1;
 
 /// Bits below the last byte of the last word.
 const TAG_SHIFT: u32 = 56;
-
-/// The case to which ASCII letters are changed.
-#[derive(Clone, Copy)]
-enum AsciiCase {
-    Lower,
-    Upper,
-}
 
 /// An immutable UTF-8 string of 24 bytes, inline up to 23 bytes and a slice of a shared block beyond.
 ///
@@ -245,18 +240,6 @@ impl Text {
         if self.is_inline() { ((last >> TAG_SHIFT) & !INLINE_TAG) as usize } else { last as u32 as usize }
     }
 
-    /// Whether the text has no bytes.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert!(gristmill::Text::default().is_empty());
-    /// ```
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The first byte, wherever it lies; valid as long as the text is neither moved nor dropped.
     #[inline]
     fn as_ptr(&self) -> *const u8 {
@@ -283,19 +266,36 @@ impl Text {
         if self.is_inline() {
             return self.part_of_inline(start, end);
         }
-        if start > end || end > self.len() {
-            return None;
+        // SAFETY: the text is shared, and the range is checked.
+        self.shared_has(start, end).then(|| unsafe { self.part_of_shared(start, end) })
+    }
+
+    /// Appends the parts that begin and end there.
+    ///
+    /// # Panics
+    ///
+    /// If the ends of one are not borders of characters, in this order.
+    fn append_parts(&self, starts: &[u32], ends: &[u32], parts: &mut Vec<Text>) {
+        let ranges = starts.iter().zip(ends).map(|(&start, &end)| (start as usize, end as usize));
+        if self.is_inline() {
+            return parts.extend(ranges.map(|(start, end)| self.slice(start..end)));
         }
-        // SAFETY: the range lies in the text. The byte at its end may lie in the slack, where zero, or the first
-        // byte of a character, tells that the text ends between two characters. A part has the slack of its text.
-        unsafe {
-            let (first, after) = (self.data.add(start), self.data.add(end));
-            if is_continuation(*first) || is_continuation(*after) {
-                return None;
-            }
-            let len = end - start;
-            Some(if len <= INLINE { Text::loaded(first, len) } else { self.part_of_shared(first, len) })
-        }
+        parts.extend(ranges.map(|(start, end)| {
+            assert!(self.shared_has(start, end), "no part from {start} to {end}");
+            // SAFETY: the text is shared, and the range is checked.
+            unsafe { self.part_of_shared(start, end) }
+        }));
+    }
+
+    /// Whether this shared text has such a part, between two borders of characters.
+    #[inline]
+    fn shared_has(&self, start: usize, end: usize) -> bool {
+        debug_assert!(!self.is_inline());
+        // SAFETY: the range lies in the text where its bytes are looked at. The one at its end may lie in the slack, where zero,
+        // or the first byte of a character, tells that the text ends between two characters.
+        start <= end
+            && end <= self.last.get() as u32 as usize
+            && unsafe { !is_continuation(*self.data.add(start)) && !is_continuation(*self.data.add(end)) }
     }
 
     /// A part of an inline text, which has no slack after it: it is copied to where there is some.
@@ -308,17 +308,23 @@ impl Text {
         Some(unsafe { Text::loaded(padded.as_ptr().cast::<u8>().add(start), len) })
     }
 
-    /// A long part of a shared text.
+    /// A part of a shared text.
     ///
     /// # Safety
     ///
-    /// The `len` bytes at `data` are a part of this shared text, on borders of characters, and more than `INLINE`.
+    /// The text is shared, and the range lies in it, between two borders of characters.
     #[inline]
-    unsafe fn part_of_shared(&self, data: *const u8, len: usize) -> Text {
-        // SAFETY: `owner` came from `Arc::into_raw`, and this text holds a count of it; the new text gets another.
+    unsafe fn part_of_shared(&self, start: usize, end: usize) -> Text {
+        let len = end - start;
+        // SAFETY: a part has the slack of its text. `owner` came from `Arc::into_raw`, and this text holds a count of it; the
+        // new text gets another.
         unsafe {
+            let first = self.data.add(start);
+            if len <= INLINE {
+                return Text::loaded(first, len);
+            }
             Arc::increment_strong_count(self.owner);
-            Text { data, owner: self.owner, last: last_word(SHARED_TAG, len) }
+            Text { data: first, owner: self.owner, last: last_word(SHARED_TAG, len) }
         }
     }
 
@@ -509,12 +515,6 @@ const fn last_word(tag: u64, len: usize) -> NonZeroU64 {
         (tag | len as u64) << TAG_SHIFT
     };
     NonZeroU64::MIN.saturating_add(tag - 1) // it is not zero, and this way needs no unwrap
-}
-
-/// Whether a byte is in a character, but not the first one of it.
-#[inline]
-fn is_continuation(byte: u8) -> bool {
-    byte & 0xC0 == 0x80
 }
 
 /// What `test` says, by the highest bit of each byte, of the first 64 of `len` bytes at `data`, as bits of a word.

@@ -287,8 +287,8 @@ impl Source<Text> for Texts {
             Unit::Line => emit_lines(&block, out),
             // No word spans blocks, for they end with lines; and that there are lines in them does not matter.
             Unit::Word => {
-                let mut words = block.text().split_whitespace();
-                out.emit_from(|items, limit| words.append_to(items, limit))
+                let mut text = block.text();
+                out.emit_from(|items, limit| text.take_words(items, limit))
             }
         })
     }

@@ -3,9 +3,16 @@
 
 use std::ops::{Bound, RangeBounds};
 
-use super::{AsciiCase, Lines, Pattern, Searcher, Split, SplitN, SplitWhitespace, Text};
+use super::{Lines, Pattern, Searcher, Split, SplitN, SplitWhitespace, Text};
 
 /// Parts and mappings. Each is what the method of the same name on `str` gives, as texts that own what they show.
+/// The case to which ASCII letters are changed.
+#[derive(Clone, Copy)]
+pub(super) enum AsciiCase {
+    Lower,
+    Upper,
+}
+
 impl Text {
     /// The part of a text in a range of bytes.
     ///

@@ -33,6 +33,12 @@ impl Marks {
     }
 }
 
+/// Whether a byte is in a character, but not the first one of it.
+#[inline]
+pub(super) fn is_continuation(byte: u8) -> bool {
+    byte & 0xC0 == 0x80
+}
+
 /// The length in bytes of the whitespace character beyond ASCII that starts here, or 0 if none does.
 #[inline]
 pub(super) fn wide_space(bytes: &[u8]) -> usize {

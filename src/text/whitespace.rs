@@ -22,9 +22,10 @@ struct Edges {
     marked: u64,
     /// The first byte that is not yet marked. Beyond the length of the text when all are.
     next: usize,
-    /// What the bytes before `next` say of those after them: whether the last one is whitespace, as the lowest bit, and above it
-    /// the bytes from `next` on that belong to a whitespace character before it.
-    before: u64,
+    /// Whether the byte before `next` is whitespace, as the lowest bit.
+    after_space: u64,
+    /// The bytes from `next` on that belong to a whitespace character before it.
+    carry: u64,
 }
 
 impl SplitWhitespace {
@@ -32,25 +33,7 @@ impl SplitWhitespace {
         // What is before the text counts as whitespace: a word may start with the first byte. Many lines are empty, and
         // have nothing to mark.
         let next = usize::from(text.is_empty());
-        SplitWhitespace { text, edges: Edges { marked: 0, next, before: 1 } }
-    }
-
-    /// Appends the next words to `words` until it has `limit` of them; false if there were no more.
-    ///
-    /// What the iterator is about stays in registers meanwhile: of a long text a word costs half of what it costs by `next`.
-    pub(crate) fn append_to(&mut self, words: &mut Vec<Text>, limit: usize) -> bool {
-        let SplitWhitespace { text, edges } = self;
-        let mut local = *edges;
-        words.reserve(limit.saturating_sub(words.len()));
-        let more = loop {
-            if words.len() >= limit {
-                break true;
-            }
-            let Some(word) = local.next_word(text) else { break false };
-            words.push(word);
-        };
-        *edges = local;
-        more
+        SplitWhitespace { text, edges: Edges { marked: 0, next, after_space: 1, carry: 0 } }
     }
 }
 
@@ -71,7 +54,10 @@ impl Edges {
             if self.next > text.len() {
                 return None;
             }
-            (self.marked, self.before) = mark(text, self.next, self.before);
+            let spaces;
+            (spaces, self.carry) = spaces_at(text, self.next, self.carry);
+            self.marked = spaces ^ (spaces << 1 | self.after_space);
+            self.after_space = spaces >> 63;
             self.next += 64;
         }
         let bit = self.marked.trailing_zeros() as usize;
@@ -80,20 +66,18 @@ impl Edges {
     }
 }
 
-/// Marks the borders of words in the 64 bytes from `next` on, and says what these say of the bytes after them.
+/// Which of the 64 bytes from `at` on are whitespace, of which the first ones may be the `carry` of the bytes before; and what they carry on.
 ///
 /// Two words come back in registers: from a struct in memory they were loaded before they had been stored, which took as long as
 /// the marks.
 #[inline(never)] // once in 64 bytes, and large: it would keep `next_edge` from being inlined
-fn mark(text: &Text, next: usize, before: u64) -> (u64, u64) {
-    let marks = text.marks(next);
-    let (mut spaces, mut carry) = (marks.spaces | before >> 1, 0);
-    if marks.leads != 0 {
-        let wide = wide_spaces(&text.as_bytes()[next..], marks.leads);
-        spaces |= wide as u64;
-        carry = (wide >> 64) as u64;
+pub(super) fn spaces_at(text: &Text, at: usize, carry: u64) -> (u64, u64) {
+    let marks = text.marks(at);
+    if marks.leads == 0 {
+        return (marks.spaces | carry, 0);
     }
-    (spaces ^ (spaces << 1 | before & 1), spaces >> 63 | carry << 1)
+    let wide = wide_spaces(&text.as_bytes()[at..], marks.leads);
+    (marks.spaces | carry | wide as u64, (wide >> 64) as u64)
 }
 
 /// The bytes of whitespace beyond ASCII, of which each begins at one of `leads`.
