@@ -173,6 +173,20 @@ impl Error {
         self
     }
 
+    /// The error, at another place than it had.
+    pub(crate) fn moved_to(mut self, place: Place) -> Error {
+        self.0.place = Some(place);
+        self
+    }
+
+    /// The error, so many rows further on if it has a row.
+    pub(crate) fn rows_on(mut self, rows: u64) -> Error {
+        if let Some(row) = self.0.place.as_mut().and_then(|place| place.row.as_mut()) {
+            *row += rows;
+        }
+        self
+    }
+
     /// What went wrong, coarsely.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

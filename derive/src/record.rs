@@ -109,15 +109,18 @@ fn from_column(shape: &Shape) -> TokenStream {
     let reads = shape.columns.iter().map(column_from_array);
     let members = shape.columns.iter().map(|column| &column.member);
     let skipped = &shape.skipped;
+    // Pairs of pairs: their number is known beforehand, so that no row looks whether there is room for it.
+    let no_column = quote!(::std::iter::repeat_n((), column.len()));
+    let zipped = variables.iter().fold(no_column, |zipped, variable| quote!(#zipped.zip(#variable)));
+    let pattern = variables.iter().fold(quote!(()), |pattern, variable| quote!((#pattern, #variable)));
     quote! {
         fn from_column(column: &::gristmill::record::Column) -> ::gristmill::Result<::std::vec::Vec<Self>> {
-            #(let mut #variables = #reads.into_iter();)*
-            let mut rows = ::std::vec::Vec::with_capacity(column.len());
-            rows.extend((0..column.len()).map_while(|_| ::std::option::Option::Some(Self {
-                #(#members: #variables.next()?,)*
+            #(let #variables = #reads;)*
+            let rows = #zipped.map(|#pattern| Self {
+                #(#members: #variables,)*
                 #(#skipped: ::std::default::Default::default(),)*
-            })));
-            ::std::result::Result::Ok(rows)
+            });
+            ::std::result::Result::Ok(rows.collect())
         }
     }
 }

@@ -120,11 +120,11 @@ struct MapPush<T, U, F> {
 impl<T, U, F: Fn(T) -> U> Push<T> for MapPush<T, U, F> {
     fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
         let mut at = Cursor::new(self.cx.trace(), &chunk.rows);
-        self.out.items.reserve(chunk.items.len());
-        for item in chunk.items.drain(..) {
-            self.out.items.push((self.f)(item));
+        self.out.items.extend(chunk.items.drain(..).map(|item| {
+            let item = (self.f)(item);
             at.advance();
-        }
+            item
+        }));
         drop(at);
         self.out.rows.take_from(&mut chunk.rows);
         let flow = self.next.push(&mut self.out);

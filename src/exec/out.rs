@@ -86,6 +86,26 @@ impl<T> Out<T> {
         }
     }
 
+    /// The most elements that a chunk has.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Emits elements of which there are no more than a chunk may have. They become a chunk as they are, without a copy, unless few were
+    /// emitted before.
+    pub(crate) fn emit_all(&mut self, items: Vec<T>) -> Result<Flow> {
+        debug_assert!(items.len() <= self.limit);
+        if self.chunk.items.len() + items.len() > self.limit && self.flush()? == Flow::Enough {
+            return Ok(Flow::Enough);
+        }
+        if self.chunk.items.is_empty() {
+            self.chunk.items = items;
+        } else {
+            self.chunk.items.extend(items);
+        }
+        if self.chunk.items.len() < self.limit { Ok(Flow::More) } else { self.flush() }
+    }
+
     /// Emits what `fill` appends to the elements of a chunk, until it says that there is no more. It is given how many elements a chunk
     /// is to have at most.
     pub(crate) fn emit_from(&mut self, mut fill: impl FnMut(&mut Vec<T>, usize) -> bool) -> Result<Flow> {

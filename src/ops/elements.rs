@@ -23,11 +23,9 @@ pub(super) trait Unpack: 'static {
     /// Whether an element is a row, and so has a place in a file.
     const ARE_ROWS: bool;
 
-    /// The elements that a batch is. An error is one of the batch.
-    fn unpack(batch: RecordBatch) -> Result<Vec<Self::Item>>;
-
-    /// Emits such elements. An error is one of whoever receives them.
-    fn emit(items: Vec<Self::Item>, out: &mut Out<Self::Item>) -> Result<Flow>;
+    /// Emits the elements that a batch is. An error of the batch is `located`, with the number of its row; one of whoever receives the
+    /// elements comes as it is.
+    fn emit(batch: RecordBatch, located: impl Fn(Error) -> Error, out: &mut Out<Self::Item>) -> Result<Flow>;
 
     /// How many elements a batch of so many rows is.
     fn elements(rows: u64) -> u64;
@@ -60,13 +58,13 @@ impl<T: Record> Unpack for Rows<T> {
 
     const ARE_ROWS: bool = true;
 
-    fn unpack(batch: RecordBatch) -> Result<Vec<T>> {
-        from_batch(&batch)
-    }
-
-    fn emit(rows: Vec<T>, out: &mut Out<T>) -> Result<Flow> {
-        for row in rows {
-            if out.emit(row)? == Flow::Enough {
+    fn emit(batch: RecordBatch, located: impl Fn(Error) -> Error, out: &mut Out<T>) -> Result<Flow> {
+        let limit = out.limit();
+        for start in (0..batch.num_rows()).step_by(limit) {
+            // Chunk by chunk, so that a core's cache has the columns and the rows that are made of them.
+            let piece = batch.slice(start, limit.min(batch.num_rows() - start));
+            let rows = from_batch(&piece).map_err(|error| located(error.rows_on(start as u64)))?;
+            if out.emit_all(rows)? == Flow::Enough {
                 return Ok(Flow::Enough);
             }
         }
@@ -111,18 +109,13 @@ impl Unpack for Batches {
 
     const ARE_ROWS: bool = false;
 
-    fn unpack(batch: RecordBatch) -> Result<Vec<RecordBatch>> {
-        Ok(vec![batch])
-    }
-
-    fn emit(batches: Vec<RecordBatch>, out: &mut Out<RecordBatch>) -> Result<Flow> {
-        for batch in batches {
-            let bytes = batch.get_array_memory_size();
-            if out.emit_large(batch, bytes)? == Flow::Enough {
-                return Ok(Flow::Enough);
-            }
-        }
-        Ok(Flow::More)
+    fn emit(
+        batch: RecordBatch,
+        _located: impl Fn(Error) -> Error,
+        out: &mut Out<RecordBatch>,
+    ) -> Result<Flow> {
+        let bytes = batch.get_array_memory_size();
+        out.emit_large(batch, bytes)
     }
 
     fn elements(_rows: u64) -> u64 {

@@ -94,13 +94,19 @@ impl<U: Unpack> Source<U::Item> for ParquetFiles<U> {
     fn read(&self, split: usize, out: &mut Out<U::Item>) -> Result<()> {
         let Split { part, row_groups } = &self.splits[split];
         let part = &self.parts[*part];
-        let in_file = |error: Error| error.at(Place::file(part.path()));
+        let mut before = 0;
         for &row_group in row_groups {
             for batch in part.read(row_group)? {
-                let items = U::unpack(batch?).map_err(in_file)?;
-                if U::emit(items, out)? == Flow::Enough {
+                let batch = batch?;
+                let rows = batch.num_rows() as u64;
+                let located = |error: Error| match error.place().and_then(|place| place.row) {
+                    Some(row) => error.moved_to(self.place(split, before + row)),
+                    None => error.at(Place::file(part.path())),
+                };
+                if U::emit(batch, located, out)? == Flow::Enough {
                     return Ok(());
                 }
+                before += rows;
             }
         }
         Ok(())

@@ -53,7 +53,7 @@ impl<U: Unpack> Elements for U {
     }
 
     fn emit(parsed: Parsed, _lines: &mut LineFinder, out: &mut Out<U::Item>) -> Result<Flow> {
-        <U as Unpack>::emit(U::unpack(parsed.rows)?, out)
+        <U as Unpack>::emit(parsed.rows, |error| error, out)
     }
 }
 
