@@ -38,6 +38,55 @@ pub struct Config {
     pub max_inflate_window_bytes: u64,
     /// What the planner may do. Default: everything.
     pub rules: Rules,
+    /// How graphs are run. Default: `GRISTMILL_EXECUTION`, else as dataflow.
+    pub execution: Execution,
+    /// The file that the totals of all runs are written to, as JSON, after each of them. Default: `GRISTMILL_METRICS`, else none.
+    pub metrics_file: Option<PathBuf>,
+}
+
+/// How graphs are run.
+///
+/// Both give the same results, and the same bytes where files are written. A closure that joins states must be associative for it, as
+/// it must anyway; floats are added in the same order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Execution {
+    /// Everything runs as soon as its input is there: stages overlap, and what they hand over stays in memory as long as it fits.
+    #[default]
+    Dataflow,
+    /// One map-shuffle-reduce cycle after the other, as Hadoop runs jobs: for comparisons.
+    ///
+    /// A cycle reads files, maps, combines, sorts by partition and key, and writes to local disk (`spill_dir`); when all its map tasks have
+    /// ended, its reduce tasks read their partition of each, merge, and reduce. Whatever a later cycle reads is written to disk
+    /// between: results of cycles, caches, the state of loops, the sides of broadcasts, of which each task loads its own copy.
+    ///
+    /// Parsers, codecs, threads, memory limit and the operators' own code are those of the dataflow mode. Elements between two cycles that are no
+    /// [`Record`](crate::record::Record) cannot be written; they stay in memory. What a record does not store (`#[record(skip)]`) is its
+    /// default after an exchange.
+    MapReduce,
+}
+
+impl Execution {
+    /// Its name, as in `GRISTMILL_EXECUTION` and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Execution::Dataflow => "dataflow",
+            Execution::MapReduce => "mapreduce",
+        }
+    }
+
+    /// The execution of this name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gristmill::config::Execution;
+    ///
+    /// assert_eq!(Execution::named("mapreduce"), Some(Execution::MapReduce));
+    /// assert_eq!(Execution::named("magic"), None);
+    /// ```
+    pub fn named(name: &str) -> Option<Execution> {
+        [Execution::Dataflow, Execution::MapReduce].into_iter().find(|execution| execution.name() == name)
+    }
 }
 
 /// What the planner may do; each rule can be switched off, so that tests can show that it changes no result, but for the order of
@@ -78,7 +127,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// If a variable is set to something that is no number of threads or bytes.
+    /// If a variable is set to something that is no number of threads or bytes, or no execution.
     pub fn from_env() -> Result<Config> {
         let threads = match variable("GRISTMILL_THREADS") {
             Some(text) => {
@@ -100,6 +149,10 @@ impl Config {
             max_inflate_ratio: DEFAULT_MAX_INFLATE_RATIO,
             max_inflate_window_bytes: DEFAULT_MAX_INFLATE_WINDOW_BYTES,
             rules: Rules::ALL,
+            execution: execution_variable()?,
+            metrics_file: std::env::var_os("GRISTMILL_METRICS")
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
         })
     }
 
@@ -138,6 +191,11 @@ fn variable(name: &str) -> Option<String> {
 fn size_variable(name: &str) -> Result<Option<u64>> {
     let Some(text) = variable(name) else { return Ok(None) };
     parse_bytes(&text).map(Some).ok_or_else(|| bad_variable(name, &text, "a size such as 4GiB"))
+}
+
+fn execution_variable() -> Result<Execution> {
+    let Some(text) = variable("GRISTMILL_EXECUTION") else { return Ok(Execution::default()) };
+    Execution::named(&text).ok_or_else(|| bad_variable("GRISTMILL_EXECUTION", &text, "dataflow or mapreduce"))
 }
 
 /// `/tmp` is memory on some systems, `/var/tmp` is a disk.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::config::{Config, Rules};
+use crate::config::{Config, Execution, Rules};
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::cancel::CancelToken;
@@ -230,6 +230,24 @@ impl ContextBuilder {
     /// What the planner may do; default everything.
     pub fn rules(self, rules: Rules) -> ContextBuilder {
         self.change(move |config| config.rules = rules)
+    }
+
+    /// How graphs are run; default `GRISTMILL_EXECUTION`, else as dataflow.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gristmill::config::Execution;
+    /// use gristmill::prelude::*;
+    ///
+    /// let ctx = Context::builder().execution(Execution::MapReduce).build()?;
+    /// let sums = ctx.range(0..1000).map(|n| (n % 10, n)).reduce_by_key(|a, b| a + b);
+    /// assert!(sums.explain().contains("cycle 1"));
+    /// assert_eq!(sums.count()?, 10);
+    /// # Ok::<(), gristmill::Error>(())
+    /// ```
+    pub fn execution(self, execution: Execution) -> ContextBuilder {
+        self.change(move |config| config.execution = execution)
     }
 
     /// The context.

@@ -133,7 +133,8 @@ impl<T> Dataset<T> {
 
 fn explain_on(ctx: &Context, sink: Sink) -> String {
     let sinks = [sink];
-    explain(&plan(&sinks, ctx.config().rules, &Held::default()), &sinks)
+    let config = ctx.config();
+    explain(&plan(&sinks, config.rules, config.execution, &Held::default()), &sinks)
 }
 
 impl<T: Data> Dataset<T> {

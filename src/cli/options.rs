@@ -10,7 +10,7 @@ use super::metrics_file::MetricsFile;
 use super::progress::{Progress, ProgressMode, ProgressSnapshot};
 use super::signals::StopSignals;
 use super::tell;
-use crate::config::parse_bytes;
+use crate::config::{Execution, parse_bytes};
 use crate::context::{Context, Started};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::commit::Existing;
@@ -31,6 +31,10 @@ pub struct RunOptions {
     /// Disk space that data beyond the memory limit may take, such as 50GB [default: `GRISTMILL_SPILL_LIMIT`, else no limit]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     spill_limit: Option<u64>,
+    /// How the job is run: as dataflow, or as one map-shuffle-reduce cycle after the other, with files between, for comparisons
+    /// [default: `GRISTMILL_EXECUTION`, else dataflow]
+    #[arg(long, value_name = "MODE", value_parser = execution)]
+    execution: Option<Execution>,
     /// Replace an output that gristmill wrote
     #[arg(long)]
     overwrite: bool,
@@ -53,6 +57,11 @@ pub fn size(text: &str) -> Result<u64, String> {
     parse_bytes(text).ok_or_else(|| "give a size such as 512MiB, 4GB or 1000000".to_string())
 }
 
+/// An execution by its name.
+fn execution(name: &str) -> Result<Execution, String> {
+    Execution::named(name).ok_or_else(|| "give dataflow or mapreduce".to_string())
+}
+
 /// The run that goes on, for the progress bar and the metrics.
 type Watched = Arc<Mutex<Option<Arc<Started>>>>;
 
@@ -71,6 +80,9 @@ impl RunOptions {
         }
         if let Some(bytes) = self.spill_limit {
             builder = builder.spill_limit_bytes(bytes);
+        }
+        if let Some(execution) = self.execution {
+            builder = builder.execution(execution);
         }
         builder.build()
     }

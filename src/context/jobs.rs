@@ -13,7 +13,7 @@ use crate::exec::cancel::CancelToken;
 use crate::exec::collect::{Gather, Gathered, Gathering};
 use crate::exec::counter::{Counted, Tally};
 use crate::exec::erased::Elements;
-use crate::exec::hold::Keep;
+use crate::exec::hold::{Division, Keep, Storage};
 use crate::exec::metrics::RunMetrics;
 use crate::exec::push::Flow;
 use crate::exec::scheduler::{self, Limits};
@@ -109,7 +109,7 @@ impl<'a> Jobs<'a> {
         let mut condition: Option<Gathered<bool>> = None;
         for sink in results {
             let (terminal, gathered) = Gather::new(Every);
-            sinks.push(OpenSink { sink, terminal: Arc::new(terminal) });
+            sinks.push(OpenSink { sink, terminal: Arc::new(terminal), is_output: false });
             condition = Some(gathered);
         }
         self.run(&sinks, known)?;
@@ -119,15 +119,20 @@ impl<'a> Jobs<'a> {
 
     /// A sink that is held, as often as it is read, and the source that gives it again.
     fn hold(&self, sink: Sink, elements: &Arc<dyn Elements>) -> (OpenSink, Arc<dyn AnySource>) {
-        let (terminal, source) = elements.hold(Keep::Always, &self.ctx.budget);
-        (OpenSink { sink, terminal }, source)
+        let (terminal, source) = elements.hold(
+            Keep::Always,
+            Division::Grouped,
+            Storage::of(self.ctx.config.execution),
+            &self.ctx.budget,
+        );
+        (OpenSink { sink, terminal, is_output: false }, source)
     }
 
     /// Runs what needs no loop any more.
     fn job(&mut self, sinks: &[OpenSink], held: &Held) -> Result<()> {
         let ctx = self.ctx;
         let described: Vec<_> = sinks.iter().map(|open| open.sink.clone()).collect();
-        let plan = plan(&described, ctx.config.rules, held);
+        let plan = plan(&described, ctx.config.rules, ctx.config.execution, held);
         let mut job = lower(&plan, sinks, &ctx.budget)?;
         let tally = Arc::new(Tally::new(computations(&plan)));
         for feed in &mut job.terminals {

@@ -16,10 +16,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use super::chunk::Chunk;
 use super::collect::downcast;
 use super::combiner::{Combiner, Span};
-use super::erased::AnyPush;
+use super::erased::{AnyPush, Elements, Of};
 use super::exchange::{Exchange, ExchangeSettings};
 use super::hold::group;
 use super::job::{Batch, Port, Terminal};
+use super::mapreduce;
 use super::memory::{Budget, Holder};
 use super::out::Out;
 use super::partition::Partition;
@@ -29,11 +30,12 @@ use super::source::{AnySource, Erased, Source};
 use super::table::{AHEAD, high_bits};
 use super::task::TaskCx;
 use super::trace::Cursor;
+use crate::config::Execution;
 use crate::error::Result;
 use crate::record::{Data, Key, Record};
 
 /// Elements that one task of what follows takes from neighbouring partitions: enough for a good row group.
-const ROWS_PER_TASK: usize = 1 << 17;
+pub const ROWS_PER_TASK: usize = 1 << 17;
 
 /// How elements become states, one for each key.
 pub trait Combine<T>: Send + Sync + 'static {
@@ -66,21 +68,38 @@ pub trait Combine<T>: Send + Sync + 'static {
 /// The wide operator of an aggregation by key.
 pub struct ByKey<T, C> {
     combine: Arc<C>,
+    input_elements: Option<Arc<dyn Elements>>,
     types: PhantomData<fn(T)>,
 }
 
 impl<T: Data, C: Combine<T>> ByKey<T, C> {
-    /// The aggregation that `combine` describes.
-    pub fn new(combine: C) -> ByKey<T, C> {
-        ByKey { combine: Arc::new(combine), types: PhantomData }
+    /// The aggregation of records that `combine` describes.
+    pub fn new(combine: C) -> ByKey<T, C>
+    where
+        T: Record,
+    {
+        ByKey { input_elements: Some(Of::<T>::records()), ..ByKey::of_data(combine) }
+    }
+
+    /// The aggregation that `combine` describes, of elements that may be no records.
+    pub fn of_data(combine: C) -> ByKey<T, C> {
+        ByKey { combine: Arc::new(combine), input_elements: None, types: PhantomData }
     }
 }
 
 impl<T: Data, C: Combine<T>> Exchange for ByKey<T, C> {
     fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
-        let ExchangeSettings { partition_bits, combine, budget } = settings;
+        if settings.execution == Execution::MapReduce {
+            let aggregate = mapreduce::aggregate::Aggregate::<T, C>::new(Arc::clone(&self.combine), settings);
+            return (Arc::new(aggregate.clone()), Arc::new(Erased::new(aggregate)));
+        }
+        let ExchangeSettings { partition_bits, combine, budget, .. } = settings;
         let aggregate = Aggregate::<T, C>::new(Arc::clone(&self.combine), *partition_bits, *combine, budget);
         (Arc::new(aggregate.clone()), Arc::new(Erased::new(aggregate)))
+    }
+
+    fn input_elements(&self, _lane: usize) -> Option<Arc<dyn Elements>> {
+        self.input_elements.clone()
     }
 
     fn selects(&self) -> bool {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::chunk::Chunk;
 use super::collect::downcast;
 use super::erased::AnyPush;
-use super::hold::{Keep, ROWS_PER_SPLIT, emit_all, group};
+use super::hold::{Division, Keep, ROWS_PER_SPLIT, emit_all, group};
 use super::job::{Batch, Port, Terminal};
 use super::memory::{Budget, Reservation};
 use super::out::Out;
@@ -22,6 +22,7 @@ pub struct Between<T>(Arc<Shared<T>>);
 
 struct Shared<T> {
     keep: Keep,
+    division: Division,
     reservation: Mutex<Reservation>,
     parts: Mutex<Vec<Arc<Vec<T>>>>,
     /// The parts of each split, once it is known that no more will come.
@@ -36,10 +37,10 @@ impl<T> Clone for Between<T> {
 
 impl<T> Between<T> {
     /// An empty holder.
-    pub fn new(keep: Keep, budget: &Budget) -> Between<T> {
+    pub fn new(keep: Keep, division: Division, budget: &Budget) -> Between<T> {
         let reservation = Mutex::new(budget.reservation());
         let (parts, splits) = (Mutex::default(), Mutex::default());
-        Between(Arc::new(Shared { keep, reservation, parts, splits }))
+        Between(Arc::new(Shared { keep, division, reservation, parts, splits }))
     }
 
     fn parts(&self) -> MutexGuard<'_, Vec<Arc<Vec<T>>>> {
@@ -64,7 +65,10 @@ impl<T: Send + Sync + 'static> Terminal for Between<T> {
 
 impl<T: Clone + Send + Sync + 'static> Source<T> for Between<T> {
     fn splits(&self) -> usize {
-        let groups = group(self.parts().iter().map(|part| part.len()), ROWS_PER_SPLIT);
+        let groups = match self.0.division {
+            Division::AsLeft => (0..self.parts().len()).map(|part| part..part + 1).collect(),
+            _ => group(self.parts().iter().map(|part| part.len()), ROWS_PER_SPLIT),
+        };
         let mut splits = self.0.splits.lock().unwrap_or_else(PoisonError::into_inner);
         *splits = groups;
         splits.len()

@@ -9,6 +9,7 @@ use super::erased::Elements;
 use super::job::Terminal;
 use super::memory::Budget;
 use super::narrow::Operator;
+use crate::config::Execution;
 
 /// A side of an operator that reads two datasets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Side {
 /// An operator that broadcasts one side.
 pub trait Broadcast: Send + Sync {
     /// The terminal that takes the side that is broadcast, and what the other side passes once the terminal is sealed.
-    fn open(&self, budget: &Budget) -> (Arc<dyn Terminal>, Arc<dyn Operator>);
+    fn open(&self, budget: &Budget, execution: Execution) -> (Arc<dyn Terminal>, Arc<dyn Operator>);
 
     /// See [`Exchange::input_elements`](super::exchange::Exchange::input_elements).
     fn input_elements(&self, _side: Side) -> Option<Arc<dyn Elements>> {

@@ -18,18 +18,20 @@ use super::exchange::{Exchange, ExchangeSettings};
 use super::grace::{DIVIDE_BITS, Division, Hashes, divide, often};
 use super::hold::group;
 use super::job::Terminal;
-use super::memory::{Budget, Reservation};
+use super::mapreduce;
+use super::memory::Reservation;
 use super::out::Out;
 use super::push::Flow;
 use super::sequence::{Sequence, row_bytes};
 use super::shuffle::{Cell, Route, Shuffle};
 use super::source::{AnySource, Erased, Source};
 use super::table::high_bits;
+use crate::config::Execution;
 use crate::error::Result;
 use crate::record::{Data, Key, Record};
 
 /// Rows that one task of what follows takes from neighbouring cells, at least, if there are as many.
-const ROWS_PER_TASK: usize = 1 << 17;
+pub const ROWS_PER_TASK: usize = 1 << 17;
 
 /// What an operator makes of the rows of a key.
 pub trait Matching: Send + Sync + 'static {
@@ -101,11 +103,15 @@ impl<M: Matching> ByKey<M> {
 
 impl<M: Matching> Exchange for ByKey<M> {
     fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
+        if settings.execution == Execution::MapReduce {
+            let matched = mapreduce::matching::Matched::new(Arc::clone(&self.0), settings);
+            return (Arc::new(matched.clone()), Arc::new(Erased::new(matched)));
+        }
         let bits = settings.partition_bits;
         let route = ByHash { bits, types: PhantomData };
         let shuffle = Shuffle::new(1 << bits, route, &settings.budget);
-        let (matching, budget) = (Arc::clone(&self.0), settings.budget.clone());
-        let groups = Groups { matching, shuffle: shuffle.clone(), bits, budget, tasks: Mutex::default() };
+        let matching = Arc::clone(&self.0);
+        let groups = Groups { matching, shuffle: shuffle.clone(), bits, tasks: Mutex::default() };
         (Arc::new(shuffle), Arc::new(Erased::new(groups)))
     }
 
@@ -140,8 +146,10 @@ impl<K: Key, V: Record, W: Record> Route<(K, V), (K, W)> for ByHash<K, V, W> {
     }
 }
 
-type Left<M> = (<M as Matching>::Key, <M as Matching>::Left);
-type Right<M> = (<M as Matching>::Key, <M as Matching>::Right);
+/// A row of the first input.
+pub type Left<M> = (<M as Matching>::Key, <M as Matching>::Left);
+/// A row of the second input.
+pub type Right<M> = (<M as Matching>::Key, <M as Matching>::Right);
 type HashShuffle<M> =
     Shuffle<Left<M>, Right<M>, ByHash<<M as Matching>::Key, <M as Matching>::Left, <M as Matching>::Right>>;
 
@@ -150,17 +158,19 @@ struct Groups<M: Matching> {
     matching: Arc<M>,
     shuffle: HashShuffle<M>,
     bits: u32,
-    budget: Budget,
     tasks: Mutex<Vec<Range<usize>>>,
 }
 
 /// Rows whose keys agree in the first `used_bits` of their hashes.
-struct Part<L, R> {
-    left: Sequence<L>,
-    right: Sequence<R>,
-    used_bits: u32,
+pub struct Part<L, R> {
+    /// Those of the first input.
+    pub left: Sequence<L>,
+    /// Those of the second input.
+    pub right: Sequence<R>,
+    /// The bits.
+    pub used_bits: u32,
     /// Those of all their keys.
-    hashes: Hashes,
+    pub hashes: Hashes,
 }
 
 impl<M: Matching> Source<M::Out> for Groups<M> {
@@ -241,44 +251,20 @@ impl<M: Matching> Groups<M> {
             let fits = reservation.try_resize(memory_needed(&part.left, &part.right)?)?;
             let divides = part.hashes == Hashes::Several && part.used_bits + DIVIDE_BITS <= u64::BITS;
             let flow = if fits {
-                self.emit(part, out)?
+                emit(self.matching.as_ref(), part, out)?
             } else if divides {
                 let memory_bytes = part.left.memory_bytes() + part.right.memory_bytes();
                 reservation.resize(memory_bytes as u64)?;
                 parts.extend(Self::divide(part, &mut reservation)?.into_iter().rev());
                 Flow::More
             } else {
-                self.emit_whole(part, bytes, &mut reservation, out)?
+                emit_whole(self.matching.as_ref(), part, bytes, &mut reservation, out)?
             };
             if flow == Flow::Enough {
                 return Ok(Flow::Enough);
             }
         }
         Ok(Flow::More)
-    }
-
-    /// Emits what rows of one hash give that do not fit. If two keys share all 64 bits of it, the rows of both come in the order of the left
-    /// side here, and not key by key.
-    fn emit_whole(
-        &self,
-        part: Part<Left<M>, Right<M>>,
-        bytes: usize,
-        reservation: &mut Reservation,
-        out: &mut Out<M::Out>,
-    ) -> Result<Flow> {
-        reservation.resize((part.left.memory_bytes() + part.right.memory_bytes()) as u64)?;
-        if let Some(streamed) = self.matching.stream(&part.left, &part.right, reservation, out) {
-            return streamed;
-        }
-        self.budget.check_row(bytes)?;
-        reservation.resize(bytes as u64)?;
-        match OneKey::of(&part)? {
-            Some(OneKey { key, mut values, mut others }) => {
-                drop(part);
-                self.matching.emit(key, &mut values, &mut others, out)
-            }
-            None => self.emit(part, out),
-        }
     }
 
     /// Divides rows by further bits of the hash.
@@ -298,23 +284,51 @@ impl<M: Matching> Groups<M> {
         });
         Ok(parts.filter(|part| !part.left.is_empty() || !part.right.is_empty()).collect())
     }
+}
 
-    /// Emits what rows give that fit the memory.
-    fn emit(&self, part: Part<Left<M>, Right<M>>, out: &mut Out<M::Out>) -> Result<Flow> {
-        let bytes = part.left.bytes() + part.right.bytes();
-        let left = into_buckets(part.left, part.used_bits, bytes)?;
-        let right = into_buckets(part.right, part.used_bits, bytes)?;
-        let (mut values, mut others) = (Vec::new(), Vec::new());
-        for (left, right) in left.into_iter().zip(right) {
-            let mut pairing = Pairing::new(left.into_rows(), right.into_rows());
-            while let Some(key) = pairing.next_key(&mut values, &mut others) {
-                if self.matching.emit(key, &mut values, &mut others, out)? == Flow::Enough {
-                    return Ok(Flow::Enough);
-                }
-                values.clear();
-                others.clear();
-            }
-        }
-        Ok(Flow::More)
+/// Emits what rows of one hash give that do not fit. If two keys share all 64 bits of it, the rows of both come in the order of the left
+/// side here, and not key by key.
+///
+/// # Errors
+///
+/// If the rows of a key exceed the memory limit and must be there at once, or the disk cannot be read.
+pub fn emit_whole<M: Matching>(
+    matching: &M,
+    part: Part<Left<M>, Right<M>>,
+    bytes: usize,
+    reservation: &mut Reservation,
+    out: &mut Out<M::Out>,
+) -> Result<Flow> {
+    reservation.resize((part.left.memory_bytes() + part.right.memory_bytes()) as u64)?;
+    if let Some(streamed) = matching.stream(&part.left, &part.right, reservation, out) {
+        return streamed;
     }
+    reservation.budget().check_row(bytes)?;
+    reservation.resize(bytes as u64)?;
+    match OneKey::of(&part)? {
+        Some(OneKey { key, mut values, mut others }) => {
+            drop(part);
+            matching.emit(key, &mut values, &mut others, out)
+        }
+        None => emit(matching, part, out),
+    }
+}
+
+/// Emits what rows give that fit the memory.
+fn emit<M: Matching>(matching: &M, part: Part<Left<M>, Right<M>>, out: &mut Out<M::Out>) -> Result<Flow> {
+    let bytes = part.left.bytes() + part.right.bytes();
+    let left = into_buckets(part.left, part.used_bits, bytes)?;
+    let right = into_buckets(part.right, part.used_bits, bytes)?;
+    let (mut values, mut others) = (Vec::new(), Vec::new());
+    for (left, right) in left.into_iter().zip(right) {
+        let mut pairing = Pairing::new(left.into_rows(), right.into_rows());
+        while let Some(key) = pairing.next_key(&mut values, &mut others) {
+            if matching.emit(key, &mut values, &mut others, out)? == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
+            values.clear();
+            others.clear();
+        }
+    }
+    Ok(Flow::More)
 }

@@ -7,15 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::broadcast::{Broadcast, Side};
 use super::chunk::Chunk;
 use super::erased::{AnyPush, Elements, Of};
-use super::hold::{Division, Hold, Keep};
+use super::hold::{Division, Hold, Keep, Storage};
 use super::job::Terminal;
-use super::memory::Budget;
+use super::memory::{Budget, Reservation};
 use super::narrow::Operator;
 use super::out::Out;
 use super::push::{Flow, Push};
+use super::sequence::row_bytes;
 use super::source::Source;
 use super::task::TaskCx;
 use super::trace::Cursor;
+use crate::config::Execution;
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::Record;
 
@@ -40,12 +42,13 @@ impl<T: Record, U: Record> Broadcast for Cross<T, U> {
         })
     }
 
-    fn open(&self, budget: &Budget) -> (Arc<dyn Terminal>, Arc<dyn Operator>) {
-        let right = Hold::<U>::new(Keep::Always, Division::Grouped, budget);
+    fn open(&self, budget: &Budget, execution: Execution) -> (Arc<dyn Terminal>, Arc<dyn Operator>) {
+        let right = Hold::<U>::new(Keep::Always, Division::Grouped, Storage::of(execution), budget);
         let crossing = Crossing {
             right: right.clone(),
             max_rows: self.max_rows,
             passed: Arc::default(),
+            execution,
             types: PhantomData::<fn(T)>,
         };
         (Arc::new(right), Arc::new(crossing))
@@ -58,6 +61,7 @@ struct Crossing<T, U> {
     max_rows: u64,
     /// Rows of the left side that have come by so far, in all tasks.
     passed: Arc<AtomicU64>,
+    execution: Execution,
     types: PhantomData<fn(T)>,
 }
 
@@ -65,6 +69,10 @@ impl<T: Record, U: Record> Operator for Crossing<T, U> {
     fn build(&self, cx: &TaskCx, next: AnyPush) -> Result<AnyPush> {
         Ok(AnyPush::new(CrossingPush {
             right: self.right.clone(),
+            loaded: match self.execution {
+                Execution::Dataflow => None,
+                Execution::MapReduce => Loaded::of(&self.right, cx.budget())?,
+            },
             splits: self.right.splits(),
             max_rows: self.max_rows,
             passed: Arc::clone(&self.passed),
@@ -74,8 +82,36 @@ impl<T: Record, U: Record> Operator for Crossing<T, U> {
     }
 }
 
+/// What a task holds of the right side, as the distributed cache of Hadoop gives each task its copy of a file.
+struct Loaded<U> {
+    rows: Vec<U>,
+    _reserved: Reservation,
+}
+
+impl<U: Record> Loaded<U> {
+    /// All of it, read once; none if it does not fit the memory, and has to be read again and again.
+    fn of(right: &Hold<U>, budget: &Budget) -> Result<Option<Loaded<U>>> {
+        let mut reserved = budget.reservation();
+        let (mut rows, mut bytes) = (Vec::with_capacity(right.rows()), 0);
+        for split in 0..right.splits() {
+            let flow = right.read_rows(split, &mut |row, _| {
+                bytes += row_bytes(&row) as u64;
+                rows.push(row);
+                let fits =
+                    bytes <= reserved.bytes() || reserved.try_resize(bytes.next_multiple_of(1 << 12))?;
+                Ok(if fits { Flow::More } else { Flow::Enough })
+            })?;
+            if flow == Flow::Enough {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Loaded { rows, _reserved: reserved }))
+    }
+}
+
 struct CrossingPush<T, U> {
     right: Hold<U>,
+    loaded: Option<Loaded<U>>,
     splits: usize,
     max_rows: u64,
     passed: Arc<AtomicU64>,
@@ -110,6 +146,15 @@ impl<T: Record, U: Record> Push<T> for CrossingPush<T, U> {
         for item in chunk.items.drain(..) {
             if self.out.at_row(at.row())? == Flow::Enough {
                 return Ok(Flow::Enough);
+            }
+            if let Some(loaded) = &self.loaded {
+                for other in &loaded.rows {
+                    if self.out.emit((item.clone(), other.clone()))? == Flow::Enough {
+                        return Ok(Flow::Enough);
+                    }
+                }
+                at.advance();
+                continue;
             }
             for split in 0..self.splits {
                 let mut emit = |other, _| self.out.emit((item.clone(), other));

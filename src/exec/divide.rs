@@ -3,13 +3,16 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use super::erased::{Elements, Of};
 use super::exchange::{Exchange, ExchangeSettings};
-use super::hold::{Division, Hold, Keep};
+use super::hold::{Division, Hold, Keep, Storage};
 use super::job::Terminal;
+use super::mapreduce;
 use super::out::Out;
 use super::push::Flow;
 use super::shuffle::{Route, Shuffle};
 use super::source::{AnySource, Erased, Source};
+use crate::config::Execution;
 use crate::error::{Place, Result};
 use crate::record::{Data, Record};
 
@@ -28,8 +31,13 @@ impl<T: Record> Divide<T> {
 
 impl<T: Record> Exchange for Divide<T> {
     fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
-        let hold = Hold::<T>::new(Keep::Once, self.division, &settings.budget);
+        let hold =
+            Hold::<T>::new(Keep::Once, self.division, Storage::of(settings.execution), &settings.budget);
         (Arc::new(hold.clone()), Arc::new(Erased::new(hold)))
+    }
+
+    fn input_elements(&self, _lane: usize) -> Option<Arc<dyn Elements>> {
+        Some(Of::<T>::records())
     }
 
     fn selects(&self) -> bool {
@@ -56,9 +64,14 @@ impl<T: Record, F> Number<T, F> {
 
 impl<T: Record, U: Data, F: Fn(T, u64) -> U + Copy + Send + Sync + 'static> Exchange for Number<T, F> {
     fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
-        let hold = Hold::<T>::new(Keep::Once, Division::Grouped, &settings.budget);
+        let hold =
+            Hold::<T>::new(Keep::Once, Division::Grouped, Storage::of(settings.execution), &settings.budget);
         let numbered = Numbered { hold: hold.clone(), f: self.f };
         (Arc::new(hold), Arc::new(Erased::<_, U>::new(numbered)))
+    }
+
+    fn input_elements(&self, _lane: usize) -> Option<Arc<dyn Elements>> {
+        Some(Of::<T>::records())
     }
 
     fn note(&self) -> Option<&'static str> {
@@ -105,14 +118,29 @@ impl<T: Record, F: Fn(&T) -> u64> DivideByHash<T, F> {
 
 impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> Exchange for DivideByHash<T, F> {
     fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
+        if settings.execution == Execution::MapReduce {
+            let hash = Arc::clone(&self.hash);
+            let divided = mapreduce::divide::Divided::<T, F>::new(self.partitions, hash, &settings.budget);
+            return (Arc::new(divided.clone()), Arc::new(Erased::new(divided)));
+        }
         let route = ByHash { partitions: self.partitions, hash: Arc::clone(&self.hash) };
         let shuffle = Shuffle::<T, (), _>::new(self.partitions, route, &settings.budget);
         (Arc::new(shuffle.clone()), Arc::new(Erased::<_, T>::new(Partitions(shuffle))))
     }
 
+    fn input_elements(&self, _lane: usize) -> Option<Arc<dyn Elements>> {
+        Some(Of::<T>::records())
+    }
+
     fn note(&self) -> Option<&'static str> {
         Some("hold: all rows, each in the partition of its key,")
     }
+}
+
+/// The hash as a fraction of all hashes: its high bits decide, and any number of partitions gets its equal share.
+#[inline]
+pub fn partition_of(hash: u64, partitions: usize) -> usize {
+    ((u128::from(hash) * partitions as u128) >> u64::BITS) as usize
 }
 
 struct ByHash<F> {
@@ -123,8 +151,7 @@ struct ByHash<F> {
 impl<T, F: Fn(&T) -> u64 + Send + Sync + 'static> Route<T, ()> for ByHash<F> {
     #[inline]
     fn left(&self, row: &T) -> usize {
-        // The hash as a fraction of all hashes: its high bits decide, and any number of partitions gets its equal share.
-        ((u128::from((self.hash)(row)) * self.partitions as u128) >> u64::BITS) as usize
+        partition_of((self.hash)(row), self.partitions)
     }
 
     /// There is no second input.

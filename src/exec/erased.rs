@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::between::Between;
 use super::chunk::Chunk;
-use super::hold::{Division, Hold, Keep};
+use super::hold::{Division, Hold, Keep, Storage};
 use super::job::Terminal;
 use super::memory::Budget;
 use super::metrics::StepMetrics;
@@ -58,8 +58,11 @@ pub trait Elements: Send + Sync {
     /// Cuts a chain in two: a receiving end, and a pump that later moves what it received to `next`.
     fn relay(&self, next: AnyPush) -> Result<(AnyPush, Box<dyn Pump>)>;
 
-    /// Holds elements between two pipelines of one run.
-    fn hold(&self, keep: Keep, budget: &Budget) -> Held;
+    /// Holds elements between two pipelines of one run. What is no record stays in memory.
+    fn hold(&self, keep: Keep, division: Division, storage: Storage, budget: &Budget) -> Held;
+
+    /// Whether they are known to be records, which can go to disk.
+    fn are_records(&self) -> bool;
 
     /// Runs `pumps` in order after each chunk that `head` receives.
     fn pumped(&self, head: AnyPush, pumps: Vec<Box<dyn Pump>>) -> Result<AnyPush>;
@@ -70,29 +73,30 @@ pub type Held = (Arc<dyn Terminal>, Arc<dyn AnySource>);
 
 /// [`Elements`] of type `T`.
 pub struct Of<T> {
-    hold: fn(Keep, &Budget) -> Held,
+    hold: fn(Keep, Division, Storage, &Budget) -> Held,
+    are_records: bool,
     types: PhantomData<fn() -> T>,
 }
 
 impl<T: Clone + Send + Sync + 'static> Of<T> {
     /// The table of functions for `T`, which may be no record: what is held stays in memory.
     pub fn elements() -> Arc<dyn Elements> {
-        let hold = |keep, budget: &Budget| -> Held {
-            let between = Between::<T>::new(keep, budget);
+        let hold = |keep, division, _, budget: &Budget| -> Held {
+            let between = Between::<T>::new(keep, division, budget);
             (Arc::new(between.clone()), Arc::new(Erased::new(between)))
         };
-        Arc::new(Of::<T> { hold, types: PhantomData })
+        Arc::new(Of::<T> { hold, are_records: false, types: PhantomData })
     }
 }
 
 impl<T: Record> Of<T> {
     /// The table of functions for records: what is held can go to disk.
     pub fn records() -> Arc<dyn Elements> {
-        let hold = |keep, budget: &Budget| -> Held {
-            let hold = Hold::<T>::new(keep, Division::Grouped, budget);
+        let hold = |keep, division, storage, budget: &Budget| -> Held {
+            let hold = Hold::<T>::new(keep, division, storage, budget);
             (Arc::new(hold.clone()), Arc::new(Erased::new(hold)))
         };
-        Arc::new(Of::<T> { hold, types: PhantomData })
+        Arc::new(Of::<T> { hold, are_records: true, types: PhantomData })
     }
 }
 
@@ -112,8 +116,12 @@ impl<T: Clone + Send + Sync + 'static> Elements for Of<T> {
         Ok(relay::pair(next.typed::<T>()?))
     }
 
-    fn hold(&self, keep: Keep, budget: &Budget) -> Held {
-        (self.hold)(keep, budget)
+    fn hold(&self, keep: Keep, division: Division, storage: Storage, budget: &Budget) -> Held {
+        (self.hold)(keep, division, storage, budget)
+    }
+
+    fn are_records(&self) -> bool {
+        self.are_records
     }
 
     fn pumped(&self, head: AnyPush, pumps: Vec<Box<dyn Pump>>) -> Result<AnyPush> {

@@ -7,6 +7,7 @@ use super::erased::Elements;
 use super::job::Terminal;
 use super::memory::Budget;
 use super::source::AnySource;
+use crate::config::Execution;
 
 /// What the planner decided about an exchange, and what it may use.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub struct ExchangeSettings {
     pub combine: bool,
     /// The context's memory budget.
     pub budget: Budget,
+    /// How the graph is run.
+    pub execution: Execution,
 }
 
 /// A wide operator.

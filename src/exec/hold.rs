@@ -22,6 +22,7 @@ use super::sequence::{List, Sequence, ends, row_bytes};
 use super::source::Source;
 use super::spill::BLOCK_BYTES;
 use super::task::TaskCx;
+use crate::config::Execution;
 use crate::error::{Place, Result};
 use crate::record::Record;
 
@@ -34,9 +35,30 @@ pub enum Keep {
     Always,
 }
 
+/// Where what is held lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// In memory, and on disk as far as that is needed elsewhere.
+    Memory,
+    /// On disk, as soon as there is a block of it.
+    Disk,
+}
+
+impl Storage {
+    /// Where it lies between the stages of a run.
+    pub fn of(execution: Execution) -> Storage {
+        match execution {
+            Execution::Dataflow => Storage::Memory,
+            Execution::MapReduce => Storage::Disk,
+        }
+    }
+}
+
 /// How what is held is divided into splits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Division {
+    /// As the tasks left it: a split for each, be it empty.
+    AsLeft,
     /// As the tasks left it, but what small tasks left is read together.
     Grouped,
     /// Into exactly so many splits of equal size, to one row.
@@ -55,6 +77,7 @@ pub struct Hold<T>(Arc<Shared<T>>);
 struct Shared<T> {
     keep: Keep,
     division: Division,
+    storage: Storage,
     /// Locked for a moment only. What a task left is at its place.
     parts: Mutex<Vec<Arc<Part<T>>>>,
     /// Fixed when it is first asked for; no more parts come then.
@@ -86,9 +109,9 @@ impl<T> Clone for Hold<T> {
 
 impl<T: Record> Hold<T> {
     /// An empty holder, which spills when the budget is short.
-    pub fn new(keep: Keep, division: Division, budget: &Budget) -> Hold<T> {
+    pub fn new(keep: Keep, division: Division, storage: Storage, budget: &Budget) -> Hold<T> {
         let (parts, layout) = (Mutex::default(), OnceLock::new());
-        let shared = Arc::new(Shared { keep, division, parts, layout });
+        let shared = Arc::new(Shared { keep, division, storage, parts, layout });
         let holder: Weak<Shared<T>> = Arc::downgrade(&shared);
         budget.register(holder);
         Hold(shared)
@@ -214,6 +237,7 @@ impl Division {
             start..ends[parts.end - 1]
         };
         match self {
+            Division::AsLeft => ends.iter().zip(parts).map(|(end, rows)| end - rows..*end).collect(),
             Division::Grouped => group(parts, ROWS_PER_SPLIT).into_iter().map(rows_of).collect(),
             Division::Equal(splits) => {
                 let start = |split: usize| (split as u128 * all as u128 / splits as u128) as usize;
@@ -234,6 +258,7 @@ impl<T: Record> Terminal for Hold<T> {
             full: Sequence::default(),
             list_bytes: BLOCK_BYTES.min(share_bytes / 4).max(1),
             share_bytes,
+            storage: self.0.storage,
             reservation: cx.budget().reservation(),
             port,
         }))
@@ -317,6 +342,7 @@ struct Writer<T> {
     list_bytes: usize,
     /// Bytes that it may hold before it spills, whatever else is free.
     share_bytes: usize,
+    storage: Storage,
     reservation: Reservation,
     port: Port,
 }
@@ -333,6 +359,10 @@ impl<T: Record> Writer<T> {
         list.rows.shrink_to_fit();
         list.pack();
         self.full.push(list);
+        if self.storage == Storage::Disk {
+            self.full.spill(self.reservation.budget().disk())?;
+            return self.reservation.resize(0);
+        }
         let bytes = self.full.memory_bytes();
         if bytes <= self.share_bytes && self.reservation.try_resize_free(bytes as u64) {
             return Ok(());

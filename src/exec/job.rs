@@ -31,6 +31,8 @@ pub struct Pipeline {
     pub elements: Arc<dyn Elements>,
     /// The terminals that must be sealed before: the one that is read, where this run fills it, and those that operators look at.
     pub after: Vec<usize>,
+    /// Pipelines start when all of earlier phases have ended. All are of phase 0 where nothing but `after` says what waits.
+    pub phase: usize,
     /// The fused operators; the children of a step stand after it.
     pub steps: Vec<Step>,
     /// The steps that receive the source's elements.
@@ -61,6 +63,8 @@ pub struct Feed {
     pub terminal: Arc<dyn Terminal>,
     /// The call it stems from.
     pub call: CallSite,
+    /// Whether it is an output of the run, and not something between its stages.
+    pub is_output: bool,
     /// For each lane the pipeline of each input, in the order in which their elements count.
     pub lanes: Vec<Vec<usize>>,
 }

@@ -22,6 +22,7 @@ use super::sequence::{List, Sequence};
 use super::table::{AHEAD, Table};
 use super::task::TaskCx;
 use super::trace::Cursor;
+use crate::config::Execution;
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::{Data, Key, Record};
 
@@ -76,9 +77,10 @@ impl<L: Lookup> ByLookup<L> {
 }
 
 impl<L: Lookup> Broadcast for ByLookup<L> {
-    fn open(&self, budget: &Budget) -> (Arc<dyn Terminal>, Arc<dyn Operator>) {
+    fn open(&self, budget: &Budget, execution: Execution) -> (Arc<dyn Terminal>, Arc<dyn Operator>) {
         let shared = Arc::new(Shared {
             room: self.room,
+            execution,
             bytes: AtomicU64::new(0),
             rows: Mutex::new((Sequence::default(), budget.reservation())),
             held: OnceLock::new(),
@@ -90,11 +92,33 @@ impl<L: Lookup> Broadcast for ByLookup<L> {
 
 struct Shared<K, H> {
     room: Room,
+    execution: Execution,
     /// Of all rows that tasks have come across so far.
     bytes: AtomicU64,
     rows: Mutex<Scattered<(K, H)>>,
     /// What is made of the rows when all are there.
-    held: OnceLock<Held<K, H>>,
+    held: OnceLock<Complete<K, H>>,
+}
+
+/// All rows of the side that is held.
+enum Complete<K, H> {
+    /// In one table for all tasks.
+    Table(Arc<Held<K, H>>),
+    /// On disk, from where each task loads its own table, as the distributed cache of Hadoop has it.
+    Stored(Sequence<(K, H)>, Budget),
+}
+
+impl<K: Key, H: Record> Complete<K, H> {
+    /// The table for one task.
+    fn table(&self) -> Result<Arc<Held<K, H>>> {
+        match self {
+            Complete::Table(held) => Ok(Arc::clone(held)),
+            Complete::Stored(rows, budget) => {
+                let (count, bytes) = (rows.rows(), rows.bytes());
+                Held::new(rows.lists(), count, bytes, budget.reservation()).map(Arc::new)
+            }
+        }
+    }
 }
 
 impl<K, H> Shared<K, H> {
@@ -135,10 +159,22 @@ impl<K: Key, H: Record> Terminal for Holding<K, H> {
     fn seal(&self, _cell: usize) -> Result<()> {
         let mut rows = self.0.rows.lock().unwrap_or_else(PoisonError::into_inner);
         let empty = rows.1.split_off();
-        let (rows, reserved) = std::mem::replace(&mut *rows, (Sequence::default(), empty));
-        self.0.check(table_bytes(rows.bytes(), rows.rows()), reserved.budget())?;
-        let held = Held::new(rows, reserved)?;
-        self.0.held.get_or_init(|| held);
+        let (mut rows, mut reserved) = std::mem::replace(&mut *rows, (Sequence::default(), empty));
+        let budget = reserved.budget().clone();
+        let (count, bytes) = (rows.rows(), rows.bytes());
+        self.0.check(table_bytes(bytes, count), &budget)?;
+        let complete = match self.0.execution {
+            Execution::Dataflow => {
+                let lists = rows.into_lists().map(|list| list.map(|list| list.rows));
+                Complete::Table(Arc::new(Held::new(lists, count, bytes, reserved)?))
+            }
+            Execution::MapReduce => {
+                rows.spill(budget.disk())?;
+                reserved.resize(0)?;
+                Complete::Stored(rows, budget)
+            }
+        };
+        self.0.held.get_or_init(|| complete);
         Ok(())
     }
 }
@@ -199,22 +235,23 @@ struct Held<K, H> {
 }
 
 impl<K: Key, H: Record> Held<K, H> {
-    fn new(rows: Sequence<(K, H)>, mut reserved: Reservation) -> Result<Held<K, H>> {
-        if u32::try_from(rows.rows()).is_err() {
-            let message = format!(
-                "the side to be held in memory has {} rows, and a table takes {}",
-                rows.rows(),
-                u32::MAX
-            );
+    fn new(
+        lists: impl Iterator<Item = Result<Vec<(K, H)>>>,
+        count: usize,
+        bytes: usize,
+        mut reserved: Reservation,
+    ) -> Result<Held<K, H>> {
+        if u32::try_from(count).is_err() {
+            let message =
+                format!("the side to be held in memory has {count} rows, and a table takes {}", u32::MAX);
             return Err(Error::new(ErrorKind::Memory, message).hint("use join or left_join"));
         }
-        let bytes = rows.bytes();
-        reserved.resize(table_bytes(bytes, rows.rows()))?;
+        reserved.resize(table_bytes(bytes, count))?;
         let mut keys = Table::new(0);
-        let mut entries: Vec<u32> = Vec::with_capacity(rows.rows());
-        let mut values: Vec<H> = Vec::with_capacity(rows.rows());
-        for list in rows.into_lists() {
-            for (key, value) in list?.rows {
+        let mut entries: Vec<u32> = Vec::with_capacity(count);
+        let mut values: Vec<H> = Vec::with_capacity(count);
+        for list in lists {
+            for (key, value) in list? {
                 entries.push(entry_of(&mut keys, key) as u32);
                 values.push(value);
             }
@@ -281,9 +318,13 @@ struct Passing<L: Lookup> {
 
 impl<L: Lookup> Operator for Passing<L> {
     fn build(&self, cx: &TaskCx, next: AnyPush) -> Result<AnyPush> {
+        let complete =
+            self.shared.held.get().ok_or_else(|| {
+                Error::new(ErrorKind::Internal, "a side was looked at before it was complete")
+            })?;
         Ok(AnyPush::new(PassingPush::<L> {
             lookup: Arc::clone(&self.lookup),
-            shared: Arc::clone(&self.shared),
+            held: complete.table()?,
             cx: cx.clone(),
             hashes: Vec::new(),
             out: Out::new(cx.chunk_rows(), next.typed::<L::Out>()?),
@@ -294,7 +335,7 @@ impl<L: Lookup> Operator for Passing<L> {
 
 struct PassingPush<L: Lookup> {
     lookup: Arc<L>,
-    shared: Arc<Shared<L::Key, L::Held>>,
+    held: Arc<Held<L::Key, L::Held>>,
     cx: TaskCx,
     hashes: Vec<u64>,
     out: Out<L::Out>,
@@ -303,9 +344,7 @@ struct PassingPush<L: Lookup> {
 
 impl<L: Lookup> Push<(L::Key, L::Passing)> for PassingPush<L> {
     fn push(&mut self, chunk: &mut Chunk<(L::Key, L::Passing)>) -> Result<Flow> {
-        let Some(held) = self.shared.held.get() else {
-            return Err(Error::new(ErrorKind::Internal, "a side was looked at before it was complete"));
-        };
+        let held = &self.held;
         self.hashes.clear();
         self.hashes.extend(chunk.items.iter().map(|(key, _)| key.key_hash()));
         self.hashes.iter().take(AHEAD).for_each(|&hash| held.keys.prefetch_slot(hash));

@@ -24,6 +24,7 @@ pub mod hold;
 pub mod job;
 pub mod join;
 pub mod lookup;
+pub mod mapreduce;
 pub mod memory;
 pub mod metrics;
 pub mod narrow;

@@ -19,7 +19,7 @@ use crate::record::{Key, Record};
 const DIVIDE_BITS: u32 = 4;
 
 /// Of so many keys one is sampled, by its hash.
-const SAMPLE: u64 = 1024;
+pub const SAMPLE: u64 = 1024;
 
 /// The states of the keys of one partition.
 pub struct Partition<K, A> {

@@ -13,7 +13,8 @@
 //! union, if it is ready before the earlier one: it waits in memory.
 //!
 //! No barrier stands anywhere: a cell absorbs while later splits are still read, and a pipeline starts as soon as the
-//! terminals are sealed that it reads and that its operators look at: as a rule one, or none.
+//! terminals are sealed that it reads and that its operators look at: as a rule one, or none. Only where the job says so, by phases, does
+//! a pipeline wait for others that it does not need: that is the MapReduce mode.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -66,6 +67,8 @@ struct Driver<'a> {
     pipelines: Vec<PipelineState>,
     /// The pipelines that have splits left to start, or may have: no more is looked at after each event.
     unstarted: Vec<usize>,
+    /// Pipelines of later phases do not start yet.
+    phase: usize,
     terminals: Vec<TerminalState>,
     failure: Option<Error>,
 }
@@ -150,7 +153,18 @@ impl<'a> Driver<'a> {
             .iter()
             .map(|feed| TerminalState::new(feed.lanes.len(), feed.terminal.cells()))
             .collect();
-        Driver { run, pool, limits, events, running: 0, pipelines, unstarted, terminals, failure: None }
+        Driver {
+            run,
+            pool,
+            limits,
+            events,
+            running: 0,
+            pipelines,
+            unstarted,
+            phase: 0,
+            terminals,
+            failure: None,
+        }
     }
 
     fn drive(mut self, inbox: &Receiver<Event>) -> Result<()> {
@@ -236,7 +250,23 @@ impl<'a> Driver<'a> {
             }
             self.unstarted = unstarted;
             self.unstarted.retain(|&pipeline| !self.pipelines[pipeline].all_started());
+            again |= self.enter_next_phase();
         }
+    }
+
+    /// Enters the next phase once nothing of the present one runs or can start; false if there is none, or not yet.
+    fn enter_next_phase(&mut self) -> bool {
+        let phase_of = |pipeline: &usize| self.run.job.pipelines[*pipeline].phase;
+        let Some(next) = self.unstarted.iter().map(phase_of).filter(|phase| *phase > self.phase).min() else {
+            return false;
+        };
+        let has_ended =
+            |(pipeline, state): (usize, &PipelineState)| phase_of(&pipeline) >= next || state.is_done();
+        if self.running > 0 || !self.pipelines.iter().enumerate().all(has_ended) {
+            return false;
+        }
+        self.phase = next;
+        true
     }
 
     /// Moves what has arrived in order to the queues of its cells.
@@ -316,7 +346,8 @@ impl<'a> Driver<'a> {
     /// Asks for the number of splits once the pipeline may start; true if there are none.
     fn open(&mut self, pipeline: usize) -> bool {
         let spec = &self.run.job.pipelines[pipeline];
-        let ready = spec.after.iter().all(|&terminal| self.terminals[terminal].unsealed == 0);
+        let ready = spec.phase <= self.phase
+            && spec.after.iter().all(|&terminal| self.terminals[terminal].unsealed == 0);
         if !ready || self.pipelines[pipeline].splits.is_some() {
             return false;
         }

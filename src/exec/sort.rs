@@ -8,7 +8,7 @@
 //! same however the runs were cut.
 
 mod border;
-mod merge;
+pub mod merge;
 pub mod order;
 mod passes;
 mod ranges;
@@ -24,8 +24,9 @@ use self::ranges::Ranges;
 use self::run::{Run, Sampled, Unsorted};
 use super::chunk::Chunk;
 use super::collect::downcast;
-use super::erased::AnyPush;
+use super::erased::{AnyPush, Elements, Of};
 use super::exchange::{Exchange, ExchangeSettings};
+use super::hold::Storage;
 use super::job::{Batch, Port, Terminal};
 use super::memory::{Budget, Holder, Reservation};
 use super::out::Out;
@@ -68,8 +69,13 @@ impl<T: Record, O: Order<T>> Sort<T, O> {
 
 impl<T: Record, O: Order<T>> Exchange for Sort<T, O> {
     fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
-        let sorted = Sorted::<T, O>::new(Arc::clone(&self.order), self.range_rows, &settings.budget);
+        let storage = Storage::of(settings.execution);
+        let sorted = Sorted::<T, O>::new(Arc::clone(&self.order), self.range_rows, storage, &settings.budget);
         (Arc::new(sorted.clone()), Arc::new(Erased::new(sorted)))
+    }
+
+    fn input_elements(&self, _lane: usize) -> Option<Arc<dyn Elements>> {
+        Some(Of::<T>::records())
     }
 
     fn note(&self) -> Option<&'static str> {
@@ -90,6 +96,8 @@ struct Shared<T, O> {
     order: Arc<O>,
     budget: Budget,
     range_rows: usize,
+    /// Where runs lie.
+    storage: Storage,
     list_bytes: usize,
     /// Bytes of the pieces that a merge may hold side by side.
     merge_bytes: usize,
@@ -116,7 +124,7 @@ impl<T> Default for Arrived<T> {
 }
 
 impl<T: Record, O: Order<T>> Sorted<T, O> {
-    fn new(order: Arc<O>, range_rows: usize, budget: &Budget) -> Sorted<T, O> {
+    fn new(order: Arc<O>, range_rows: usize, storage: Storage, budget: &Budget) -> Sorted<T, O> {
         // What a merge decodes at a time takes an eighth of the memory, and at least sixteen runs fit in.
         let merge_bytes = budget.share(8);
         let list_bytes = LIST_BYTES.min(merge_bytes / 16).max(1);
@@ -124,6 +132,7 @@ impl<T: Record, O: Order<T>> Sorted<T, O> {
             order,
             budget: budget.clone(),
             range_rows,
+            storage,
             list_bytes,
             merge_bytes,
             arrived: Mutex::default(),
@@ -278,6 +287,9 @@ impl<T: Record, O: Order<T>> Writer<T, O> {
         // It is working memory from here on.
         self.reservation.resize(2 * self.unsorted.bytes() as u64)?;
         let mut run = Run::new(budget.reservation());
+        if self.shared.storage == Storage::Disk {
+            run.spill()?;
+        }
         let room = Room { share_bytes: self.share_bytes, kept_bytes: self.kept_bytes };
         let put = |list| room.put(&mut run, list);
         let sample = self.unsorted.sort(self.shared.order.as_ref(), self.shared.list_bytes, put)?;

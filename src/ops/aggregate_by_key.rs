@@ -44,6 +44,6 @@ impl<K: Key, V: Data> Dataset<(K, V)> {
         merge: impl Fn(A, A) -> A + Send + Sync + 'static,
     ) -> Dataset<(K, A)> {
         let call = CallSite::here("aggregate_by_key");
-        self.wide(call, ByKey::<(K, V), _>::new(Folding { init, add, merge }))
+        self.wide(call, ByKey::<(K, V), _>::of_data(Folding { init, add, merge }))
     }
 }

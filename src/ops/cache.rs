@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::dataset::Dataset;
 use crate::error::CallSite;
-use crate::exec::hold::{Division, Hold, Keep};
+use crate::exec::hold::{Division, Hold, Keep, Storage};
 use crate::exec::job::Terminal;
 use crate::exec::memory::Budget;
 use crate::exec::source::{AnySource, Erased};
@@ -43,7 +43,8 @@ impl<T: Record> Dataset<T> {
     #[track_caller]
     pub fn cache(&self) -> Dataset<T> {
         let kept = (!self.node().in_loop).then(Arc::default);
-        let slot = Slot::<T> { kept, budget: self.context().budget().clone() };
+        let storage = Storage::of(self.context().config().execution);
+        let slot = Slot::<T> { kept, storage, budget: self.context().budget().clone() };
         let inputs = vec![Arc::clone(self.node())];
         let shape = Shape::Cache(Arc::new(slot));
         Dataset::of_records(self.context(), CallSite::here("cache"), String::new(), shape, inputs)
@@ -56,6 +57,7 @@ type Kept<T> = Arc<Mutex<Option<Hold<T>>>>;
 struct Slot<T> {
     /// None for what depends on the state of a loop: the next round is to compute it anew.
     kept: Option<Kept<T>>,
+    storage: Storage,
     budget: Budget,
 }
 
@@ -66,7 +68,7 @@ impl<T: Record> CacheSlot for Slot<T> {
     }
 
     fn open(&self) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
-        let hold = Hold::new(Keep::Always, Division::Grouped, &self.budget);
+        let hold = Hold::new(Keep::Always, Division::Grouped, self.storage, &self.budget);
         let terminal: Arc<dyn Terminal> = match &self.kept {
             Some(kept) => Arc::new(Filling { hold: hold.clone(), kept: Arc::clone(kept) }),
             None => Arc::new(hold.clone()),

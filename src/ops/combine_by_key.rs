@@ -55,7 +55,7 @@ impl<K: Key, V: Data> Dataset<(K, V)> {
     ) -> Dataset<(K, A)> {
         let call = CallSite::here("combine_by_key");
         let states: Dataset<(K, Slot<A>)> =
-            self.wide(call, ByKey::<(K, V), _>::new(Combining { create, add, merge }));
+            self.wide(call, ByKey::<(K, V), _>::of_data(Combining { create, add, merge }));
         states.narrow(
             call,
             FlatMap::new(|(key, Slot(state)): (K, Slot<A>)| Ok(state.map(|state| (key, state)))),

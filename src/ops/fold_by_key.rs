@@ -42,7 +42,10 @@ impl<K: Key, V: Data> Dataset<(K, V)> {
         fold: impl Fn(A, V) -> A + Send + Sync + 'static,
         merge: impl Fn(A, A) -> A + Send + Sync + 'static,
     ) -> Dataset<(K, A)> {
-        self.wide(CallSite::here("fold_by_key"), ByKey::<(K, V), _>::new(Folding { init, add: fold, merge }))
+        self.wide(
+            CallSite::here("fold_by_key"),
+            ByKey::<(K, V), _>::of_data(Folding { init, add: fold, merge }),
+        )
     }
 }
 

@@ -81,7 +81,7 @@ macro_rules! outputs_of_tuples {
                 let ($(mut $output,)+) = self;
                 $(check_context(ctx, &$output)?;)+
                 let inputs = input_paths(&[$(&$output.sink),+]);
-                let sinks = vec![$(OpenSink { sink: $output.sink.clone(), terminal: $output.action.open(&inputs).map_err(|error| error.in_call($output.sink.call))? }),+];
+                let sinks = vec![$(OpenSink { sink: $output.sink.clone(), terminal: $output.action.open(&inputs).map_err(|error| error.in_call($output.sink.call))?, is_output: true }),+];
                 let run = RunId::fresh();
                 let completions = open_attached(&[$(&$output.sink),+], &inputs, run)?;
                 let tally = ctx.execute(&sinks, run)?;

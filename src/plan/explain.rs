@@ -5,10 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
 use std::sync::Arc;
 
+use super::cycles::Cycle;
 use super::graph::{Held, Node, NodeId, Shape};
 use super::loops::{Loop, is_worth_holding};
 use super::stages::{EndKind, PipelinePlan, Plan, Sink, StepPlan, plan};
-use crate::config::Rules;
 use crate::error::CallSite;
 
 /// Describes a plan for these sinks.
@@ -19,7 +19,7 @@ pub fn explain(plan: &Plan, sinks: &[Sink]) -> String {
     // Writing to a string cannot fail.
     let _ = describe(&mut text, plan, sinks, &mut numbers, &mut loops, false);
     while let Some((node, held)) = loops.pop_front() {
-        let _ = rounds(&mut text, &node, plan.rules, held, &mut numbers, &mut loops);
+        let _ = rounds(&mut text, &node, plan, held, &mut numbers, &mut loops);
     }
     text
 }
@@ -63,6 +63,7 @@ fn describe(
         Explainer { plan, sinks, numbers: &numbers.of_nodes, first_sink: numbers.last + 1, in_rounds };
     explainer.logical(text, &new)?;
     explainer.stages(text)?;
+    explainer.cycles(text)?;
     numbers.last += sinks.len();
     Ok(())
 }
@@ -71,7 +72,7 @@ fn describe(
 fn rounds(
     text: &mut String,
     node: &Node,
-    rules: Rules,
+    planned: &Plan,
     mut held: Held,
     numbers: &mut Numbers,
     loops: &mut Loops,
@@ -84,7 +85,7 @@ fn rounds(
     for (sink, name) in sinks.iter_mut().zip(["next state", "until"]) {
         sink.call.operator = name;
     }
-    describe(text, &plan(&sinks, rules, &held), &sinks, numbers, loops, true)
+    describe(text, &plan(&sinks, planned.rules, planned.execution, &held), &sinks, numbers, loops, true)
 }
 
 /// Notes what the rounds read. How much that is, only a run knows; what stands for the state can stand for it.
@@ -131,6 +132,25 @@ impl Explainer<'_> {
             writeln!(text, "  stage {}: reads {origin}{after}", index + 1)?;
             self.paths(text, pipeline)?;
             self.notes(text, pipeline)?;
+        }
+        Ok(())
+    }
+
+    /// What is run one after the other in the MapReduce mode.
+    fn cycles(&self, text: &mut String) -> std::fmt::Result {
+        if self.plan.cycles.is_empty() {
+            return Ok(());
+        }
+        writeln!(text, "Cycles")?;
+        for (index, Cycle { maps, shuffle, reduces }) in self.plan.cycles.iter().enumerate() {
+            write!(text, "  cycle {}: map {}", index + 1, stage_numbers(maps))?;
+            if let Some(end) = shuffle {
+                write!(text, ", shuffle for {}", self.end_name(*end))?;
+            }
+            if !reduces.is_empty() {
+                write!(text, ", reduce {}", stage_numbers(reduces))?;
+            }
+            writeln!(text)?;
         }
         Ok(())
     }
@@ -227,6 +247,15 @@ impl Explainer<'_> {
                 let (operator, number) = (node.call.operator, self.number(node));
                 writeln!(text, "    hold: what {operator} #{number} gives, to be read once more")
             }
+            EndKind::Stored(node, elements) => {
+                let (operator, number) = (node.call.operator, self.number(node));
+                let place = if elements.are_records() {
+                    "written to disk"
+                } else {
+                    "held in memory, since it is no record,"
+                };
+                writeln!(text, "    store: what {operator} #{number} gives is {place} for the next cycle")
+            }
             EndKind::Node(_) | EndKind::Sink(_) => Ok(()),
         }
     }
@@ -262,6 +291,7 @@ impl Explainer<'_> {
                 format!("{operator} #{number} ({})", broadcasting.held.name())
             }
             EndKind::Held(node) => format!("{} #{} (held)", node.call.operator, self.number(node)),
+            EndKind::Stored(node, _) => format!("{} #{} (stored)", node.call.operator, self.number(node)),
             EndKind::Sink(index) => {
                 format!("{} #{}", self.sinks[*index].call.operator, self.first_sink + index)
             }
@@ -276,6 +306,12 @@ impl Explainer<'_> {
 /// What an exchange that partitions by no key says of itself.
 fn note_of(node: &Node) -> Option<&'static str> {
     if let Shape::Wide(exchange) = &node.shape { exchange.note() } else { None }
+}
+
+/// Stages by their numbers.
+fn stage_numbers(pipelines: &[usize]) -> String {
+    let numbers: Vec<String> = pipelines.iter().map(|pipeline| format!("stage {}", pipeline + 1)).collect();
+    numbers.join(" and ")
 }
 
 /// Bytes, for people.

@@ -7,7 +7,7 @@ use super::stages::{EndKind, EndPlan, PipelinePlan, Plan, Sink, StepPlan};
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::erased::Elements;
 use crate::exec::exchange::ExchangeSettings;
-use crate::exec::hold::Keep;
+use crate::exec::hold::{Division, Keep, Storage};
 use crate::exec::job::{Feed, Job, Pipeline, Step, StepKind, Terminal};
 use crate::exec::memory::Budget;
 use crate::exec::narrow::Operator;
@@ -19,6 +19,8 @@ pub struct OpenSink {
     pub sink: Sink,
     /// Where its input ends.
     pub terminal: Arc<dyn Terminal>,
+    /// Whether it is an output of the run, and not something that is held for later jobs of the run.
+    pub is_output: bool,
 }
 
 /// An end that is open.
@@ -43,30 +45,46 @@ enum Behind {
 ///
 /// If the plan and the sinks do not belong together.
 pub fn lower(plan: &Plan, sinks: &[OpenSink], budget: &Budget) -> Result<Job> {
-    let opened =
-        plan.ends.iter().map(|end| open(end, plan, sinks, budget)).collect::<Result<Vec<Opened>>>()?;
+    let mut readers = vec![0; plan.ends.len()];
+    plan.pipelines.iter().filter_map(|pipeline| pipeline.reads).for_each(|end| readers[end] += 1);
+    let open = |(end, readers): (&EndPlan, usize)| {
+        let keep = if readers > 1 { Keep::Always } else { Keep::Once };
+        open(end, keep, plan, sinks, budget)
+    };
+    let opened = plan.ends.iter().zip(readers).map(open).collect::<Result<Vec<Opened>>>()?;
     let pipeline = |pipeline| lower_pipeline(pipeline, plan, sinks, &opened);
-    let pipelines = plan.pipelines.iter().map(pipeline).collect::<Result<Vec<_>>>()?;
+    let mut pipelines = plan.pipelines.iter().map(pipeline).collect::<Result<Vec<_>>>()?;
+    for (number, cycle) in plan.cycles.iter().enumerate() {
+        cycle.maps.iter().for_each(|&map| pipelines[map].phase = 2 * number);
+        cycle.reduces.iter().for_each(|&reduce| pipelines[reduce].phase = 2 * number + 1);
+    }
     let feed = |(end, opened): (&EndPlan, &Opened)| Feed {
         terminal: Arc::clone(&opened.terminal),
         call: call_of(end, sinks),
+        is_output: matches!(end.kind, EndKind::Sink(sink) if sinks[sink].is_output),
         lanes: end.lanes.clone(),
     };
     let terminals = plan.ends.iter().zip(&opened).map(feed).collect();
     Ok(Job { pipelines, terminals })
 }
 
-fn open(end: &EndPlan, plan: &Plan, sinks: &[OpenSink], budget: &Budget) -> Result<Opened> {
+/// Opens an end; what is stored at the end of a cycle is kept as long as it is read.
+fn open(end: &EndPlan, keep: Keep, plan: &Plan, sinks: &[OpenSink], budget: &Budget) -> Result<Opened> {
+    let storage = Storage::of(plan.execution);
     let node = match &end.kind {
         EndKind::Sink(sink) => {
             return Ok(Opened { terminal: Arc::clone(&sinks[*sink].terminal), behind: Behind::Result });
         }
         EndKind::Side(_, broadcasting) => {
-            let (terminal, operator) = broadcasting.broadcast.open(budget);
+            let (terminal, operator) = broadcasting.broadcast.open(budget, plan.execution);
             return Ok(Opened { terminal, behind: Behind::Operator(operator) });
         }
         EndKind::Held(node) => {
-            let (terminal, source) = node.elements.hold(Keep::Always, budget);
+            let (terminal, source) = node.elements.hold(Keep::Always, Division::Grouped, storage, budget);
+            return Ok(Opened { terminal, behind: Behind::Source(source) });
+        }
+        EndKind::Stored(_, elements) => {
+            let (terminal, source) = elements.hold(keep, Division::AsLeft, storage, budget);
             return Ok(Opened { terminal, behind: Behind::Source(source) });
         }
         EndKind::Node(node) => node,
@@ -76,9 +94,10 @@ fn open(end: &EndPlan, plan: &Plan, sinks: &[OpenSink], budget: &Budget) -> Resu
             partition_bits: end.partition_bits,
             combine: plan.rules.combine,
             budget: budget.clone(),
+            execution: plan.execution,
         }),
         Shape::Cache(slot) => slot.open(),
-        Shape::Union => node.elements.hold(Keep::Once, budget),
+        Shape::Union => node.elements.hold(Keep::Once, Division::Grouped, storage, budget),
         Shape::Loop(_) => return Err(broken("a loop was planned that has not run")),
         Shape::Source(_) | Shape::Narrow(_) | Shape::Broadcast(_) => {
             return Err(broken("a node that holds nothing was planned as an end"));
@@ -90,7 +109,9 @@ fn open(end: &EndPlan, plan: &Plan, sinks: &[OpenSink], budget: &Budget) -> Resu
 fn call_of(end: &EndPlan, sinks: &[OpenSink]) -> CallSite {
     match &end.kind {
         EndKind::Sink(sink) => sinks[*sink].sink.call,
-        EndKind::Node(node) | EndKind::Side(node, _) | EndKind::Held(node) => node.call,
+        EndKind::Node(node) | EndKind::Side(node, _) | EndKind::Held(node) | EndKind::Stored(node, _) => {
+            node.call
+        }
     }
 }
 
@@ -126,6 +147,7 @@ fn lower_pipeline(
         call: origin.call,
         elements: Arc::clone(&origin.elements),
         after: planned.after.iter().copied().collect(),
+        phase: 0,
         steps,
         heads: planned.heads.clone(),
     })

@@ -13,11 +13,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::broadcast::{Broadcasting, Broadcasts, choose};
+use super::cycles::{Cycle, into_cycles};
 use super::graph::{Held, Node, NodeId, Shape, in_order, needed_inputs, readable};
 use super::loops::is_worth_holding;
-use crate::config::Rules;
+use crate::config::{Execution, Rules};
 use crate::error::CallSite;
 use crate::exec::broadcast::Side;
+use crate::exec::erased::Elements;
 
 /// Input bytes a partition of an exchange is meant for.
 const BYTES_PER_PARTITION: u64 = 16 << 20;
@@ -54,11 +56,16 @@ pub struct Plan {
     pub ends: Vec<EndPlan>,
     /// The rules that were applied.
     pub rules: Rules,
+    /// How it is run.
+    pub execution: Execution,
+    /// The cycles of the MapReduce mode, one after the other; none for dataflow.
+    pub cycles: Vec<Cycle>,
     /// What the run holds already.
     pub held: Held,
 }
 
 /// A tree of fused operators between an origin and ends.
+#[derive(Clone)]
 pub struct PipelinePlan {
     /// The node whose elements are read.
     pub origin: Arc<Node>,
@@ -73,6 +80,7 @@ pub struct PipelinePlan {
 }
 
 /// A step of a pipeline.
+#[derive(Clone)]
 pub enum StepPlan {
     /// A narrow operator and the steps after it; or one that looks at the side that it broadcasts, and the end of that side.
     Operator { node: Arc<Node>, looks_at: Option<usize>, to: Vec<usize> },
@@ -98,12 +106,15 @@ pub enum EndKind {
     Side(Arc<Node>, Broadcasting),
     /// What a node emits, for another pipeline that must read it later.
     Held(Arc<Node>),
+    /// What a node emits at the end of a cycle of the MapReduce mode, and what its elements can do: it is written to disk, and read by
+    /// later cycles in the splits in which it was computed.
+    Stored(Arc<Node>, Arc<dyn Elements>),
     /// The sink of this index.
     Sink(usize),
 }
 
 /// Plans a run that holds something already.
-pub fn plan(sinks: &[Sink], rules: Rules, held: &Held) -> Plan {
+pub fn plan(sinks: &[Sink], rules: Rules, execution: Execution, held: &Held) -> Plan {
     let roots: Vec<Arc<Node>> = sinks.iter().map(|sink| Arc::clone(&sink.input)).collect();
     let nodes = in_order(&roots, held);
     let mut planner = Planner::new(&nodes, rules, held);
@@ -127,7 +138,11 @@ pub fn plan(sinks: &[Sink], rules: Rules, held: &Held) -> Plan {
         planner.trace_back(end, 0, &sink.input);
     }
     let (pipelines, ends) = in_run_order(planner.pipelines, planner.ends);
-    Plan { nodes, pipelines, ends, rules, held: held.clone() }
+    let plan = Plan { nodes, pipelines, ends, rules, execution, cycles: Vec::new(), held: held.clone() };
+    match execution {
+        Execution::Dataflow => plan,
+        Execution::MapReduce => into_cycles(plan),
+    }
 }
 
 struct Planner<'a> {

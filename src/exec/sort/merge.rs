@@ -39,7 +39,8 @@ struct Source<'a, T> {
     rows: IntoIter<T>,
 }
 
-struct Tree<'a, T, O> {
+/// Sources on their way to be merged; [`merge`] hands on all that comes, this gives row by row.
+pub struct Tree<'a, T, O> {
     order: &'a O,
     exact: bool,
     sources: Vec<Source<'a, T>>,
@@ -50,7 +51,12 @@ struct Tree<'a, T, O> {
 }
 
 impl<'a, T, O: Order<T>> Tree<'a, T, O> {
-    fn new(order: &'a O, lists: Vec<Lists<'a, T>>) -> Result<Tree<'a, T, O>> {
+    /// The sources, in the order in which equal rows are to come.
+    ///
+    /// # Errors
+    ///
+    /// If a list cannot be read.
+    pub fn new(order: &'a O, lists: Vec<Lists<'a, T>>) -> Result<Tree<'a, T, O>> {
         let exact = order.prefixes() == Prefixes::Exact;
         let count = lists.len();
         let sources = lists.into_iter().map(|lists| Source { lists, rows: Vec::new().into_iter() }).collect();
@@ -80,8 +86,12 @@ impl<'a, T, O: Order<T>> Tree<'a, T, O> {
     }
 
     /// The next row of all, and where it comes from.
+    ///
+    /// # Errors
+    ///
+    /// If a list cannot be read.
     #[inline]
-    fn next(&mut self) -> Result<Option<(usize, T)>> {
+    pub fn next(&mut self) -> Result<Option<(usize, T)>> {
         let mut winner = self.losers[0] as usize;
         let Some(row) = self.sources.get_mut(winner).and_then(|source| source.rows.next()) else {
             return Ok(None);

@@ -1,0 +1,277 @@
+//! What a map task leaves: rows ordered by partition and word, on disk.
+
+use super::merge::{Merged, merge_down};
+use crate::error::Result;
+use crate::exec::disk::Disk;
+use crate::exec::memory::{Budget, Reservation};
+use crate::exec::partition::SAMPLE;
+use crate::exec::permute::permute;
+use crate::exec::scatter::Packing;
+use crate::exec::sequence::{List, row_bytes};
+use crate::exec::sort::order::Order;
+use crate::exec::spill::Block;
+use crate::exec::task::TaskCx;
+use crate::record::{Record, pack};
+
+/// Bytes that a map task collects before it writes a run: the default of `mapreduce.task.io.sort.mb` of Hadoop, 100 MB
+/// (`mapred-default.xml` of Hadoop 3). A task in a small memory has its share of that.
+const BUFFER_BYTES: usize = 100 << 20;
+
+/// Bytes for each row, beside the row itself, that it takes to order it: a word twice, and two numbers.
+const ORDERING_BYTES: usize = 24;
+
+/// Rows that are packed before they are ordered, while they are in the cache.
+const PACKED_ROWS: usize = 512;
+
+/// Bytes of rows in a block of a segment: a merge holds one block of each segment.
+const BLOCK_BYTES: usize = 128 << 10;
+
+/// How the rows of a map output are ordered and divided. They are ordered by words, the prefixes of an order that are exact.
+pub trait Layout<T>: Order<T> {
+    /// Whether rows are cut out of the blocks of an input.
+    const PACKING: Packing;
+
+    /// The partition of a word; it never descends while words ascend.
+    fn partition(&self, word: u64) -> usize;
+
+    /// Whether rows of one word are joined before they are written.
+    fn combines(&self) -> bool {
+        false
+    }
+
+    /// Adds a row to those of its word.
+    fn join(&self, group: &mut Vec<T>, row: T) {
+        group.push(row);
+    }
+}
+
+/// Ordered rows of one partition on disk.
+#[derive(Debug)]
+pub struct Segment<T> {
+    pub(super) blocks: Vec<Block<T>>,
+    /// The number of rows.
+    pub rows: usize,
+    /// Its words that are sampled, each once.
+    pub sample: Vec<u64>,
+}
+
+impl<T> Default for Segment<T> {
+    fn default() -> Segment<T> {
+        Segment { blocks: Vec::new(), rows: 0, sample: Vec::new() }
+    }
+}
+
+/// Ordered rows on disk: the segment of each partition that has rows, in order.
+pub type Run<T> = Vec<(usize, Segment<T>)>;
+
+/// The bytes of a block of a segment.
+pub fn block_bytes(budget: &Budget) -> usize {
+    const LEAST: usize = 4 << 10;
+    BLOCK_BYTES.min(budget.share(64)).max(LEAST)
+}
+
+/// Collects what one map task leaves.
+pub struct MapOutput<T> {
+    rows: Vec<T>,
+    words: Vec<u64>,
+    bytes: usize,
+    packed: usize,
+    limit_bytes: usize,
+    reservation: Reservation,
+    runs: Vec<Run<T>>,
+}
+
+impl<T: Record> MapOutput<T> {
+    /// The empty output of a task.
+    pub fn new(cx: &TaskCx) -> MapOutput<T> {
+        MapOutput {
+            rows: Vec::new(),
+            words: Vec::new(),
+            bytes: 0,
+            packed: 0,
+            limit_bytes: BUFFER_BYTES.min(cx.memory_share()),
+            reservation: cx.budget().reservation(),
+            runs: Vec::new(),
+        }
+    }
+
+    /// Adds a row.
+    #[inline]
+    pub fn push<L: Layout<T>>(&mut self, word: u64, row: T) {
+        self.bytes += row_bytes(&row) + ORDERING_BYTES;
+        self.words.push(word);
+        self.rows.push(row);
+        if L::PACKING == Packing::Yes && self.rows.len() - self.packed == PACKED_ROWS {
+            pack(&mut self.rows[self.packed..]);
+            self.packed = self.rows.len();
+        }
+    }
+
+    /// Writes a run if the buffer is full; to be called after every chunk.
+    ///
+    /// # Errors
+    ///
+    /// If the disk cannot be written, or a row exceeds the memory limit.
+    pub fn make_room<L: Layout<T>>(&mut self, layout: &L) -> Result<()> {
+        let room = self.bytes as u64;
+        if self.bytes <= self.limit_bytes
+            && (room <= self.reservation.bytes()
+                || self.reservation.try_resize_free(room.next_multiple_of(1 << 16))
+                || self.reservation.try_resize_free(room))
+        {
+            return Ok(());
+        }
+        if self.bytes <= self.reservation.budget().least_spill_bytes() {
+            return self.reservation.resize(room);
+        }
+        self.write_run(layout)
+    }
+
+    #[cold]
+    fn write_run<L: Layout<T>>(&mut self, layout: &L) -> Result<()> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let budget = self.reservation.budget().clone();
+        if self.bytes as u64 > budget.limit_bytes() {
+            self.rows.iter().try_for_each(|row| budget.check_row(row_bytes(row)))?;
+        }
+        self.reservation.resize(self.bytes as u64)?;
+        let mut order: Vec<(u64, u32)> = self.words.iter().copied().zip(0..).collect();
+        order.sort_unstable();
+        permute(&mut self.rows, order.iter().map(|(_, number)| *number));
+        let mut writer = RunWriter::new(layout, &budget);
+        for (row, (word, _)) in self.rows.drain(..).zip(order) {
+            writer.push(word, row)?;
+        }
+        self.runs.push(writer.finish()?);
+        self.words.clear();
+        (self.bytes, self.packed) = (0, 0);
+        self.reservation.resize(0)
+    }
+
+    /// Writes what is left, and merges all runs to one.
+    ///
+    /// # Errors
+    ///
+    /// If the disk cannot be written or read.
+    pub fn finish<L: Layout<T>>(mut self, layout: &L) -> Result<Run<T>> {
+        self.write_run(layout)?;
+        // The memory of the buffer is given back before blocks of the runs are held.
+        (self.rows, self.words) = (Vec::new(), Vec::new());
+        let budget = self.reservation.budget().clone();
+        let mut runs = merge_down(layout, self.runs, &budget)?;
+        if runs.len() <= 1 {
+            return Ok(runs.pop().unwrap_or_default());
+        }
+        write_merged(layout, runs, &budget)
+    }
+}
+
+/// Merges runs to one.
+///
+/// # Errors
+///
+/// If the disk cannot be written or read.
+pub fn write_merged<T: Record, L: Layout<T>>(
+    layout: &L,
+    runs: Vec<Run<T>>,
+    budget: &Budget,
+) -> Result<Run<T>> {
+    let mut merged = Merged::new(layout, runs, budget)?;
+    let mut writer = RunWriter::new(layout, budget);
+    while let Some(row) = merged.next()? {
+        writer.push(layout.prefix(&row), row)?;
+    }
+    writer.finish()
+}
+
+/// Writes ordered rows as a run, and joins those that are to be combined.
+struct RunWriter<'a, T, L> {
+    layout: &'a L,
+    disk: Disk,
+    block_bytes: usize,
+    run: Run<T>,
+    /// Of the segment that is being written.
+    partition: usize,
+    segment: Segment<T>,
+    list: List<T>,
+    /// Rows that may be joined, and their word.
+    group: Vec<T>,
+    word: u64,
+}
+
+impl<'a, T: Record, L: Layout<T>> RunWriter<'a, T, L> {
+    fn new(layout: &'a L, budget: &Budget) -> RunWriter<'a, T, L> {
+        RunWriter {
+            layout,
+            disk: budget.disk().clone(),
+            block_bytes: block_bytes(budget),
+            run: Vec::new(),
+            partition: 0,
+            segment: Segment::default(),
+            list: List::default(),
+            group: Vec::new(),
+            word: 0,
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, word: u64, row: T) -> Result<()> {
+        if !self.layout.combines() {
+            return self.put(word, row);
+        }
+        if word != self.word && !self.group.is_empty() {
+            self.put_group()?;
+        }
+        self.word = word;
+        self.layout.join(&mut self.group, row);
+        Ok(())
+    }
+
+    fn put_group(&mut self) -> Result<()> {
+        let mut group = std::mem::take(&mut self.group);
+        group.drain(..).try_for_each(|row| self.put(self.word, row))?;
+        self.group = group;
+        Ok(())
+    }
+
+    fn put(&mut self, word: u64, row: T) -> Result<()> {
+        let partition = self.layout.partition(word);
+        if partition != self.partition {
+            self.end_segment()?;
+            self.partition = partition;
+        }
+        if word.is_multiple_of(SAMPLE) && self.segment.sample.last() != Some(&word) {
+            self.segment.sample.push(word);
+        }
+        self.list.push(row);
+        if self.list.bytes >= self.block_bytes { self.end_block() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn end_block(&mut self) -> Result<()> {
+        self.segment.rows += self.list.rows.len();
+        self.segment.blocks.push(Block::write(&self.list.rows, self.list.bytes, &self.disk)?);
+        self.list.rows.clear();
+        self.list.bytes = 0;
+        Ok(())
+    }
+
+    fn end_segment(&mut self) -> Result<()> {
+        if !self.list.rows.is_empty() {
+            self.end_block()?;
+        }
+        let segment = std::mem::take(&mut self.segment);
+        if segment.rows > 0 {
+            self.run.push((self.partition, segment));
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Run<T>> {
+        self.put_group()?;
+        self.end_segment()?;
+        Ok(self.run)
+    }
+}
