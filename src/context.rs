@@ -1,6 +1,7 @@
 //! The context: settings, workers, memory budget; where datasets start and runs happen.
 
 mod jobs;
+mod totals;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use crate::plan::graph::Held;
 use crate::plan::lower::OpenSink;
 use crate::plan::stages::Plan;
 use jobs::Jobs;
+pub use totals::{RunTotals, peak_memory_bytes};
 
 /// Settings, worker threads and one memory budget. Cheap to clone; clones are the same context.
 ///
@@ -42,6 +44,7 @@ struct Inner {
     cancel: CancelToken,
     observer: Mutex<Option<Observer>>,
     counters: Mutex<BTreeMap<String, Counter>>,
+    totals: Mutex<RunTotals>,
 }
 
 /// Is told of every job when it starts: of one for a run without loops, and of one more for each round of a loop.
@@ -93,7 +96,8 @@ impl Context {
         &self.0.budget
     }
 
-    /// All bytes that its runs have written to disk because they did not fit the memory limit.
+    /// All bytes that its runs have written to disk because they did not fit the memory limit; in the MapReduce mode, all that was
+    /// written between stages.
     pub fn spilled_bytes(&self) -> u64 {
         self.0.budget.disk().written_bytes()
     }
@@ -142,7 +146,27 @@ impl Context {
         }
         let mut jobs = Jobs::new(&self.0, run);
         jobs.run(sinks, Held::default())?;
-        Ok(jobs.counted)
+        let Jobs { first_output, input_bytes, counted, .. } = jobs;
+        let mut totals = self.0.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        totals.add(&first_output, input_bytes);
+        Ok(counted)
+    }
+
+    /// Writes what its runs have done so far to the file for metrics, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub(crate) fn write_totals(&self) -> Result<()> {
+        let Some(path) = &self.0.config.metrics_file else { return Ok(()) };
+        self.totals().write(path)
+    }
+
+    /// What all runs of this context that have ended well have done.
+    pub fn totals(&self) -> RunTotals {
+        let totals = self.0.totals.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let disk = self.0.budget.disk();
+        RunTotals { stage_bytes_written: disk.written_bytes(), stage_bytes_read: disk.read_bytes(), ..totals }
     }
 }
 
@@ -250,6 +274,12 @@ impl ContextBuilder {
         self.change(move |config| config.execution = execution)
     }
 
+    /// The file that [`Context::totals`] are written to, as JSON, after each run; default `GRISTMILL_METRICS`, else none.
+    pub fn metrics_file(self, path: impl Into<PathBuf>) -> ContextBuilder {
+        let path = path.into();
+        self.change(move |config| config.metrics_file = Some(path))
+    }
+
     /// The context.
     ///
     /// # Errors
@@ -269,7 +299,8 @@ impl ContextBuilder {
         let disk = Disk::new(&config.spill_dir, config.spill_limit_bytes);
         let budget = Budget::new(config.memory_bytes, disk);
         let (cancel, observer, counters) = (CancelToken::new(), Mutex::new(None), Mutex::default());
-        Ok(Context(Arc::new(Inner { config, pool, budget, cancel, observer, counters })))
+        let totals = Mutex::new(RunTotals::new(&config));
+        Ok(Context(Arc::new(Inner { config, pool, budget, cancel, observer, counters, totals })))
     }
 
     fn change(mut self, change: impl FnOnce(&mut Config) + 'static) -> ContextBuilder {

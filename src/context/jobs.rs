@@ -14,7 +14,7 @@ use crate::exec::collect::{Gather, Gathered, Gathering};
 use crate::exec::counter::{Counted, Tally};
 use crate::exec::erased::Elements;
 use crate::exec::hold::{Division, Keep, Storage};
-use crate::exec::metrics::RunMetrics;
+use crate::exec::metrics::{FirstOutput, RunMetrics};
 use crate::exec::push::Flow;
 use crate::exec::scheduler::{self, Limits};
 use crate::exec::source::AnySource;
@@ -32,6 +32,10 @@ pub(super) struct Jobs<'a> {
     id: RunId,
     /// The jobs that have been started.
     started: usize,
+    /// When the first element reached an output.
+    pub(super) first_output: Arc<FirstOutput>,
+    /// Bytes of input that its jobs have read.
+    pub(super) input_bytes: u64,
     /// What closures have counted in the jobs that have ended.
     pub(super) counted: Counted,
 }
@@ -39,7 +43,8 @@ pub(super) struct Jobs<'a> {
 impl<'a> Jobs<'a> {
     /// A run that nothing has been done of.
     pub(super) fn new(ctx: &'a Inner, id: RunId) -> Jobs<'a> {
-        Jobs { ctx, id, started: 0, counted: Counted::default() }
+        let first_output = Arc::new(FirstOutput::from_now());
+        Jobs { ctx, id, started: 0, first_output, input_bytes: 0, counted: Counted::default() }
     }
 
     /// Runs the loops that `sinks` need, each after those that it needs, and then what remains. Only loops within loops
@@ -138,8 +143,8 @@ impl<'a> Jobs<'a> {
         for feed in &mut job.terminals {
             feed.terminal = tally.watch(Arc::clone(&feed.terminal));
         }
-        let metrics =
-            RunMetrics::new(job.pipelines.iter().map(|pipeline| pipeline.steps.len()), job.terminals.len());
+        let steps = job.pipelines.iter().map(|pipeline| pipeline.steps.len());
+        let metrics = RunMetrics::new(steps, job.terminals.len(), Arc::clone(&self.first_output));
         self.started += 1;
         let run = Arc::new(Run {
             id: self.id,
@@ -159,7 +164,8 @@ impl<'a> Jobs<'a> {
             observer(&Arc::new(Started { plan, sinks: described, run: Arc::clone(&run) }));
         }
         let limits = Limits { threads: ctx.config.threads, in_flight: ctx.config.in_flight_splits };
-        scheduler::run(run, &ctx.pool, limits)?;
+        scheduler::run(Arc::clone(&run), &ctx.pool, limits)?;
+        self.input_bytes += run.metrics.bytes().0;
         self.counted.take_in(&tally);
         Ok(())
     }

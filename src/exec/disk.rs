@@ -1,4 +1,4 @@
-//! Disk space for what does not fit the memory.
+//! Disk space for what does not fit the memory, and in the MapReduce mode for all that lies between stages.
 //!
 //! All of a context lies in one file that has no name: it vanishes with the process, however that ends, and costs one descriptor
 //! however much is in it. What has been read is cut out of the file, so that the disk holds what is still needed and not much more; often
@@ -30,6 +30,7 @@ struct Inner {
     space: Mutex<Space>,
     used_bytes: AtomicU64,
     written_bytes: AtomicU64,
+    read_bytes: AtomicU64,
 }
 
 impl Disk {
@@ -37,8 +38,9 @@ impl Disk {
     pub fn new(dir: impl Into<PathBuf>, limit_bytes: u64) -> Disk {
         let zero = || AtomicU64::new(0);
         let (file, space) = Default::default();
-        let (used_bytes, written_bytes) = (zero(), zero());
-        Disk(Arc::new(Inner { dir: dir.into(), limit_bytes, file, space, used_bytes, written_bytes }))
+        let (used_bytes, written_bytes, read_bytes) = (zero(), zero(), zero());
+        let dir = dir.into();
+        Disk(Arc::new(Inner { dir, limit_bytes, file, space, used_bytes, written_bytes, read_bytes }))
     }
 
     /// Disk space for tests.
@@ -50,6 +52,11 @@ impl Disk {
     /// All bytes that were ever written.
     pub fn written_bytes(&self) -> u64 {
         self.0.written_bytes.load(Ordering::Relaxed)
+    }
+
+    /// All bytes that were ever read.
+    pub fn read_bytes(&self) -> u64 {
+        self.0.read_bytes.load(Ordering::Relaxed)
     }
 
     /// The bytes of the blocks that exist.
@@ -125,6 +132,7 @@ impl Extent {
         let mut bytes = vec![0; self.len as usize];
         let read = self.disk.file()?.read_exact_at(&mut bytes, self.offset);
         read.map_err(|error| self.disk.failed("read", error))?;
+        self.disk.0.read_bytes.fetch_add(self.len, Ordering::Relaxed);
         if xxh3_64(&bytes) == self.checksum { Ok(bytes) } else { Err(self.damaged("the checksum is wrong")) }
     }
 

@@ -10,7 +10,7 @@ use super::chunk::Chunk;
 use super::hold::{Division, Hold, Keep, Storage};
 use super::job::Terminal;
 use super::memory::Budget;
-use super::metrics::StepMetrics;
+use super::metrics::{FirstOutput, StepMetrics};
 use super::push::{Flow, Next, Push};
 use super::relay::{self, Pump};
 use super::source::{AnySource, Erased};
@@ -109,7 +109,8 @@ impl<T: Clone + Send + Sync + 'static> Elements for Of<T> {
 
     fn meter(&self, cx: &TaskCx, step: usize, next: AnyPush) -> Result<AnyPush> {
         let next = next.typed::<T>()?;
-        Ok(AnyPush::new(Meter { cx: cx.clone(), step, metrics: cx.step_metrics(step), next }))
+        let (metrics, first_output) = (cx.step_metrics(step), cx.first_output(step));
+        Ok(AnyPush::new(Meter { cx: cx.clone(), step, metrics, first_output, next }))
     }
 
     fn relay(&self, next: AnyPush) -> Result<(AnyPush, Box<dyn Pump>)> {
@@ -163,6 +164,8 @@ struct Meter<T> {
     cx: TaskCx,
     step: usize,
     metrics: Rc<StepMetrics>,
+    /// For an output of the run.
+    first_output: Option<Arc<FirstOutput>>,
     next: Next<T>,
 }
 
@@ -171,6 +174,9 @@ impl<T> Push<T> for Meter<T> {
         self.cx.check_canceled()?;
         let left = self.cx.trace().enter(self.step);
         let timer = self.metrics.start(chunk.items.len());
+        if let Some(first_output) = &self.first_output {
+            first_output.note();
+        }
         let flow = self.next.push(chunk)?;
         self.metrics.stop(&timer);
         self.cx.trace().enter(left);

@@ -1,6 +1,7 @@
 //! What a run counts and times, once a chunk and once a task.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -37,20 +38,56 @@ pub struct TerminalMetrics {
     pub nanos: AtomicU64,
 }
 
-/// Everything that one run counts.
+/// When the first element reached an output, for all jobs of a run.
+#[derive(Debug)]
+pub struct FirstOutput {
+    /// When the run started.
+    pub started: Instant,
+    /// Nanoseconds from there; 0 as long as there is none.
+    nanos: AtomicU64,
+}
+
+impl FirstOutput {
+    /// Of a run that starts now.
+    pub fn from_now() -> FirstOutput {
+        FirstOutput { started: Instant::now(), nanos: AtomicU64::new(0) }
+    }
+
+    /// Notes that elements have reached an output.
+    pub fn note(&self) {
+        if self.nanos.load(Ordering::Relaxed) == 0 {
+            let nanos = nanos_since(self.started).max(1);
+            let _earlier = self.nanos.compare_exchange(0, nanos, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    /// Seconds from the start of the run.
+    pub fn seconds(&self) -> Option<f64> {
+        let nanos = self.nanos.load(Ordering::Relaxed);
+        (nanos > 0).then_some(nanos as f64 / 1e9)
+    }
+}
+
+/// Everything that one job of a run counts.
 #[derive(Debug)]
 pub struct RunMetrics {
     /// One entry a pipeline of the job.
     pub pipelines: Vec<PipelineMetrics>,
     /// One entry a terminal of the job.
     pub terminals: Vec<TerminalMetrics>,
-    /// When the run started.
+    /// When the job started.
     pub started: Instant,
+    /// When the first element reached an output of the run.
+    pub first_output: Arc<FirstOutput>,
 }
 
 impl RunMetrics {
     /// Zeros for pipelines of these numbers of steps, and for so many terminals.
-    pub fn new(steps: impl IntoIterator<Item = usize>, terminals: usize) -> RunMetrics {
+    pub fn new(
+        steps: impl IntoIterator<Item = usize>,
+        terminals: usize,
+        first_output: Arc<FirstOutput>,
+    ) -> RunMetrics {
         let pipeline = |steps| PipelineMetrics {
             steps: std::iter::repeat_with(StepTotals::default).take(steps).collect(),
             ..PipelineMetrics::default()
@@ -59,6 +96,7 @@ impl RunMetrics {
             pipelines: steps.into_iter().map(pipeline).collect(),
             terminals: std::iter::repeat_with(TerminalMetrics::default).take(terminals).collect(),
             started: Instant::now(),
+            first_output,
         }
     }
 

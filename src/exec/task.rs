@@ -14,7 +14,7 @@ use super::counter::Tally;
 use super::erased::{AnyPush, Elements};
 use super::job::{Job, Order, Pipeline, Port, Step, StepKind};
 use super::memory::Budget;
-use super::metrics::{RunMetrics, StepMetrics, nanos_since};
+use super::metrics::{FirstOutput, RunMetrics, StepMetrics, nanos_since};
 use super::relay::Pump;
 use super::scheduler::Event;
 use super::source::AnySource;
@@ -140,6 +140,17 @@ impl TaskCx {
     /// The counters of a step.
     pub fn step_metrics(&self, step: usize) -> Rc<StepMetrics> {
         Rc::clone(&self.0.steps[step])
+    }
+
+    /// What is to be told that elements reach a step, if it is an output of the run.
+    pub fn first_output(&self, step: usize) -> Option<Arc<FirstOutput>> {
+        let Inner { run, pipeline, .. } = &*self.0;
+        match run.job.pipelines[*pipeline].steps[step].kind {
+            StepKind::Terminal { terminal, .. } if run.job.terminals[terminal].is_output => {
+                Some(Arc::clone(&run.metrics.first_output))
+            }
+            StepKind::Terminal { .. } | StepKind::Operator { .. } => None,
+        }
     }
 
     /// An error once the run is to stop.

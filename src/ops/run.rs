@@ -93,6 +93,7 @@ macro_rules! outputs_of_tuples {
                     then();
                 }
                 tally.commit();
+                ctx.write_totals()?;
                 Ok(results)
             }
         }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use crate::context::{Context, Started};
+use crate::context::{Context, Started, peak_memory_bytes};
 use crate::exec::job::StepKind;
 use crate::exec::metrics::PipelineMetrics;
 
@@ -13,12 +13,21 @@ use crate::exec::metrics::PipelineMetrics;
 pub struct RunReport {
     /// Wall time since the run started, in seconds.
     pub seconds: f64,
+    /// How it was run: `dataflow` or `mapreduce`.
+    pub execution: &'static str,
+    /// Seconds from the start of the run to the first element that reached an output; `None` if none has.
+    pub first_output_seconds: Option<f64>,
     /// Worker threads.
     pub threads: usize,
     /// The most memory that the process has held, in bytes, as the system counts it; `None` where it does not.
     pub peak_memory_bytes: Option<u64>,
     /// Bytes that the context has written to disk because they did not fit the memory limit.
     pub spilled_bytes: u64,
+    /// Bytes that the context has written to local disk between stages: in the MapReduce mode all that stages hand over, in the
+    /// dataflow mode what did not fit the memory limit.
+    pub stage_bytes_written: u64,
+    /// Bytes that it has read from there.
+    pub stage_bytes_read: u64,
     /// Bytes of input read.
     pub input_bytes: u64,
     /// The stages, in the order of the plan.
@@ -83,9 +92,13 @@ impl RunReport {
         });
         RunReport {
             seconds: metrics.started.elapsed().as_secs_f64(),
+            execution: ctx.config().execution.name(),
+            first_output_seconds: metrics.first_output.seconds(),
             threads: ctx.config().threads,
             peak_memory_bytes: peak_memory_bytes(),
             spilled_bytes: ctx.spilled_bytes(),
+            stage_bytes_written: ctx.spilled_bytes(),
+            stage_bytes_read: ctx.budget().disk().read_bytes(),
             input_bytes: metrics.bytes().0,
             stages: stages.map(|(index, (pipeline, totals))| stage(index, pipeline, totals)).collect(),
             ends: ends.collect(),
@@ -124,11 +137,4 @@ fn seconds(nanos: &AtomicU64) -> f64 {
 
 fn location(call: crate::error::CallSite) -> String {
     format!("{}:{}", call.location.file(), call.location.line())
-}
-
-/// The high-water mark of the process's resident memory, where the system tells it.
-fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok()?.checked_mul(1024)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gristmill::config::Rules;
+use gristmill::config::{Execution, Rules};
 use gristmill::prelude::*;
 
 /// What must not change any result.
@@ -13,6 +13,7 @@ pub struct Setting {
     pub chunk_rows: usize,
     pub rules: Rules,
     pub memory_bytes: u64,
+    pub execution: Execution,
 }
 
 /// Less than half of what the inputs take, and less than what 64 splits leave at once.
@@ -25,7 +26,15 @@ pub fn settings() -> Vec<Setting> {
         for chunk_rows in [1, 3, 1024] {
             for rules in [Rules::ALL, Rules::NONE] {
                 for memory_bytes in [u64::MAX, LITTLE_MEMORY] {
-                    settings.push(Setting { threads, in_flight: threads, chunk_rows, rules, memory_bytes });
+                    let execution = Execution::Dataflow;
+                    settings.push(Setting {
+                        threads,
+                        in_flight: threads,
+                        chunk_rows,
+                        rules,
+                        memory_bytes,
+                        execution,
+                    });
                 }
             }
         }
@@ -36,7 +45,13 @@ pub fn settings() -> Vec<Setting> {
         chunk_rows: 7,
         rules: Rules { share: false, ..Rules::ALL },
         memory_bytes: LITTLE_MEMORY,
+        execution: Execution::Dataflow,
     });
+    // Not with every other setting: each exchange writes files, which takes its time.
+    for (rules, memory_bytes) in [(Rules::ALL, u64::MAX), (Rules::NONE, LITTLE_MEMORY)] {
+        let execution = Execution::MapReduce;
+        settings.push(Setting { threads: 2, in_flight: 2, chunk_rows: 7, rules, memory_bytes, execution });
+    }
     settings
 }
 
@@ -99,6 +114,7 @@ where
                     .chunk_rows(setting.chunk_rows)
                     .rules(setting.rules)
                     .memory_bytes(setting.memory_bytes)
+                    .execution(setting.execution)
                     .split_bytes(split_bytes)
                     .build()
                     .unwrap();
