@@ -106,6 +106,30 @@ fn a_disk_that_is_full_at_any_write_leaves_the_old_output() {
     }
 }
 
+/// What lies between stages has no name, so that `strace` shows it as deleted.
+#[test]
+fn a_disk_that_fails_between_the_stages_of_map_reduce_leaves_the_old_output() {
+    for (call, fault, says) in
+        [("pwrite64", "ENOSPC", "No space left"), ("pread64", "EIO", "Input/output error")]
+    {
+        let (place, [old, _]) = replaceable();
+        let mut failed = 0;
+        for n in 1.. {
+            let line = "wordcount two.txt -o out --overwrite --progress never --top 9 --execution mapreduce";
+            let (output, traced) = with_fault(&place, line, call, fault, &n.to_string());
+            match traced.into_iter().find(|call| call.injected).map(|call| call.path) {
+                Some(path) if path.contains("(deleted)") || path.contains("/#") => {
+                    assert_failed(&place, output, &old, &[says, "--spill-dir"]);
+                    failed += 1;
+                }
+                Some(_) => place.succeed("wordcount one.txt -o out --overwrite").1.clear(),
+                None => break,
+            }
+        }
+        assert!(failed >= 3, "{call}: {failed}: two map outputs and the result of the first cycle");
+    }
+}
+
 #[test]
 fn an_fsync_that_fails_is_never_tried_again_and_leaves_the_old_output() {
     let (place, [old, new]) = replaceable();

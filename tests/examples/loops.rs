@@ -5,14 +5,17 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{example, printed, run};
+use crate::{MAP_REDUCE, example, printed, run};
 
-/// What an example prints, which must be the same with more threads than cores and so little memory that the state goes to disk.
+/// What an example prints, which must be the same with more threads than cores and so little memory that the state goes to disk, and
+/// in both modes.
 fn printed_by(name: &str, arguments: &[&Path]) -> String {
     let text = printed(&run(name, arguments)).to_string();
-    let mut command = Command::new(example(name));
-    command.args(arguments).env("GRISTMILL_THREADS", "3").env("GRISTMILL_MEMORY", "1MB");
-    assert_eq!(printed(&command.output().unwrap()), text);
+    for variables in [&[][..], &[MAP_REDUCE]] {
+        let mut command = Command::new(example(name));
+        command.args(arguments).env("GRISTMILL_THREADS", "3").env("GRISTMILL_MEMORY", "1MB");
+        assert_eq!(printed(&command.envs(variables.iter().copied()).output().unwrap()), text);
+    }
     text
 }
 

@@ -22,8 +22,15 @@ fn example(name: &str) -> PathBuf {
     built
 }
 
+/// What makes an example run in the MapReduce mode.
+const MAP_REDUCE: (&str, &str) = ("GRISTMILL_EXECUTION", "mapreduce");
+
 fn run(name: &str, arguments: &[&Path]) -> Output {
-    Command::new(example(name)).args(arguments).output().unwrap()
+    run_with(name, arguments, &[])
+}
+
+fn run_with(name: &str, arguments: &[&Path], variables: &[(&str, &str)]) -> Output {
+    Command::new(example(name)).args(arguments).envs(variables.iter().copied()).output().unwrap()
 }
 
 fn printed(output: &Output) -> &str {
@@ -35,7 +42,9 @@ fn printed(output: &Output) -> &str {
 
 #[test]
 fn hello_prints_the_two_most_frequent_words() {
-    assert_eq!(printed(&run("hello", &[])), "2 to\n2 be\n");
+    for variables in [&[][..], &[MAP_REDUCE]] {
+        assert_eq!(printed(&run_with("hello", &[], variables)), "2 to\n2 be\n");
+    }
 }
 
 /// Against the plain loop over all starts.
@@ -50,7 +59,9 @@ fn custom_source_finds_the_longest_sequences() {
     lengths.sort_by(|a, b| b.cmp(a));
     let lines = lengths[..3].iter().map(|(length, start)| format!("{start} needs {length} steps\n"));
     let expected: String = lines.collect();
-    assert_eq!(printed(&run("custom_source", &[])), expected);
+    for variables in [&[][..], &[MAP_REDUCE]] {
+        assert_eq!(printed(&run_with("custom_source", &[], variables)), expected);
+    }
 }
 
 #[test]
@@ -58,14 +69,23 @@ fn wordcount_explains_itself_and_commits() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("counts");
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data");
-    for _ in 0..2 {
-        let output = run("wordcount", &[&data.join("genesis.txt"), &data.join("psalms.txt"), &out]);
+    let mut parts = Vec::new();
+    for variables in [&[][..], &[], &[MAP_REDUCE]] {
+        let arguments = [&data.join("genesis.txt"), &data.join("psalms.txt"), &out].map(PathBuf::as_path);
+        let output = run_with("wordcount", &arguments, variables);
         let printed = printed(&output);
         let manifest = manifest::verify(&out).unwrap();
         let expected = format!("{} words in {} part(s)\n", manifest.rows, manifest.parts.len());
         assert!(printed.starts_with("Logical graph\n") && printed.ends_with(&expected), "{printed}");
         assert!(manifest.rows > 1000, "{}", manifest.rows);
+        assert_eq!(
+            printed.contains("\n  cycle 1: map stage 1, shuffle for reduce_by_key"),
+            !variables.is_empty()
+        );
+        parts.push(manifest.parts.iter().map(|part| std::fs::read(out.join(&part.name)).unwrap()).collect());
     }
+    let parts: Vec<Vec<Vec<u8>>> = parts;
+    assert!(parts[0] == parts[1] && parts[0] == parts[2], "every run gives the same bytes");
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use gristmill::io::commit::manifest;
 use gristmill::io::parquet::read_parquet;
@@ -11,17 +10,19 @@ use gristmill::record::from_batch;
 use gristmill::{Record, Text};
 use tempfile::TempDir;
 
-use crate::{example, printed};
+use crate::{MAP_REDUCE, printed, run_with};
 
-/// One with what the machine has, and one with more threads than cores and so little memory that what is exchanged goes to disk.
-const SETTINGS: [&[(&str, &str)]; 2] = [&[], &[("GRISTMILL_THREADS", "3"), ("GRISTMILL_MEMORY", "4MB")]];
+/// One with what the machine has, one with more threads than cores and so little memory that what is exchanged goes to disk, and both
+/// in the MapReduce mode.
+const SETTINGS: [&[(&str, &str)]; 4] = [
+    &[],
+    &[("GRISTMILL_THREADS", "3"), ("GRISTMILL_MEMORY", "4MB")],
+    &[MAP_REDUCE],
+    &[("GRISTMILL_THREADS", "3"), ("GRISTMILL_MEMORY", "4MB"), MAP_REDUCE],
+];
 
 fn book(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data").join(name)).unwrap()
-}
-
-fn run_with(name: &str, arguments: &[&Path], variables: &[(&str, &str)]) -> Output {
-    Command::new(example(name)).args(arguments).envs(variables.iter().copied()).output().unwrap()
 }
 
 /// Files in a directory of their own.
@@ -69,8 +70,8 @@ impl Place {
             let parts = manifest.parts.iter().map(|part| read_parquet(&out.join(&part.name), None).unwrap());
             parts.flatten().flat_map(|batch| from_batch::<T>(&batch.unwrap()).unwrap()).collect::<Vec<T>>()
         });
-        assert!(results[0] == results[1], "{name} depends on threads or memory");
-        let [mut rows, _] = results;
+        let [mut rows, others @ ..] = results;
+        assert!(others.iter().all(|other| *other == rows), "{name} depends on threads, memory or execution");
         rows.sort();
         rows
     }
@@ -78,8 +79,9 @@ impl Place {
     /// What an example prints, which must be the same under all settings.
     fn printed(&self, name: &str) -> String {
         let results = SETTINGS.map(|variables| printed(&run_with(name, &self.paths(), variables)).to_owned());
-        assert_eq!(results[0], results[1]);
-        results[0].clone()
+        let [first, others @ ..] = results;
+        others.iter().for_each(|other| assert_eq!(*other, first));
+        first
     }
 }
 
@@ -101,8 +103,10 @@ fn grep_prints_the_lines_that_match() {
 fn grep_tells_by_its_code_that_nothing_matches() {
     let place = Place::books();
     let arguments = [vec![Path::new("aeroplane")], place.paths()].concat();
-    let output = run_with("grep", &arguments, &[]);
-    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), b"".as_slice()));
+    for variables in SETTINGS {
+        let output = run_with("grep", &arguments, variables);
+        assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), b"".as_slice()));
+    }
 }
 
 #[test]

@@ -15,11 +15,12 @@ struct Sorted {
 }
 
 /// Sorts a file within 2 MB; returns what was printed, and the rows in the order of the parts.
-fn sort(input: &Path) -> (String, Vec<(String, String)>) {
+fn sort(input: &Path, execution: &str) -> (String, Vec<(String, String)>) {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("sorted");
     let mut command = std::process::Command::new(example("terasort"));
-    let limits = [("GRISTMILL_MEMORY", "2MB"), ("GRISTMILL_THREADS", "2")];
+    let limits =
+        [("GRISTMILL_MEMORY", "2MB"), ("GRISTMILL_THREADS", "2"), ("GRISTMILL_EXECUTION", execution)];
     let output = command.args([input, &out]).envs(limits).output().unwrap();
     let manifest = super::manifest::verify(&out).unwrap();
     let rows = manifest.parts.iter().flat_map(|part| {
@@ -43,10 +44,13 @@ fn terasort_sorts_many_times_its_memory() {
     printed(&run("terasort", &[Path::new("--generate"), Path::new("200000"), &records]));
     let text = std::fs::read_to_string(&records).unwrap();
     assert_eq!(text.len(), 200_000 * 100, "records of 100 bytes, with the ends of their lines");
-    let (printed, rows) = sort(&records);
-    assert!(rows == model(&text));
-    let spilled = printed.strip_prefix("200000 records, ").unwrap().strip_suffix(" bytes spilled\n").unwrap();
-    assert!(spilled.parse::<u64>().unwrap() > 5_000_000, "{printed}");
+    for execution in ["dataflow", "mapreduce"] {
+        let (printed, rows) = sort(&records, execution);
+        assert!(rows == model(&text));
+        let spilled = printed.strip_prefix("200000 records, ").unwrap();
+        let spilled = spilled.strip_suffix(" bytes spilled\n").unwrap();
+        assert!(spilled.parse::<u64>().unwrap() > 5_000_000, "{printed}");
+    }
 }
 
 #[test]
@@ -57,7 +61,8 @@ fn terasort_leaves_lines_of_equal_keys_in_their_order_and_refuses_short_ones() {
     let long: String = text.lines().filter(|line| line.len() > 10).map(|line| format!("{line}\n")).collect();
     let (lines, short) = (dir.path().join("lines.txt"), dir.path().join("short.txt"));
     std::fs::write(&lines, &long).unwrap();
-    let rows = sort(&lines).1;
+    let rows = sort(&lines, "dataflow").1;
+    assert_eq!(sort(&lines, "mapreduce").1, rows);
     assert!(rows.windows(2).any(|pair| pair[0].0 == pair[1].0), "some lines begin alike");
     assert_eq!(rows, model(&long));
     std::fs::write(&short, "a record that is long enough\ntoo short\n").unwrap();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::consumers::{program, script};
-use crate::{printed, run};
+use crate::{MAP_REDUCE, printed, run, run_with};
 
 const TABLES: [&str; 3] = ["lineitem", "orders", "customer"];
 
@@ -45,6 +45,10 @@ fn tpch_queries_give_the_answers_of_sql() {
     for query in ["q1", "q3", "q6"] {
         let answer = temp.path().join(query).with_extension("csv");
         printed(&run("tpch", &[Path::new(query), &parquet, &answer]));
+        let other = temp.path().join(query).with_extension("mapreduce.csv");
+        printed(&run_with("tpch", &[Path::new(query), &parquet, &other], &[MAP_REDUCE]));
+        let [answer, other] = [answer, other].map(|path| std::fs::read_to_string(path).unwrap());
+        assert_eq!(answer, other, "{query} depends on the execution");
     }
     let check =
         Command::new(program("python")).arg(script("tpch.py")).arg(&csv).arg(temp.path()).output().unwrap();
