@@ -69,10 +69,10 @@ fn wordcount_explains_itself_and_commits() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("counts");
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data");
+    let books = ["genesis.txt", "psalms.txt"].map(|name| data.join(name));
     let mut parts = Vec::new();
     for variables in [&[][..], &[], &[MAP_REDUCE]] {
-        let arguments = [&data.join("genesis.txt"), &data.join("psalms.txt"), &out].map(PathBuf::as_path);
-        let output = run_with("wordcount", &arguments, variables);
+        let output = run_with("wordcount", &[&books[0], &books[1], &out], variables);
         let printed = printed(&output);
         let manifest = manifest::verify(&out).unwrap();
         let expected = format!("{} words in {} part(s)\n", manifest.rows, manifest.parts.len());
