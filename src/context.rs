@@ -76,7 +76,7 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// If `GRISTMILL_THREADS` or `GRISTMILL_MEMORY` holds nonsense, or no threads can be started.
+    /// If an environment variable, such as `GRISTMILL_THREADS` or `GRISTMILL_EXECUTION`, holds nonsense, or no threads can be started.
     pub fn new() -> Result<Context> {
         Context::builder().build()
     }
