@@ -7,6 +7,7 @@
 //! Every run is a whole process, in which the rows are made from their numbers, and whose answer is a checksum of all results. Those of
 //! the plain programs must be the same.
 
+mod harness;
 mod jobs;
 
 use jobs::compare::{Comparison, Contestant};

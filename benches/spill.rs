@@ -7,6 +7,7 @@
 //! Every run is a whole process. Several sizes (`--rows 10000000,20000000`) show how time grows with the data. Beside each peak of memory
 //! stands the bound: the limit, a quarter of it, and 64 MiB.
 
+mod harness;
 mod jobs;
 
 use jobs::compare::{Comparison, Contestant};
@@ -58,10 +59,10 @@ fn compare(job: Job, rows: u64, threads: usize, options: &Options) -> Outcome<[f
     let comparison = Comparison::run(vec![without, within], options.runs)?;
     comparison.print(&format!("{} of {rows} rows, {threads} threads", job.name()), 0);
     let bound = (limit + limit / 4 + (64 << 20)) as f64 / 1e6;
-    let peak = comparison.median(1, |usage| usage.peak_bytes as f64 / 1e6);
+    let peak = comparison.figures.peak(1);
     let word = if peak <= bound { "within" } else { "BEYOND" };
     println!("peak memory within the limit: {peak:.0} MB, {word} the bound of {bound:.0} MB");
-    Ok([0, 1].map(|contestant| comparison.median(contestant, |usage| usage.wall.as_secs_f64())))
+    Ok([0, 1].map(|contestant| comparison.figures.wall(contestant)))
 }
 
 /// Prints how the times have grown where the data grew by `factor`.

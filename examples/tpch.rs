@@ -7,7 +7,7 @@
 //! pip install tpchgen-cli
 //! tpchgen-cli csv -s 1 -T customer,orders,lineitem -o tables
 //! cargo run --release --example tpch -- parquet tables stored     # CSV to Parquet
-//! cargo run --release --example tpch -- q3 stored answer.csv      # or q1, or q6
+//! cargo run --release --example tpch -- q3 stored answer.csv      # or q1, or q6, or answer.parquet
 //! cargo run --release --example tpch -- csv stored tables2        # Parquet to CSV
 //! ```
 //!
@@ -21,32 +21,38 @@ use std::path::{Path, PathBuf};
 use gristmill::parse;
 use gristmill::prelude::*;
 
-type Failure = Box<dyn std::error::Error>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, from, to] = arguments.as_slice() else { usage() };
-    let (ctx, from, to) = (Context::new()?, Path::new(from), Path::new(to));
-    match what.as_str() {
+    run(&Context::new()?, what, Path::new(from), Path::new(to))
+}
+
+/// Does what the first argument says.
+pub fn run(ctx: &Context, what: &str, from: &Path, to: &Path) -> Result<(), Failure> {
+    match what {
         "parquet" => {
-            store::<LineItem>(&ctx, from, to, "lineitem")?;
-            store::<Order>(&ctx, from, to, "orders")?;
-            store::<Customer>(&ctx, from, to, "customer")
+            store::<LineItem>(ctx, from, to, "lineitem")?;
+            store::<Order>(ctx, from, to, "orders")?;
+            store::<Customer>(ctx, from, to, "customer")
         }
         "csv" => {
-            restore::<LineItem>(&ctx, from, to, "lineitem")?;
-            restore::<Order>(&ctx, from, to, "orders")?;
-            restore::<Customer>(&ctx, from, to, "customer")
+            restore::<LineItem>(ctx, from, to, "lineitem")?;
+            restore::<Order>(ctx, from, to, "orders")?;
+            restore::<Customer>(ctx, from, to, "customer")
         }
-        "q1" => pricing_summary(&ctx, from, to),
-        "q3" => shipping_priority(&ctx, from, to),
-        "q6" => forecasting_revenue_change(&ctx, from, to),
+        "q1" => pricing_summary(ctx, from, to),
+        "q3" => shipping_priority(ctx, from, to),
+        "q6" => forecasting_revenue_change(ctx, from, to),
         _ => usage(),
     }
 }
 
 fn usage() -> ! {
-    eprintln!("usage: tpch parquet CSV_DIR DIR | tpch csv DIR CSV_DIR | tpch q1|q3|q6 DIR ANSWER.csv");
+    eprintln!(
+        "usage: tpch parquet CSV_DIR DIR | tpch csv DIR CSV_DIR | tpch q1|q3|q6 DIR ANSWER.csv|ANSWER.parquet"
+    );
     std::process::exit(2);
 }
 
@@ -123,9 +129,13 @@ fn restore<T: Record>(ctx: &Context, from: &Path, to: &Path, table: &str) -> Res
     Ok(())
 }
 
-/// Writes an answer as one file of CSV.
+/// Writes an answer as one file, of CSV or Parquet as its name ends.
 fn answer<T: Record>(rows: &Dataset<T>, to: &Path) -> Result<(), Failure> {
-    rows.write_csv(to, CsvOptions::default().existing(Existing::Overwrite))?;
+    if to.extension().is_some_and(|ending| ending == "parquet") {
+        rows.write_parquet(to, ParquetOptions::default().existing(Existing::Overwrite))?;
+    } else {
+        rows.write_csv(to, CsvOptions::default().existing(Existing::Overwrite))?;
+    }
     Ok(())
 }
 

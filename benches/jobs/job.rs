@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::{engine, measure, plain};
+use super::{engine, plain};
 use crate::Outcome;
+use crate::harness::measure;
 
 /// What is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

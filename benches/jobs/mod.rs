@@ -5,6 +5,5 @@ mod data;
 mod engine;
 pub mod files;
 pub mod job;
-pub mod measure;
 pub mod options;
 mod plain;

@@ -22,7 +22,7 @@ pub fn run(task: &Task) -> Outcome<String> {
     })
 }
 
-/// Without the output: benches/wordcount.rs has the comparison of whole programs.
+/// Without the output: benches/peers.rs has the comparison of whole programs.
 fn wordcount(words: u64) -> Outcome<String> {
     let text = std::fs::read_to_string(files::words(words)?)?;
     let lines: Vec<&str> = text.lines().collect();

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::contestant::{Contestant, Run};
 use super::input::Input;
 use super::job::Job;
 use crate::Outcome;
@@ -10,53 +11,59 @@ use crate::Outcome;
 pub enum Task {
     /// What users ask for.
     Compare(Comparison),
-    /// A job, in this process: by `hand`, by datasets of `records`, or by the `parts` of the engine.
-    Run { job: Job, by: String, input: PathBuf, output: PathBuf, threads: usize },
+    /// A job, in this process.
+    Run { by: Contestant, job: Job, input: PathBuf, output: PathBuf, threads: usize },
     /// An input, to be written.
     Generate { input: Input, bytes: u64, path: PathBuf },
     /// An output, to be summed up.
-    Check(PathBuf),
+    Check { job: Job, output: PathBuf },
 }
 
 /// What is compared.
 pub struct Comparison {
     pub jobs: Vec<Job>,
+    /// The contestants, where not all.
+    pub by: Vec<Contestant>,
     /// The size of an input.
     pub bytes: u64,
-    /// The number of small files.
-    pub files: u64,
     pub runs: usize,
     pub threads: usize,
-    /// The contestants, where not all.
-    pub by: Vec<String>,
+    /// Where the tables go as Markdown.
+    pub markdown: Option<PathBuf>,
+}
+
+impl Comparison {
+    /// Those that do a job.
+    pub fn contestants(&self, job: Job) -> Vec<Contestant> {
+        let asked = |by: &&Contestant| {
+            if self.by.is_empty() { !by.is_extra() } else { self.by.contains(by) }
+        };
+        job.contestants().iter().filter(asked).copied().collect()
+    }
 }
 
 /// Understands the arguments.
 pub fn parse(mut args: impl Iterator<Item = String>) -> Outcome<Task> {
-    let jobs = vec![Job::Logs, Job::Csv, Job::Group];
-    let mut asked =
-        Comparison { jobs, bytes: 1_070_000_000, files: 100_000, runs: 5, threads: 2, by: vec![] };
+    let jobs = Job::ALL.into_iter().filter(|job| *job != Job::Files).collect();
+    let mut asked = Comparison { jobs, by: vec![], bytes: 1 << 30, runs: 5, threads: 2, markdown: None };
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--bench" => continue, // added by cargo
-            "--files" => {
-                asked.jobs = vec![Job::Files];
-                continue;
-            }
             "--run" | "--generate" | "--check" => return internal(&arg, &args.collect::<Vec<_>>()),
             _ => {}
         }
         let value = args.next().ok_or(format!("{arg} wants a value"))?;
         match arg.as_str() {
+            "--jobs" => asked.jobs = value.split(',').map(Job::from_name).collect::<Outcome<_>>()?,
+            "--by" => asked.by = value.split(',').map(Contestant::from_name).collect::<Outcome<_>>()?,
             "--bytes" => {
                 asked.bytes = gristmill::config::parse_bytes(&value).ok_or(format!("{value} is no size"))?;
             }
             "--runs" => asked.runs = value.parse()?,
             "--threads" => asked.threads = value.parse()?,
-            "--only" => asked.jobs = value.split(',').map(Job::from_name).collect::<Outcome<_>>()?,
-            "--by" => asked.by = value.split(',').map(Into::into).collect(),
+            "--markdown" => asked.markdown = Some(value.into()),
             _ => {
-                return Err(format!("unknown argument {arg}; benches/convert.rs says which there are").into());
+                return Err(format!("unknown argument {arg}; benches/peers.rs says which there are").into());
             }
         }
     }
@@ -66,9 +73,9 @@ pub fn parse(mut args: impl Iterator<Item = String>) -> Outcome<Task> {
 /// What the bench asks of itself.
 fn internal(task: &str, args: &[String]) -> Outcome<Task> {
     match (task, args) {
-        ("--run", [job, by, input, output, threads]) => Ok(Task::Run {
+        ("--run", [by, job, input, output, threads]) => Ok(Task::Run {
+            by: Contestant::from_name(by)?,
             job: Job::from_name(job)?,
-            by: by.clone(),
             input: input.into(),
             output: output.into(),
             threads: threads.parse()?,
@@ -77,9 +84,16 @@ fn internal(task: &str, args: &[String]) -> Outcome<Task> {
             let input = Input::ALL.into_iter().find(|input| input.name() == name).ok_or("no such input")?;
             Ok(Task::Generate { input, bytes: bytes.parse()?, path: path.into() })
         }
-        ("--check", [path]) => Ok(Task::Check(path.into())),
+        ("--check", [job, output]) => Ok(Task::Check { job: Job::from_name(job)?, output: output.into() }),
         _ => Err(format!("{task} is for the bench itself").into()),
     }
+}
+
+/// The arguments that make the bench do a job.
+pub fn run_args(by: Contestant, run: &Run) -> Vec<PathBuf> {
+    let mut args: Vec<PathBuf> = ["--run", by.name(), run.job.name()].map(PathBuf::from).into();
+    args.extend([run.input.into(), run.output.into(), run.threads.to_string().into()]);
+    args
 }
 
 /// The arguments that make the bench write an input.
@@ -88,6 +102,6 @@ pub fn generate_args(input: Input, bytes: u64, path: &Path) -> Vec<PathBuf> {
 }
 
 /// The arguments that make the bench sum up an output.
-pub fn check_args(path: &Path) -> Vec<PathBuf> {
-    vec!["--check".into(), path.into()]
+pub fn check_args(job: Job, output: &Path) -> Vec<PathBuf> {
+    vec!["--check".into(), job.name().into(), output.into()]
 }

@@ -8,50 +8,36 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::random::Random;
 use crate::Outcome;
 
-/// Which text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Prose and technical English.
-    Real,
-    /// Millions of distinct words.
-    Wide,
-}
-
-impl Kind {
-    /// Every corpus.
-    pub const ALL: [Kind; 2] = [Kind::Real, Kind::Wide];
-
-    /// Its name in files and tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Real => "real",
-            Kind::Wide => "wide",
+/// Writes real English to `path`: prose, technical documentation and the comments of a large C program, its paragraphs shuffled anew each
+/// time that they are used up.
+pub fn write_real(bytes: u64, path: &Path) -> Outcome<()> {
+    let mut pool = Pool::default();
+    read_bible(&mut pool)?;
+    match kernel_source() {
+        Some(archive) => read_kernel(&mut pool, &archive)?,
+        None => eprintln!(
+            "The real text lacks most of its sources; for the full vocabulary run\n  \
+             sudo apt-get install bible-kjv bible-kjv-text linux-source\nand delete its file."
+        ),
+    }
+    if pool.paragraphs.is_empty() {
+        read_examples(&mut pool)?;
+    }
+    let (mut out, mut random) = (Sized::create(bytes, path)?, Random::new(1611));
+    loop {
+        for i in (1..pool.paragraphs.len()).rev() {
+            let j = random.below(i + 1);
+            pool.paragraphs.swap(i, j);
+        }
+        for paragraph in &pool.paragraphs {
+            if !out.put(&pool.text[paragraph.clone()])? {
+                return Ok(out.out.flush()?);
+            }
         }
     }
-
-    /// The corpus of that name.
-    pub fn from_name(name: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-}
-
-/// Where the corpus of this size is kept.
-pub fn path(kind: Kind, bytes: u64, dir: &Path) -> PathBuf {
-    dir.join(format!("{}-{bytes}.txt", kind.name()))
-}
-
-/// Writes a corpus to `path`, beside it first, so that an interrupted run leaves no half of it.
-pub fn generate(kind: Kind, bytes: u64, path: &Path) -> Outcome<()> {
-    let partial = path.with_extension("partial");
-    let mut out = Sized { out: BufWriter::with_capacity(1 << 20, File::create(&partial)?), left: bytes };
-    match kind {
-        Kind::Real => write_real(&mut out)?,
-        Kind::Wide => write_wide(&mut out)?,
-    }
-    out.out.flush()?;
-    Ok(fs::rename(partial, path)?)
 }
 
 /// A file that is complete after so many bytes.
@@ -61,6 +47,10 @@ struct Sized {
 }
 
 impl Sized {
+    fn create(bytes: u64, path: &Path) -> Outcome<Sized> {
+        Ok(Sized { out: BufWriter::with_capacity(1 << 20, File::create(path)?), left: bytes })
+    }
+
     /// Writes `text`, which ends a line, or what still fits of it; says whether more fits.
     fn put(&mut self, text: &str) -> io::Result<bool> {
         let room = usize::try_from(self.left).unwrap_or(usize::MAX).min(text.len());
@@ -68,29 +58,6 @@ impl Sized {
         self.out.write_all(&text.as_bytes()[..fits])?;
         self.left -= fits as u64;
         Ok(fits == text.len() && self.left > 0)
-    }
-}
-
-/// A small seeded generator (splitmix64): the corpora must not change with a version of a crate.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform in `0..n`; the bias of one in 2^64/n does not matter here.
-    fn below(&mut self, n: usize) -> usize {
-        ((u128::from(self.next()) * n as u128) >> 64) as usize
-    }
-
-    /// Uniform in `[0, 1)`.
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 }
 
@@ -134,35 +101,6 @@ impl Pool {
         self.end_paragraph();
         child.wait()?;
         Ok(())
-    }
-}
-
-/// Prose, technical documentation and the comments of a large C program, its paragraphs shuffled anew each time
-/// that the pool is used up.
-fn write_real(out: &mut Sized) -> Outcome<()> {
-    let mut pool = Pool::default();
-    read_bible(&mut pool)?;
-    match kernel_source() {
-        Some(archive) => read_kernel(&mut pool, &archive)?,
-        None => eprintln!(
-            "The real text lacks most of its sources; for the full vocabulary run\n  \
-             sudo apt-get install bible-kjv bible-kjv-text linux-source\nand delete its file."
-        ),
-    }
-    if pool.paragraphs.is_empty() {
-        read_examples(&mut pool)?;
-    }
-    let mut random = Random(1611);
-    loop {
-        for i in (1..pool.paragraphs.len()).rev() {
-            let j = random.below(i + 1);
-            pool.paragraphs.swap(i, j);
-        }
-        for paragraph in &pool.paragraphs {
-            if !out.put(&pool.text[paragraph.clone()])? {
-                return Ok(());
-            }
-        }
     }
 }
 
@@ -257,9 +195,9 @@ const MULTI_BYTE: usize = 100;
 /// One line in so many ends in an ideographic space, so that a contestant that splits at ASCII is found out.
 const WIDE_SPACE: usize = 1000;
 
-/// Words drawn with a probability of one over their rank (Zipf with exponent 1).
-fn write_wide(out: &mut Sized) -> Outcome<()> {
-    let mut random = Random(5_300_000);
+/// Writes words to `path`, drawn with a probability of one over their rank (Zipf with exponent 1).
+pub fn write_wide(bytes: u64, path: &Path) -> Outcome<()> {
+    let (mut out, mut random) = (Sized::create(bytes, path)?, Random::new(5_300_000));
     let words = Words::invent(&mut random);
     // The rank of a Zipf draw with exponent 1 is, continuously, n to the power of a uniform number.
     let scale = (VOCABULARY as f64).ln();
@@ -278,7 +216,7 @@ fn write_wide(out: &mut Sized) -> Outcome<()> {
         }
         line.push('\n');
         if !out.put(&line)? {
-            return Ok(());
+            return Ok(out.out.flush()?);
         }
     }
 }

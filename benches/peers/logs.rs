@@ -11,6 +11,8 @@ pub struct Logs {
     /// Seconds since 1970, UTC.
     now: i64,
     agents: Vec<String>,
+    /// Lines of a thousand that are broken.
+    broken: usize,
 }
 
 const WORDS: [&str; 24] = [
@@ -30,14 +32,21 @@ impl Logs {
     pub fn new() -> Logs {
         let mut random = Random::new(1);
         let agents = (0..2000).map(|_| agent(&mut random)).collect();
-        Logs { random, now: BEGIN, agents }
+        Logs { random, now: BEGIN, agents, broken: 1 }
+    }
+
+    /// Without broken lines, and without quotes that are escaped.
+    pub fn whole() -> Logs {
+        let mut logs = Logs::new();
+        logs.agents.retain(|agent| !agent.contains('\\'));
+        Logs { broken: 0, ..logs }
     }
 
     /// Appends a line, with its end.
     pub fn line(&mut self, out: &mut String) {
         let start = out.len();
         self.whole_line(out);
-        if self.random.per_mille(1) {
+        if self.random.per_mille(self.broken) {
             // A writer that was killed, a full disk: the line ends early, at the latest before its last quote.
             let end = start + self.random.below(out.len() - start - 1);
             out.truncate(end);

@@ -21,6 +21,11 @@ impl Random {
         ((u128::from(self.next()) * n as u128) >> 64) as usize
     }
 
+    /// Uniform in `0..n`, as a number of a column.
+    pub fn index(&mut self, n: u64) -> i64 {
+        (self.below(n as usize) as u64).cast_signed()
+    }
+
     /// True in so many of a thousand cases.
     pub fn per_mille(&mut self, cases: usize) -> bool {
         self.below(1000) < cases
@@ -29,8 +34,12 @@ impl Random {
     /// In `0..n`, and `k` about as often as 1/(k + 1): Zipf's law, as words, pages and visitors have it.
     #[allow(clippy::cast_sign_loss)] // positive
     pub fn skewed(&mut self, n: usize) -> usize {
-        let unit = (self.next() >> 11) as f64 / (1u64 << 53) as f64;
-        (((n as f64).powf(unit) - 1.0) as usize).min(n - 1)
+        (((n as f64).powf(self.unit()) - 1.0) as usize).min(n - 1)
+    }
+
+    /// Uniform in `[0, 1)`.
+    pub fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// One of a list.

@@ -1,0 +1,116 @@
+//! The table of a job, as text and as Markdown.
+
+use std::fmt::Write as _;
+
+use super::contestant::Contestant;
+use super::job::Job;
+use crate::harness::figures::Figures;
+use crate::harness::measure::Usage;
+
+/// All that was measured in a job.
+pub struct Report {
+    job: Job,
+    bytes: u64,
+    rounds: usize,
+    threads: usize,
+    contestants: Vec<Contestant>,
+    figures: Figures,
+    /// What the first contestant wrote, which all must write.
+    answer: Option<(Contestant, String)>,
+    /// By contestant, why it has no figures.
+    failures: Vec<Option<String>>,
+}
+
+impl Report {
+    /// A report without figures. Ratios are taken to the first contestant.
+    pub fn new(job: Job, bytes: u64, rounds: usize, threads: usize, contestants: Vec<Contestant>) -> Report {
+        let (figures, failures) = (Figures::new(contestants.len()), vec![None; contestants.len()]);
+        Report { job, bytes, rounds, threads, contestants, figures, answer: None, failures }
+    }
+
+    /// Adds the next round of a contestant and what it wrote, or notes that this is not what others wrote.
+    pub fn add(&mut self, contestant: usize, usage: Usage, answer: &str) {
+        let by = self.contestants[contestant];
+        let (first, expected) = self.answer.get_or_insert_with(|| (by, answer.to_owned()));
+        if answer == expected {
+            self.figures.add(contestant, usage);
+        } else {
+            let reason = format!("WRONG: it wrote {answer}, but {} wrote {expected}", first.name());
+            self.fail(contestant, reason);
+        }
+    }
+
+    /// Notes that a contestant has failed, so that it does not run again.
+    pub fn fail(&mut self, contestant: usize, reason: String) {
+        eprintln!("{}: {} has failed: {reason}", self.job.name(), self.contestants[contestant].name());
+        self.failures[contestant] = Some(reason);
+    }
+
+    /// Whether a contestant has failed.
+    pub fn has_failed(&self, contestant: usize) -> bool {
+        self.failures[contestant].is_some()
+    }
+
+    /// Those that have failed, each with the reason.
+    pub fn failures(&self) -> impl Iterator<Item = String> {
+        let named = self.contestants.iter().zip(&self.failures);
+        named.filter_map(|(by, reason)| {
+            Some(format!("{} by {}: {}", self.job.name(), by.name(), reason.as_ref()?))
+        })
+    }
+
+    fn title(&self) -> String {
+        let answer = self.answer.as_ref().map_or("nothing", |(_, answer)| answer);
+        format!(
+            "{}: {:.2} GB read, {} threads, medians of {} rounds; all wrote {answer}",
+            self.job.name(),
+            self.bytes as f64 / 1e9,
+            self.threads,
+            self.rounds
+        )
+    }
+
+    /// The cells of the rows.
+    fn rows(&self) -> Vec<[String; 5]> {
+        let row = |(index, by): (usize, &Contestant)| {
+            let name = by.name().to_owned();
+            if self.has_failed(index) {
+                return [name, "failed".into(), String::new(), String::new(), String::new()];
+            }
+            let figures = &self.figures;
+            let [least, middle, most] = figures.ratios(index, 0);
+            [
+                name,
+                format!("{:.2}", figures.wall(index)),
+                format!("{:.2}", figures.cpu(index)),
+                format!("{:.0}", figures.peak(index)),
+                format!("{middle:.2} ({least:.2}–{most:.2})"),
+            ]
+        };
+        self.contestants.iter().enumerate().map(row).collect()
+    }
+
+    fn head(&self) -> [String; 5] {
+        let first = self.contestants.first().map_or("", |by| by.name());
+        [String::new(), "wall s".into(), "CPU s".into(), "peak MB".into(), format!("wall to {first}")]
+    }
+
+    /// The table for a terminal.
+    pub fn text(&self) -> String {
+        let mut text = format!("\n{}\n", self.title());
+        for [name, wall, cpu, peak, ratio] in std::iter::once(self.head()).chain(self.rows()) {
+            let _ = writeln!(text, "{name:<12}{wall:>9}{cpu:>9}{peak:>9}   {ratio}");
+        }
+        text
+    }
+
+    /// The table as Markdown.
+    pub fn markdown(&self) -> String {
+        let mut text = format!("\n{}\n\n", self.title());
+        let line = |cells: [String; 5]| format!("| {} |\n", cells.join(" | "));
+        text.push_str(&line(self.head()));
+        text.push_str("|---|---:|---:|---:|---:|\n");
+        self.rows().into_iter().for_each(|row| text.push_str(&line(row)));
+        text
+    }
+}
