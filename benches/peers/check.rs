@@ -95,17 +95,15 @@ impl Contents {
         match column.data_type() {
             DataType::Timestamp(_, _) => add_numbers(&cast(column, &millis)?, hashes)?,
             DataType::Date32 => add_numbers(&cast(column, &DataType::Int32)?, hashes)?,
-            DataType::Float64 | DataType::Float32 | DataType::Decimal128(..) => {
+            other if other.is_numeric() && self.job.in_cents() => {
                 let values = cast(column, &DataType::Float64)?;
-                let bits = |value: f64| {
-                    if self.job.in_cents() {
-                        (value * 100.0).round() as i64
-                    } else {
-                        value.to_bits().cast_signed()
-                    }
-                };
+                let cents = |value: f64| ((value * 100.0).round() as i64).to_le_bytes();
                 let values = values.as_primitive::<Float64Type>().iter();
-                add(values.map(|value| value.map(|value| bits(value).to_le_bytes())), hashes);
+                add(values.map(|value| value.map(cents)), hashes);
+            }
+            DataType::Float64 => {
+                let values = column.as_primitive::<Float64Type>().iter();
+                add(values.map(|value| value.map(f64::to_le_bytes)), hashes);
             }
             other if other.is_integer() => add_numbers(column, hashes)?,
             _ => {

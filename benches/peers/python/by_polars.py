@@ -15,7 +15,7 @@ from polars import col
 
 
 def words():
-    line = col("line").str.replace_many(list(SPACES), " ")
+    line = col("line").str.replace_many(list(SPACES), [" "])
     words = pl.scan_lines(source).select(line.str.split(" ").alias("word")).explode("word")
     return words.filter(col("word") != "").group_by("word").agg(pl.len().alias("count"))
 
@@ -69,14 +69,17 @@ def sort():
     return scan("events").select("id", "name").sort("id")
 
 
-DISC_PRICE = col("l_extendedprice") * (1 - col("l_discount"))
+# A product has as many decimals as its factors have, and is rounded: so a factor gets those of the product.
+PRICE = col("l_extendedprice").cast(pl.Decimal(38, 4))
+DISC_PRICE = PRICE * (1 - col("l_discount"))
+CHARGE = DISC_PRICE.cast(pl.Decimal(38, 6)) * (1 + col("l_tax"))
 
 
 def q1():
     rows = scan("lineitem").filter(col("l_shipdate") <= date(1998, 9, 2))
     return rows.group_by("l_returnflag", "l_linestatus").agg(
         col("l_quantity").sum().alias("sum_qty"), col("l_extendedprice").sum().alias("sum_base_price"),
-        DISC_PRICE.sum().alias("sum_disc_price"), (DISC_PRICE * (1 + col("l_tax"))).sum().alias("sum_charge"),
+        DISC_PRICE.sum().alias("sum_disc_price"), CHARGE.sum().alias("sum_charge"),
         col("l_quantity").mean().alias("avg_qty"), col("l_extendedprice").mean().alias("avg_price"),
         col("l_discount").mean().alias("avg_disc"), pl.len().alias("count_order"),
     ).sort("l_returnflag", "l_linestatus")
@@ -99,7 +102,7 @@ def q6():
         col("l_shipdate").is_between(date(1994, 1, 1), date(1994, 12, 31)), col("l_discount").is_between(0.05, 0.07),
         col("l_quantity") < 24,
     )
-    return rows.select((col("l_extendedprice") * col("l_discount")).sum().alias("revenue"))
+    return rows.select((PRICE * col("l_discount")).sum().alias("revenue"))
 
 
 JOBS = {
