@@ -97,7 +97,11 @@ fn compare(asked: &Comparison) -> Outcome<()> {
             fs::write(path, &markdown)?;
         }
     }
-    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("failed, as said above: {}", failures.join(", ")).into())
+    }
 }
 
 /// Runs all contestants of a job in turn, and looks at what they write.

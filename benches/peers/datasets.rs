@@ -64,13 +64,13 @@ pub fn run(job: Job, input: &Path, output: &Path, threads: usize) -> Outcome<()>
 /// What the groups are made of: no other columns are read.
 #[derive(Record, Clone)]
 struct Value {
-    user: i64,
+    account: i64,
     value: i64,
 }
 
 #[derive(Record, Clone)]
 struct Sums {
-    user: i64,
+    account: i64,
     count: i64,
     total: i64,
     largest: i64,
@@ -79,9 +79,9 @@ struct Sums {
 fn group(ctx: &Context, input: &Path, to: &Path) -> Outcome<()> {
     let sums = ctx
         .read_parquet::<Value>(&input.join("events"))?
-        .map(|event| (event.user, (1, event.value, event.value)))
+        .map(|event| (event.account, (1, event.value, event.value)))
         .reduce_by_key(|a: (i64, i64, i64), b| (a.0 + b.0, a.1 + b.1, a.2.max(b.2)))
-        .map(|(user, (count, total, largest))| Sums { user, count, total, largest });
+        .map(|(account, (count, total, largest))| Sums { account, count, total, largest });
     sums.write_parquet(to, ParquetOptions::default())?;
     Ok(())
 }
@@ -89,13 +89,13 @@ fn group(ctx: &Context, input: &Path, to: &Path) -> Outcome<()> {
 #[derive(Record, Clone)]
 struct Event {
     id: i64,
-    user: i64,
+    account: i64,
     value: i64,
 }
 
 #[derive(Record, Clone)]
-struct User {
-    user: i64,
+struct Account {
+    account: i64,
     label: Text,
 }
 
@@ -107,11 +107,12 @@ struct Labelled {
 }
 
 fn join(ctx: &Context, input: &Path, to: &Path) -> Outcome<()> {
-    let users = ctx.read_parquet::<User>(&input.join("users"))?.map(|user| (user.user, user.label));
+    let accounts =
+        ctx.read_parquet::<Account>(&input.join("accounts"))?.map(|account| (account.account, account.label));
     let events = ctx
         .read_parquet::<Event>(&input.join("events"))?
-        .map(|event| (event.user, (event.id, event.value)))
-        .join(&users)
+        .map(|event| (event.account, (event.id, event.value)))
+        .join(&accounts)
         .map(|(_, ((id, value), label))| Labelled { id, value, label });
     events.write_parquet(to, ParquetOptions::default())?;
     Ok(())

@@ -1,4 +1,4 @@
-//! The tables of the jobs group, join and sort: events, and a tenth as many users.
+//! The tables of the jobs group, join and sort: events, and a tenth as many accounts.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -19,7 +19,7 @@ const GROUP_ROWS: usize = 122_880;
 
 /// Writes both tables into the directory `dir`.
 pub fn write(events: u64, dir: &Path) -> Outcome<()> {
-    let users = (events / 10).max(1);
+    let accounts = (events / 10).max(1);
     let (mut ids, mut others) = (Random::new(1), Random::new(2));
     table(dir, "events", events, |rows| {
         let count = rows as usize;
@@ -29,18 +29,18 @@ pub fn write(events: u64, dir: &Path) -> Outcome<()> {
         RecordBatch::try_from_iter([
             // Of one stream of random numbers, so that none occurs twice.
             ("id", numbers(&mut || ids.next().cast_signed()) as ArrayRef),
-            ("user", numbers(&mut || others.index(users))),
+            ("account", numbers(&mut || others.index(accounts))),
             ("value", numbers(&mut || others.index(1000))),
             ("name", Arc::new(StringArray::from(texts))),
         ])
     })?;
-    let mut user = 0;
-    table(dir, "users", users, |rows| {
-        let first = user;
-        user += rows.cast_signed();
+    let mut account = 0;
+    table(dir, "accounts", accounts, |rows| {
+        let first = account;
+        account += rows.cast_signed();
         let labels = (0..rows).map(|_| text(&mut others)).collect::<Vec<_>>();
         RecordBatch::try_from_iter([
-            ("user", Arc::new(Int64Array::from_iter_values(first..user)) as ArrayRef),
+            ("account", Arc::new(Int64Array::from_iter_values(first..account)) as ArrayRef),
             ("label", Arc::new(StringArray::from(labels))),
         ])
     })

@@ -23,7 +23,7 @@ pub enum Input {
     Logs,
     /// A CSV file with quoted text.
     Orders,
-    /// The Parquet files of events and their users.
+    /// The Parquet files of events and their accounts.
     Events,
     /// The Parquet files of TPC-H.
     Tpch,

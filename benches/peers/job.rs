@@ -18,9 +18,9 @@ pub enum Job {
     Logs,
     /// A CSV file with quoted text, to Parquet.
     Csv,
-    /// The number, the sum and the largest of the values of each user.
+    /// The number, the sum and the largest of the values of each account.
     Group,
-    /// Each event with the label of its user.
+    /// Each event with the label of its account.
     Join,
     /// All events in the order of their numbers.
     Sort,

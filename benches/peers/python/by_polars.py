@@ -58,11 +58,11 @@ def scan(name):
 def group():
     value = col("value")
     sums = pl.len().alias("count"), value.sum().alias("total"), value.max().alias("largest")
-    return scan("events").group_by("user").agg(*sums)
+    return scan("events").group_by("account").agg(*sums)
 
 
 def join():
-    return scan("events").join(scan("users"), on="user").select("id", "value", "label")
+    return scan("events").join(scan("accounts"), on="account").select("id", "value", "label")
 
 
 def sort():

@@ -15,7 +15,7 @@ def table(name):
 # The tables that a job reads.
 TABLES = {
     "group": ["events"],
-    "join": ["events", "users"],
+    "join": ["events", "accounts"],
     "sort": ["events"],
     "tpch-q1": ["lineitem"],
     "tpch-q3": ["customer", "orders", "lineitem"],
@@ -30,8 +30,8 @@ SPACES = "\t\n\v\f\r\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u20
 FIELDS = "host ident user day zone request status bytes referer agent".split()
 
 QUERIES = {
-    "group": "SELECT user, count(*) AS count, CAST(sum(value) AS BIGINT) AS total, max(value) AS largest FROM events GROUP BY user",
-    "join": "SELECT id, value, label FROM events JOIN users ON events.user = users.user",
+    "group": "SELECT account, count(*) AS count, CAST(sum(value) AS BIGINT) AS total, max(value) AS largest FROM events GROUP BY account",
+    "join": "SELECT id, value, label FROM events JOIN accounts ON events.account = accounts.account",
     "sort": "SELECT id, name FROM events ORDER BY id",
     # The queries of the specification, with the parameters of its qualification.
     "tpch-q1": """

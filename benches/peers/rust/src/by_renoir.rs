@@ -4,7 +4,7 @@ use std::path::Path;
 
 use renoir::prelude::*;
 
-use crate::files::{Count, Group, Joined, Part, Sorted, batches, numbers, range, texts};
+use crate::files::{Count, Group, Joined, Part, Sorted, batches, numbers, range, table, texts};
 
 pub fn run(job: &str, input: &Path, output: &Path, threads: u64) {
     let config = RuntimeConfig::local(threads).expect("a configuration");
@@ -31,10 +31,10 @@ fn words(env: &StreamContext, input: &Path, output: &Path) {
 }
 
 fn group(env: &StreamContext, input: &Path, output: &Path) {
-    let (path, mut part) = (input.join("events.parquet"), Part::new(output));
+    let (path, mut part) = (table(input, "events"), Part::new(output));
     let rows = move |index, peers| {
-        batches(&path, &["user", "value"], index as usize, peers as usize)
-            .flat_map(|batch| numbers(&batch, "user").into_iter().zip(numbers(&batch, "value")))
+        batches(&path, &["account", "value"], index as usize, peers as usize)
+            .flat_map(|batch| numbers(&batch, "account").into_iter().zip(numbers(&batch, "value")))
     };
     env.stream_par_iter(rows)
         .batch_mode(BatchMode::fixed(1024))
@@ -45,33 +45,33 @@ fn group(env: &StreamContext, input: &Path, output: &Path) {
             |sums, more| *sums = (sums.0 + more.0, sums.1 + more.1, sums.2.max(more.2)),
         )
         .unkey()
-        .for_each(move |(user, sums)| part.push(Group(user, sums.into())));
+        .for_each(move |(account, sums)| part.push(Group(account, sums.into())));
 }
 
 fn join(env: &StreamContext, input: &Path, output: &Path) {
     let mut part = Part::new(output);
-    let path = input.join("events.parquet");
+    let path = table(input, "events");
     let events = env.stream_par_iter(move |index, peers| {
-        batches(&path, &["id", "user", "value"], index as usize, peers as usize).flat_map(|batch| {
+        batches(&path, &["id", "account", "value"], index as usize, peers as usize).flat_map(|batch| {
             let values = numbers(&batch, "id").into_iter().zip(numbers(&batch, "value"));
-            numbers(&batch, "user").into_iter().zip(values)
+            numbers(&batch, "account").into_iter().zip(values)
         })
     });
-    let path = input.join("users.parquet");
-    let users = env.stream_par_iter(move |index, peers| {
-        batches(&path, &["user", "label"], index as usize, peers as usize)
-            .flat_map(|batch| numbers(&batch, "user").into_iter().zip(texts(&batch, "label")))
+    let path = table(input, "accounts");
+    let accounts = env.stream_par_iter(move |index, peers| {
+        batches(&path, &["account", "label"], index as usize, peers as usize)
+            .flat_map(|batch| numbers(&batch, "account").into_iter().zip(texts(&batch, "label")))
     });
     events
         .batch_mode(BatchMode::fixed(1024))
-        .join(users.batch_mode(BatchMode::fixed(1024)), |event| event.0, |user| user.0)
+        .join(accounts.batch_mode(BatchMode::fixed(1024)), |event| event.0, |account| account.0)
         .drop_key()
         .for_each(move |((_, (id, value)), (_, label))| part.push(Joined(id, value, label)));
 }
 
 /// `sorted_by` sorts what each replica has: so each gets a range of the numbers, which are spread evenly.
 fn sort(env: &StreamContext, input: &Path, output: &Path, threads: u64) {
-    let (path, mut part) = (input.join("events.parquet"), Part::new(output));
+    let (path, mut part) = (table(input, "events"), Part::new(output));
     env.stream_par_iter(move |index, peers| {
         batches(&path, &["id", "name"], index as usize, peers as usize)
             .flat_map(|batch| numbers(&batch, "id").into_iter().zip(texts(&batch, "name")))

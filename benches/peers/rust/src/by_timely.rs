@@ -10,7 +10,7 @@ use timely::dataflow::operators::vec::{Map, ToStream};
 use timely::dataflow::{Scope, StreamVec};
 use timely::worker::Worker;
 
-use crate::files::{Count, Group, Joined, Part, Row, Sorted, batches, lines, numbers, range, texts};
+use crate::files::{Count, Group, Joined, Part, Row, Sorted, batches, lines, numbers, range, table, texts};
 
 pub fn run(job: &str, input: &Path, output: &Path, threads: usize) {
     let build = match job {
@@ -55,74 +55,75 @@ fn group(worker: &mut Worker, input: &Path, output: &Path) {
     let (index, peers, input, output) =
         (worker.index(), worker.peers(), input.to_path_buf(), output.to_path_buf());
     worker.dataflow::<u64, _, _>(move |scope| {
-        let rows = batches(&input.join("events.parquet"), &["user", "value"], index, peers)
-            .flat_map(|batch| numbers(&batch, "user").into_iter().zip(numbers(&batch, "value")))
+        let rows = batches(&table(&input, "events"), &["account", "value"], index, peers)
+            .flat_map(|batch| numbers(&batch, "account").into_iter().zip(numbers(&batch, "value")))
             .to_stream(scope);
         let mut groups = HashMap::<i64, [i64; 3]>::new();
         rows.sink(Exchange::new(|row: &(i64, i64)| row.0 as u64), "group", move |(input, frontier)| {
             input.for_each_stamp(|_, data| {
-                for (user, value) in data.flat_map(|batch| batch.drain(..)) {
-                    let [count, total, largest] = groups.entry(user).or_insert([0, 0, i64::MIN]);
+                for (account, value) in data.flat_map(|batch| batch.drain(..)) {
+                    let [count, total, largest] = groups.entry(account).or_insert([0, 0, i64::MIN]);
                     (*count, *total, *largest) = (*count + 1, *total + value, value.max(*largest));
                 }
             });
             if frontier.is_empty() {
-                write(&output, groups.drain().map(|(user, sums)| Group(user, sums)));
+                write(&output, groups.drain().map(|(account, sums)| Group(account, sums)));
             }
         });
     });
 }
 
-/// The events of a worker: user, id, value.
+/// The events of a worker: account, id, value.
 fn events<'scope>(
     scope: Scope<'scope, u64>,
     input: &Path,
     index: usize,
     peers: usize,
 ) -> StreamVec<'scope, u64, (i64, i64, i64)> {
-    batches(&input.join("events.parquet"), &["id", "user", "value"], index, peers)
+    batches(&table(&input, "events"), &["id", "account", "value"], index, peers)
         .flat_map(|batch| {
-            let (users, ids, values) =
-                (numbers(&batch, "user"), numbers(&batch, "id"), numbers(&batch, "value"));
-            users.into_iter().zip(ids).zip(values).map(|((user, id), value)| (user, id, value))
+            let (accounts, ids, values) =
+                (numbers(&batch, "account"), numbers(&batch, "id"), numbers(&batch, "value"));
+            accounts.into_iter().zip(ids).zip(values).map(|((account, id), value)| (account, id, value))
         })
         .to_stream(scope)
 }
 
-/// `examples/hashjoin.rs`, but that a user occurs once, so that the users are a map and events wait only for one that is still to come.
+/// `examples/hashjoin.rs`, but that a account occurs once, so that the accounts are a map and events wait only for one that is still to come.
 fn join(worker: &mut Worker, input: &Path, output: &Path) {
     let (index, peers, input, output) =
         (worker.index(), worker.peers(), input.to_path_buf(), output.to_path_buf());
     worker.dataflow::<u64, _, _>(move |scope| {
-        let users = batches(&input.join("users.parquet"), &["user", "label"], index, peers)
-            .flat_map(|batch| numbers(&batch, "user").into_iter().zip(texts(&batch, "label")))
+        let accounts = batches(&table(&input, "accounts"), &["account", "label"], index, peers)
+            .flat_map(|batch| numbers(&batch, "account").into_iter().zip(texts(&batch, "label")))
             .to_stream(scope);
-        let by_user = Exchange::new(|user: &(i64, String)| user.0 as u64);
+        let by_account = Exchange::new(|account: &(i64, String)| account.0 as u64);
         let by_event = Exchange::new(|event: &(i64, i64, i64)| event.0 as u64);
-        let joined = users.binary(events(scope, &input, index, peers), by_user, by_event, "join", |_, _| {
-            let mut labels = HashMap::<i64, String>::new();
-            let mut waiting = HashMap::<i64, Vec<(i64, i64)>>::new();
-            move |users, events, output| {
-                users.for_each_stamp(|time, data| {
-                    let mut session = output.session(&time);
-                    for (user, label) in data.flat_map(|batch| batch.drain(..)) {
-                        for (id, value) in waiting.remove(&user).into_iter().flatten() {
-                            session.give((id, value, label.clone()));
+        let joined =
+            accounts.binary(events(scope, &input, index, peers), by_account, by_event, "join", |_, _| {
+                let mut labels = HashMap::<i64, String>::new();
+                let mut waiting = HashMap::<i64, Vec<(i64, i64)>>::new();
+                move |accounts, events, output| {
+                    accounts.for_each_stamp(|time, data| {
+                        let mut session = output.session(&time);
+                        for (account, label) in data.flat_map(|batch| batch.drain(..)) {
+                            for (id, value) in waiting.remove(&account).into_iter().flatten() {
+                                session.give((id, value, label.clone()));
+                            }
+                            labels.insert(account, label);
                         }
-                        labels.insert(user, label);
-                    }
-                });
-                events.for_each_stamp(|time, data| {
-                    let mut session = output.session(&time);
-                    for (user, id, value) in data.flat_map(|batch| batch.drain(..)) {
-                        match labels.get(&user) {
-                            Some(label) => session.give((id, value, label.clone())),
-                            None => waiting.entry(user).or_default().push((id, value)),
+                    });
+                    events.for_each_stamp(|time, data| {
+                        let mut session = output.session(&time);
+                        for (account, id, value) in data.flat_map(|batch| batch.drain(..)) {
+                            match labels.get(&account) {
+                                Some(label) => session.give((id, value, label.clone())),
+                                None => waiting.entry(account).or_default().push((id, value)),
+                            }
                         }
-                    }
-                });
-            }
-        });
+                    });
+                }
+            });
         let mut part = Part::new(&output);
         joined.container::<Vec<_>>().sink(Pipeline, "write", move |(input, _)| {
             input.for_each_stamp(|_, data| {
@@ -138,7 +139,7 @@ fn sort(worker: &mut Worker, input: &Path, output: &Path) {
     let (index, peers, input, output) =
         (worker.index(), worker.peers(), input.to_path_buf(), output.to_path_buf());
     worker.dataflow::<u64, _, _>(move |scope| {
-        let rows = batches(&input.join("events.parquet"), &["id", "name"], index, peers)
+        let rows = batches(&table(&input, "events"), &["id", "name"], index, peers)
             .flat_map(|batch| numbers(&batch, "id").into_iter().zip(texts(&batch, "name")))
             .to_stream(scope);
         let mut sorted: Vec<(i64, String)> = Vec::new();

@@ -15,6 +15,11 @@ use parquet::file::properties::WriterProperties;
 /// Rows of a batch that is written.
 const BATCH_ROWS: usize = 8192;
 
+/// Where a table lies.
+pub fn table(dir: &Path, name: &str) -> PathBuf {
+    dir.join(name).join(name).with_extension("parquet")
+}
+
 /// The batches of every `peers`-th row group from the `index`-th on, of some columns.
 pub fn batches(
     path: &Path,
@@ -89,7 +94,7 @@ impl Row for Count {
     }
 }
 
-/// A user, and the number, the sum and the largest of its values.
+/// A account, and the number, the sum and the largest of its values.
 pub struct Group(pub i64, pub [i64; 3]);
 
 impl Row for Group {
@@ -103,7 +108,7 @@ impl Row for Group {
     }
 
     fn finish(columns: &mut Self::Columns) -> Vec<(&'static str, ArrayRef)> {
-        let names = ["user", "count", "total", "largest"];
+        let names = ["account", "count", "total", "largest"];
         names
             .into_iter()
             .zip(columns)
@@ -112,7 +117,7 @@ impl Row for Group {
     }
 }
 
-/// An event and the label of its user.
+/// An event and the label of its account.
 pub struct Joined(pub i64, pub i64, pub String);
 
 impl Row for Joined {
