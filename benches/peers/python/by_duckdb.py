@@ -11,8 +11,8 @@ from job import FIELDS, QUERIES, SPACES, name, source, table, tables, target, th
 
 def words():
     lines = f"read_csv('{source}', header=false, delim=chr(1), quote='', escape='', columns={{'line': 'VARCHAR'}}, new_line='\\n', strict_mode=false, auto_detect=false)"
-    # Texts are cut at a text; by a regular expression it takes several times as long.
-    split = f"string_split(translate(line, '{SPACES}', '{' ' * len(SPACES)}'), ' ')"
+    # Of the ways to cut a text at any white space the fastest: translate and string_split take longer.
+    split = f"regexp_split_to_array(line, '[{SPACES} ]+')"
     return f"SELECT word, count(*) AS count FROM (SELECT unnest({split}) AS word FROM {lines}) WHERE word <> '' GROUP BY word"
 
 

@@ -89,7 +89,7 @@ fn events<'scope>(
         .to_stream(scope)
 }
 
-/// `examples/hashjoin.rs`, but that a account occurs once, so that the accounts are a map and events wait only for one that is still to come.
+/// `examples/hashjoin.rs`, but that an account occurs once, so that the accounts are a map and events wait only for one that is still to come.
 fn join(worker: &mut Worker, input: &Path, output: &Path) {
     let (index, peers, input, output) =
         (worker.index(), worker.peers(), input.to_path_buf(), output.to_path_buf());

@@ -94,7 +94,7 @@ impl Row for Count {
     }
 }
 
-/// A account, and the number, the sum and the largest of its values.
+/// An account, and the number, the sum and the largest of its values.
 pub struct Group(pub i64, pub [i64; 3]);
 
 impl Row for Group {
