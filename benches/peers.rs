@@ -89,7 +89,7 @@ fn compare(asked: &Comparison) -> Outcome<()> {
     println!("{versions}");
     let (mut markdown, mut failures) = (format!("{versions}\n"), Vec::new());
     for &job in &asked.jobs {
-        let report = run_job(job, asked, &data, &peers)?;
+        let Some(report) = run_job(job, asked, &data, &peers)? else { continue };
         print!("{}", report.text());
         markdown.push_str(&report.markdown());
         failures.extend(report.failures());
@@ -104,8 +104,8 @@ fn compare(asked: &Comparison) -> Outcome<()> {
     }
 }
 
-/// Runs all contestants of a job in turn, and looks at what they write.
-fn run_job(job: Job, asked: &Comparison, data: &Path, peers: &Peers) -> Outcome<Report> {
+/// Runs all contestants of a job in turn, and looks at what they write. Nothing, if nobody is there who does it.
+fn run_job(job: Job, asked: &Comparison, data: &Path, peers: &Peers) -> Outcome<Option<Report>> {
     let mut by = asked.contestants(job);
     by.retain(|&contestant| {
         let missing = peers.missing(contestant);
@@ -114,13 +114,11 @@ fn run_job(job: Job, asked: &Comparison, data: &Path, peers: &Peers) -> Outcome<
         }
         missing.is_none()
     });
-    if by.is_empty() {
-        return Err(format!("nobody does {}", job.name()).into());
-    }
     let of = |by: &Contestant| if *by == Contestant::LargeFiles { Input::LargeFiles } else { job.input() };
     let inputs = by.iter().map(|by| made(of(by), asked.bytes, data)).collect::<Outcome<Vec<_>>>()?;
     let read = inputs.iter().map(|input| read_through(input)).collect::<Outcome<Vec<_>>>()?;
-    let mut report = Report::new(job, read[0], asked.runs, asked.threads, by.clone());
+    let Some(&bytes) = read.first() else { return Ok(None) };
+    let mut report = Report::new(job, bytes, asked.runs, asked.threads, by.clone());
     for index in turns(by.len(), asked.runs) {
         if report.has_failed(index) {
             continue;
@@ -135,7 +133,7 @@ fn run_job(job: Job, asked: &Comparison, data: &Path, peers: &Peers) -> Outcome<
         fs::remove_dir_all(output)?;
         rustix::fs::sync();
     }
-    Ok(report)
+    Ok(Some(report))
 }
 
 /// What one run of a contestant cost, and what it wrote.

@@ -25,6 +25,7 @@ fi
 
 # What is installed already is left alone.
 if ! cmp -s "$here/requirements.txt" "$peers/requirements.txt"; then
+    echo "installing $(grep -v '^#' "$here/requirements.txt" | xargs) (once)" >&2
     python3 -m venv "$peers"
     # PySpark has no wheel; all others need no compiler.
     "$peers/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --no-binary pyspark \
@@ -39,4 +40,5 @@ if command -v javac >/dev/null && [[ $here/hadoop/WordCount.java -nt $peers/hado
     javac -cp "${jars[0]}/*" -d "$peers/hadoop" "$here/hadoop/WordCount.java"
 fi
 
+[[ -e $2/release/rust-peers ]] || echo "building renoir and timely (once)" >&2
 cargo build --quiet --release --locked --manifest-path "$here/rust/Cargo.toml" --target-dir "$2"

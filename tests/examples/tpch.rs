@@ -1,7 +1,10 @@
 //! TPC-H at a small scale factor: CSV to Parquet and back, and the answers beside those of `DuckDB`.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::consumers::{program, script};
 use crate::{MAP_REDUCE, printed, run, run_with};
@@ -54,6 +57,11 @@ fn tpch_queries_give_the_answers_of_sql() {
         Command::new(program("python")).arg(script("tpch.py")).arg(&csv).arg(temp.path()).output().unwrap();
     let rows = "q1: 4 rows as expected\nq3: 10 rows as expected\nq6: 1 rows as expected\n";
     assert_eq!(printed(&check), rows);
+    let answer = temp.path().join("q3.parquet");
+    printed(&run("tpch", &[Path::new("q3"), &parquet, &answer]));
+    let batches =
+        ParquetRecordBatchReaderBuilder::try_new(File::open(answer).unwrap()).unwrap().build().unwrap();
+    assert_eq!(batches.map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 10);
 }
 
 #[test]
