@@ -1,6 +1,8 @@
 //! Divides points into clusters of neighbours: k-means, all rounds in one run.
 //!
 //! `cargo run --release --example kmeans -- examples/flowers/iris.csv 3`
+//!
+//! It goes on until no centre moves any more, or for as many rounds as a number after that of the clusters says.
 
 use gristmill::prelude::*;
 
@@ -40,21 +42,32 @@ fn step(points: &Dataset<Point>, centres: &Dataset<(u64, Point)>) -> Dataset<(u6
         .map_values(|(sum, n): (Point, f64)| sum.iter().map(|x| x / n).collect())
 }
 
+/// The file, the number of clusters, and that of rounds if there is one.
+fn understand(arguments: &[String]) -> Option<(&String, usize, Option<usize>)> {
+    match arguments {
+        [path, clusters] => Some((path, clusters.parse().ok()?, None)),
+        [path, clusters, rounds] => Some((path, clusters.parse().ok()?, Some(rounds.parse().ok()?))),
+        _ => None,
+    }
+}
+
 fn main() -> gristmill::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let Some((path, clusters)) = arguments.first().zip(arguments.get(1).and_then(|k| k.parse().ok())) else {
-        eprintln!("usage: kmeans POINTS.csv CLUSTERS");
+    let Some((path, clusters, rounds)) = understand(&arguments) else {
+        eprintln!("usage: kmeans POINTS.csv CLUSTERS [ROUNDS]");
         std::process::exit(2);
     };
     let ctx = Context::new()?;
     let points = ctx.read_text(path)?.map(|line| point(&line)).filter(|point| !point.is_empty());
     // The first point of each of as many equal parts of the file.
     let start = points.repartition(clusters).map_partitions(|part| part.into_iter().take(1)).enumerate();
-    let centres = start.iterate_until(
-        MAX_ROUNDS,
-        |centres| step(&points, centres),
-        |before, after| before.join(after).map(|(_, (old, new))| distance(&old, &new) < EPSILON),
-    );
+    let step = |centres: &Dataset<(u64, Point)>| step(&points, centres);
+    let centres = match rounds {
+        Some(rounds) => start.iterate(rounds, step),
+        None => start.iterate_until(MAX_ROUNDS, step, |before, after| {
+            before.join(after).map(|(_, (old, new))| distance(&old, &new) < EPSILON)
+        }),
+    };
     let mut centres = centres.collect()?;
     centres.sort_by_key(|(cluster, _)| *cluster);
     for (cluster, centre) in centres {

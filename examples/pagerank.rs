@@ -7,6 +7,8 @@
 //! tr -cs A-Za-z '\n' < examples/data/genesis.txt | awk 'last { print last, $1 } { last = $1 }' > links.txt
 //! cargo run --release --example pagerank -- links.txt
 //! ```
+//!
+//! It goes on until the ranks change no more, or for as many rounds as a number after the file says.
 
 use std::cmp::Reverse;
 
@@ -48,19 +50,25 @@ fn is_small_change(before: &Dataset<(Text, f64)>, after: &Dataset<(Text, f64)>) 
 }
 
 fn main() -> gristmill::Result<()> {
-    let Some(path) = std::env::args().nth(1) else {
-        eprintln!("usage: pagerank LINKS");
-        std::process::exit(2);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (path, rounds) = match arguments.as_slice() {
+        [path] => (path, None),
+        [path, rounds] if rounds.parse::<usize>().is_ok() => (path, rounds.parse().ok()),
+        _ => {
+            eprintln!("usage: pagerank LINKS [ROUNDS]");
+            std::process::exit(2);
+        }
     };
     let ctx = Context::new()?;
-    let pairs = ctx.read_text(&path)?.filter_map(|line| link(&line)).distinct();
+    let pairs = ctx.read_text(path)?.filter_map(|line| link(&line)).distinct();
     let nodes = pairs.flat_map(|(from, to)| [from, to]).distinct();
     let links = pairs.join(&pairs.count_by_key());
-    let ranks = nodes.map(|node| (node, 1.0)).iterate_until(
-        MAX_ROUNDS,
-        |ranks| step(&nodes, &links, ranks),
-        is_small_change,
-    );
+    let start = nodes.map(|node| (node, 1.0));
+    let step = |ranks: &Dataset<(Text, f64)>| step(&nodes, &links, ranks);
+    let ranks = match rounds {
+        Some(rounds) => start.iterate(rounds, step),
+        None => start.iterate_until(MAX_ROUNDS, step, is_small_change),
+    };
     for (node, rank) in ranks.top_k(10, |(node, rank)| (Total(*rank), Reverse(node.clone()))).collect()? {
         println!("{rank:.4} {node}");
     }

@@ -5,6 +5,11 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use gristmill::Text;
+use gristmill::io::commit::manifest;
+use gristmill::io::parquet::read_parquet;
+use gristmill::record::from_batch;
+
 use crate::{MAP_REDUCE, example, printed, run};
 
 /// What an example prints, which must be the same with more threads than cores and so little memory that the state goes to disk, and
@@ -30,19 +35,19 @@ fn apart(a: &Point, b: &Point) -> f64 {
     a.iter().zip(b).map(|(x, y)| (x - y).powi(2)).sum()
 }
 
-/// Centres and how many points each has, when no point changes its centre any more.
-fn plain_means(points: &[Point], clusters: usize) -> Vec<(Point, usize)> {
+/// Centres and how many points each has, after so many rounds or when no point changes its centre any more.
+fn plain_means(points: &[Point], clusters: usize, rounds: usize) -> Vec<(Point, usize)> {
     let start = |cluster: usize| points[cluster * points.len() / clusters].clone();
     let mut centres: Vec<(Point, usize)> = (0..clusters).map(|cluster| (start(cluster), 0)).collect();
     let mut homes = vec![usize::MAX; points.len()];
-    loop {
+    for _ in 0..rounds {
         let nearest = |point: &Point| {
             let apart = |cluster: &usize| apart(point, &centres[*cluster].0);
             (0..clusters).min_by(|a, b| apart(a).total_cmp(&apart(b))).unwrap()
         };
         let next: Vec<usize> = points.iter().map(nearest).collect();
         if next == homes {
-            return centres;
+            break;
         }
         homes = next;
         for (cluster, centre) in centres.iter_mut().enumerate() {
@@ -56,6 +61,13 @@ fn plain_means(points: &[Point], clusters: usize) -> Vec<(Point, usize)> {
             *centre = ((0..points[0].len()).map(mean).collect(), own.len());
         }
     }
+    centres
+}
+
+fn lines_of(centres: &[(Point, usize)]) -> String {
+    let numbers = |centre: &Point| centre.iter().map(|x| format!("{x:.3}")).collect::<Vec<_>>().join(" ");
+    let lines = centres.iter().enumerate();
+    lines.map(|(cluster, (centre, _))| format!("{cluster}: {}\n", numbers(centre))).collect()
 }
 
 #[test]
@@ -66,28 +78,26 @@ fn kmeans_finds_the_centres_of_flowers() {
     let points: Vec<Point> = text.lines().skip(1).map(numbers).collect();
     assert_eq!(points.len(), 150);
     for clusters in [1, 2, 3] {
-        let centres = plain_means(&points, clusters);
-        let mut expected = String::new();
-        for (cluster, (centre, _)) in centres.iter().enumerate() {
-            let centre: Vec<String> = centre.iter().map(|x| format!("{x:.3}")).collect();
-            writeln!(expected, "{cluster}: {}", centre.join(" ")).unwrap();
-        }
-        assert_eq!(printed_by("kmeans", &[&path, Path::new(&clusters.to_string())]), expected);
+        let argument = clusters.to_string();
+        let centres = plain_means(&points, clusters, usize::MAX);
+        assert_eq!(printed_by("kmeans", &[&path, Path::new(&argument)]), lines_of(&centres));
+        let two_rounds = lines_of(&plain_means(&points, clusters, 2));
+        assert_eq!(printed_by("kmeans", &[&path, Path::new(&argument), Path::new("2")]), two_rounds);
         // As everybody finds who divides these flowers into three.
         let sizes: Vec<usize> = centres.iter().map(|(_, size)| *size).collect();
         assert!(clusters != 3 || sizes == [50, 62, 38], "{sizes:?}");
     }
 }
 
-/// The nodes and their ranks, the highest first.
-fn plain_ranks(links: &[(String, String)]) -> Vec<(f64, &str)> {
+/// The nodes and their ranks after so many rounds or when they change no more, the highest first.
+fn plain_ranks(links: &[(String, String)], rounds: usize) -> Vec<(f64, &str)> {
     let nodes: BTreeSet<&str> = links.iter().flat_map(|(from, to)| [from.as_str(), to.as_str()]).collect();
     let mut from: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (node, to) in links {
         from.entry(node).or_default().insert(to);
     }
     let mut ranks: BTreeMap<&str, f64> = nodes.iter().map(|node| (*node, 1.0)).collect();
-    for _ in 0..100 {
+    for _ in 0..rounds {
         let mut next: BTreeMap<&str, f64> = nodes.iter().map(|node| (*node, 0.15)).collect();
         for (node, to) in &from {
             for target in to {
@@ -120,17 +130,73 @@ fn pagerank_ranks_the_words_of_a_book() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("links.txt");
     std::fs::write(&path, text).unwrap();
-    let ranked = plain_ranks(&links);
-    let first = ranked[..10].iter().map(|(rank, word)| format!("{rank:.4} {word}\n"));
-    assert_eq!(printed_by("pagerank", &[&path]), first.collect::<String>());
+    let first = |ranked: &[(f64, &str)]| {
+        ranked[..10].iter().map(|(rank, word)| format!("{rank:.4} {word}\n")).collect::<String>()
+    };
+    let ranked = plain_ranks(&links, 100);
+    assert_eq!(printed_by("pagerank", &[&path]), first(&ranked));
     assert_eq!(ranked[0].1, "and");
+    assert_eq!(printed_by("pagerank", &[&path, Path::new("2")]), first(&plain_ranks(&links, 2)));
+}
+
+/// The first name of each node's component after so many rounds, or when none changes any more.
+fn plain_components(links: &[(String, String)], rounds: usize) -> BTreeMap<&str, &str> {
+    let nodes = links.iter().flat_map(|(one, other)| [one.as_str(), other.as_str()]);
+    let mut names: BTreeMap<&str, &str> = nodes.map(|node| (node, node)).collect();
+    for _ in 0..rounds {
+        let before = names.clone();
+        for (one, other) in links {
+            for (node, told) in [(one, other), (other, one)] {
+                let name = names.get_mut(node.as_str()).unwrap();
+                *name = before[told.as_str()].min(name);
+            }
+        }
+        if names == before {
+            break;
+        }
+    }
+    names
+}
+
+/// A chain, a ring, a star, and a node that links to itself.
+#[test]
+fn connected_components_have_the_name_of_their_first_node() {
+    let link = |one: String, other: String| (one, other);
+    let mut links: Vec<(String, String)> =
+        (0..20).map(|n| link(format!("chain-{:02}", n + 1), format!("chain-{n:02}"))).collect();
+    links.extend((0..9).map(|n| link(format!("ring-{n}"), format!("ring-{}", (n + 1) % 9))));
+    links.extend((0..50).map(|n| link("star".into(), format!("ray-{n:02}"))));
+    links.push(link("alone".into(), "alone".into()));
+    let dir = tempfile::tempdir().unwrap();
+    let (path, out) = (dir.path().join("links.txt"), dir.path().join("out"));
+    let text: String = links.iter().map(|(one, other)| format!("{one} {other}\n")).collect();
+    std::fs::write(&path, text + "a-line-without-a-link\n\n").unwrap();
+    let found = |more: &[&Path]| {
+        let printed = printed_by("connected_components", &[&[path.as_path(), &out], more].concat());
+        let parts = manifest::verify(&out).unwrap().parts;
+        let batches = parts.iter().flat_map(|part| read_parquet(&out.join(&part.name), None).unwrap());
+        let rows: BTreeMap<Text, Text> =
+            batches.flat_map(|batch| from_batch::<(Text, Text)>(&batch.unwrap()).unwrap()).collect();
+        assert_eq!(printed, format!("{} nodes\n", rows.len()));
+        rows
+    };
+    let expected = |rounds| -> BTreeMap<Text, Text> {
+        plain_components(&links, rounds).into_iter().map(|(node, name)| (node.into(), name.into())).collect()
+    };
+    let all = expected(usize::MAX);
+    assert_eq!(all.values().collect::<BTreeSet<_>>().len(), 4);
+    assert_eq!(found(&[]), all);
+    assert_eq!(found(&[Path::new("3")]), expected(3));
+    assert_ne!(expected(3), all);
 }
 
 #[test]
 fn loops_without_arguments_tell_their_usage() {
-    for (name, usage) in
-        [("kmeans", "usage: kmeans POINTS.csv CLUSTERS\n"), ("pagerank", "usage: pagerank LINKS\n")]
-    {
+    for (name, usage) in [
+        ("connected_components", "usage: connected_components LINKS OUT [ROUNDS]\n"),
+        ("kmeans", "usage: kmeans POINTS.csv CLUSTERS [ROUNDS]\n"),
+        ("pagerank", "usage: pagerank LINKS [ROUNDS]\n"),
+    ] {
         let output = run(name, &[]);
         assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(2), usage.as_bytes()));
     }
