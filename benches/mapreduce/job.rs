@@ -99,10 +99,12 @@ impl Job {
     /// How large its input is, where `bytes` are asked for: the less, the more is done with each.
     pub fn bytes(self, bytes: u64) -> u64 {
         match self {
-            Job::WordCount | Job::Grep | Job::Histogram | Job::TeraSort => bytes,
-            Job::InvertedIndex | Job::RankedInvertedIndex | Job::TermVector | Job::KMeans => bytes / 2,
-            Job::SelfJoin | Job::AdjacencyList => bytes / 4,
-            Job::SequenceCount | Job::PageRank | Job::ConnectedComponents => bytes / 10,
+            Job::Grep => bytes * 4,
+            Job::WordCount | Job::Histogram | Job::TeraSort => bytes,
+            Job::InvertedIndex | Job::RankedInvertedIndex | Job::TermVector => bytes / 2,
+            Job::SelfJoin | Job::AdjacencyList | Job::KMeans => bytes / 4,
+            Job::SequenceCount | Job::PageRank => bytes / 10,
+            Job::ConnectedComponents => bytes / 30,
         }
     }
 
