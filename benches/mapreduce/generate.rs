@@ -52,14 +52,14 @@ fn push_word(line: &mut String, rank: usize) {
 
 /// Films with up to 400 ratings; most users are content.
 pub fn ratings() -> impl Lines {
-    const RATINGS: [u8; 10] = [1, 2, 3, 3, 4, 4, 4, 5, 5, 5];
+    const RATINGS: [&str; 10] = ["1", "2", "3", "3", "4", "4", "4", "5", "5", "5"];
     let (mut random, mut film) = (Random::new(200), 0);
     move |line| {
         film += 1;
         let (mut separator, liked) = (':', random.below(3));
         line.push_str(&film.to_string());
         for _ in 0..=random.skewed(400) {
-            let (user, rating) = (random.below(500_000), RATINGS[random.below(8) + liked]);
+            let (user, rating) = (random.below(500_000), random.one(&RATINGS[liked..liked + 8]));
             let _ = write!(line, "{separator}{user}_{rating}"); // a string takes everything
             separator = ',';
         }

@@ -73,7 +73,9 @@ impl Report {
             self.cases.iter().filter(|measured| measured.case.rounds.is_some()).collect();
         let jobs = of_loops.chunk_by(|one, other| one.case.job == other.case.job);
         let mut jobs: Vec<Vec<&Measured>> = jobs.filter(|cases| cases.len() > 1).map(<[_]>::to_vec).collect();
-        jobs.iter_mut().for_each(|cases| cases.sort_by_key(|measured| measured.case.rounds));
+        for cases in &mut jobs {
+            cases.sort_by_key(|measured| measured.case.rounds);
+        }
         jobs
     }
 
