@@ -14,18 +14,18 @@
 //! Jobs with a loop run with each of the `--rounds`, to show what a round costs. The table goes to standard output, and with a chart to
 //! the files that `--markdown` and `--svg` name.
 
+mod harness;
 mod mapreduce {
     pub mod answer;
     pub mod chart;
     pub mod generate;
     pub mod input;
     pub mod job;
-    #[path = "../jobs/measure.rs"]
-    pub mod measure;
     pub mod mode;
     pub mod options;
     pub mod programs;
-    #[path = "../convert/random.rs"]
+    #[path = "../peers/random.rs"]
+    #[allow(dead_code)] // what only the inputs of the peers need
     mod random;
     pub mod report;
     pub mod run;
@@ -35,11 +35,12 @@ mod mapreduce {
 use std::fs;
 use std::path::PathBuf;
 
+use harness::figures::turns;
 use mapreduce::job::{Case, Job};
 use mapreduce::mode::Mode;
 use mapreduce::options::{Comparison, Task};
 use mapreduce::programs::Programs;
-use mapreduce::report::Report;
+use mapreduce::report::{Measured, Report};
 use mapreduce::run::Place;
 use mapreduce::{answer, chart, options, run, table};
 
@@ -64,17 +65,17 @@ fn main() -> Outcome<()> {
 /// Runs all cases in turn, round after round, and reports.
 fn compare(asked: &Comparison) -> Outcome<()> {
     let programs = Programs::build(&asked.jobs)?;
-    let place = Place::new(&data_dir()?, asked.threads)?;
+    let place = Place::new(asked.threads)?;
     let mut report = Report::default();
     for case in cases(asked) {
-        let input = case.job.input().made(case.job.bytes(asked.bytes), &place.data, &programs)?;
-        report.cases.push(mapreduce::report::Measured::new(case, input));
+        let input = case.job.input().made(case.job.bytes(asked.bytes), &programs)?;
+        report.cases.push(Measured::new(case, input));
     }
-    for round in 0..asked.runs {
+    let turns: Vec<usize> = turns(Mode::ALL.len(), asked.runs).collect();
+    for (round, turns) in turns.chunks(Mode::ALL.len()).enumerate() {
         for measured in &mut report.cases {
             eprintln!("run {} of {}: {}", round + 1, asked.runs, measured.case);
-            for turn in 0..Mode::ALL.len() {
-                let mode = Mode::ALL[(round + turn) % Mode::ALL.len()];
+            for mode in turns.iter().map(|index| Mode::ALL[*index]) {
                 let run = run::run(&measured.case, mode, &measured.input, &place, &programs)?;
                 measured.add(mode, run)?;
             }
@@ -98,15 +99,6 @@ fn cases(asked: &Comparison) -> Vec<Case> {
         }
     };
     asked.jobs.iter().flat_map(of_job).collect()
-}
-
-/// `target/bench-data`, beside the directory that this program was built in.
-fn data_dir() -> Outcome<PathBuf> {
-    let program = std::env::current_exe()?;
-    let target = program.ancestors().nth(3).ok_or("the bench runs from its target directory")?;
-    let data = target.join("bench-data");
-    fs::create_dir_all(&data)?;
-    Ok(data)
 }
 
 fn write(path: Option<&PathBuf>, text: &str) -> Outcome<()> {

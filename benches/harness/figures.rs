@@ -50,7 +50,7 @@ impl Figures {
 }
 
 /// The least, the middle and the greatest of values; the mean of two in the middle.
-fn spread(mut values: Vec<f64>) -> [f64; 3] {
+pub fn spread(mut values: Vec<f64>) -> [f64; 3] {
     values.sort_by(f64::total_cmp);
     let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
     let last = values.len().saturating_sub(1);

@@ -86,14 +86,14 @@ fn bars(body: &mut String, jobs: &[&Measured], top: f64) -> f64 {
         );
         put!(body, "<text x=\"{}\" y=\"{}\">{label}</text>", x + 18.0, top + 4.0);
     }
-    let longest = jobs.iter().flat_map(|job| Mode::ALL.map(|mode| job.seconds(mode))).fold(0.0, f64::max);
+    let longest = jobs.iter().flat_map(|job| Mode::ALL.map(|mode| job.wall(mode))).fold(0.0, f64::max);
     let top = top + 20.0;
     for (row, job) in (0_u16..).zip(jobs) {
         let y = top + f64::from(row) * JOB_HEIGHT;
         let name = job.case.to_string();
         put!(body, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{name}</text>", BARS_FROM - 10.0, y + 15.0);
         for (mode, y) in [(Mode::Dataflow, y), (Mode::MapReduce, y + BAR_HEIGHT + 1.0)] {
-            let seconds = job.seconds(mode);
+            let seconds = job.wall(mode);
             let width = (BARS_TO - BARS_FROM) * seconds / longest;
             put!(
                 body,
@@ -103,9 +103,9 @@ fn bars(body: &mut String, jobs: &[&Measured], top: f64) -> f64 {
                 mode.name()
             );
         }
-        let end = Mode::ALL.map(|mode| job.seconds(mode)).into_iter().fold(0.0, f64::max);
+        let end = Mode::ALL.map(|mode| job.wall(mode)).into_iter().fold(0.0, f64::max);
         let x = BARS_FROM + (BARS_TO - BARS_FROM) * end / longest + 8.0;
-        put!(body, "<text x=\"{x:.1}\" y=\"{}\">{:.1}×</text>", y + 15.0, job.ratio().middle);
+        put!(body, "<text x=\"{x:.1}\" y=\"{}\">{:.1}×</text>", y + 15.0, job.ratio());
     }
     top + jobs.len() as f64 * JOB_HEIGHT
 }
@@ -121,7 +121,7 @@ struct Scale {
 impl Scale {
     fn of(cases: &[&Measured], top: f64) -> Scale {
         let most = |of: fn(&Measured) -> f64| cases.iter().map(|measured| of(measured)).fold(1.0, f64::max);
-        let greatest = most(|measured| measured.ratio().middle).ceil();
+        let greatest = most(Measured::ratio).ceil();
         Scale { top, bottom: top + LINES_HEIGHT, most_rounds: most(rounds), greatest }
     }
 
@@ -149,7 +149,7 @@ fn lines(body: &mut String, loops: &[Vec<&Measured>], top: f64) -> f64 {
     axes(body, &scale, &cases);
     let mut labels: Vec<f64> = Vec::new();
     for (number, cases) in loops.iter().enumerate() {
-        let place = |measured: &&Measured| (scale.x(rounds(measured)), scale.y(measured.ratio().middle));
+        let place = |measured: &&Measured| (scale.x(rounds(measured)), scale.y(measured.ratio()));
         let points: Vec<(f64, f64)> = cases.iter().map(place).collect();
         let path: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         put!(body, "<polyline class=\"line line{}\" points=\"{}\"/>", number % 3, path.join(" "));
@@ -158,7 +158,7 @@ fn lines(body: &mut String, loops: &[Vec<&Measured>], top: f64) -> f64 {
         }
         let (Some((x, y)), Some(last)) = (points.last(), cases.last()) else { continue };
         let y = free(*y + 4.0, &mut labels);
-        let (name, ratio) = (last.case.job.name(), last.ratio().middle);
+        let (name, ratio) = (last.case.job.name(), last.ratio());
         put!(body, "<text x=\"{:.1}\" y=\"{y:.1}\">{name} {ratio:.1}×</text>", x + 12.0);
     }
     scale.bottom + 24.0

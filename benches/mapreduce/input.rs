@@ -5,10 +5,11 @@ use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::generate::{self, Lines};
-use super::measure;
 use super::options;
 use super::programs::Programs;
 use crate::Outcome;
+use crate::harness::files::{cleared, dir};
+use crate::harness::measure;
 
 /// An input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +66,8 @@ impl Input {
     }
 
     /// The input of that size, which is made where it is missing, and read once, so that the first run does not pay for the others.
-    pub fn made(self, bytes: u64, data: &Path, programs: &Programs) -> Outcome<Made> {
-        let dir = data.join(format!("mapreduce-{}-{bytes}", self.name()));
+    pub fn made(self, bytes: u64, programs: &Programs) -> Outcome<Made> {
+        let dir = dir()?.join(format!("mapreduce-{}-{bytes}", self.name()));
         if !dir.exists() {
             eprintln!("writing {} (once)", dir.display());
             self.make(bytes, &dir, programs)?;
@@ -79,10 +80,7 @@ impl Input {
 
     /// Writes the input in a process of its own, since what a process once held counts as the peak of those that it starts.
     fn make(self, bytes: u64, dir: &Path, programs: &Programs) -> Outcome<()> {
-        let partial = dir.with_extension("partial");
-        if partial.exists() {
-            fs::remove_dir_all(&partial)?;
-        }
+        let partial = cleared(dir.with_extension("partial"))?;
         fs::create_dir_all(&partial)?;
         let mut command = if self == Input::Records {
             let count = (bytes / 100).max(1).to_string();

@@ -1,68 +1,67 @@
 //! What was measured.
 
+use super::answer::Answer;
 use super::input::Made;
 use super::job::Case;
 use super::mode::Mode;
-use super::run::Run;
+use super::run::{Metrics, Run};
 use crate::Outcome;
+use crate::harness::figures::{Figures, spread};
 
 /// All cases, in the order of the table.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Report {
     pub cases: Vec<Measured>,
 }
 
 /// The runs of a case.
-#[derive(Debug)]
 pub struct Measured {
     pub case: Case,
     pub input: Made,
-    /// By mode, then by round of the bench.
-    runs: [Vec<Run>; 2],
-}
-
-/// The least, the middle and the greatest of some values.
-#[derive(Debug, Clone, Copy)]
-pub struct Spread {
-    pub least: f64,
-    pub middle: f64,
-    pub greatest: f64,
+    /// What they cost, by mode.
+    pub figures: Figures,
+    /// What they say about themselves, by mode.
+    metrics: [Vec<Metrics>; 2],
+    answer: Option<Answer>,
 }
 
 impl Measured {
     /// A case that has not been run.
     pub fn new(case: Case, input: Made) -> Measured {
-        Measured { case, input, runs: [Vec::new(), Vec::new()] }
+        let figures = Figures::new(Mode::ALL.len());
+        Measured { case, input, figures, metrics: [Vec::new(), Vec::new()], answer: None }
     }
 
     /// Adds a run, which must have found what all others have.
     pub fn add(&mut self, mode: Mode, run: Run) -> Outcome<()> {
-        if run.answer.rows == 0 {
-            return Err(format!("{} has found nothing as {}", self.case, mode.name()).into());
+        let expected = *self.answer.get_or_insert(run.answer);
+        if run.answer != expected || expected.rows == 0 {
+            let (case, mode, found) = (self.case, mode.name(), run.answer);
+            return Err(format!("{case}: {mode} found {found}, where the first run found {expected}").into());
         }
-        if let Some(other) = self.runs.iter().flatten().next().filter(|other| other.answer != run.answer) {
-            let (found, expected) = (run.answer, other.answer);
-            return Err(format!("{}: {} found {found}, and not {expected}", self.case, mode.name()).into());
-        }
-        self.runs[mode.index()].push(run);
+        self.figures.add(mode.index(), run.usage);
+        self.metrics[mode.index()].push(run.metrics);
         Ok(())
     }
 
-    /// A figure of a mode.
-    pub fn figure(&self, mode: Mode, of: impl Fn(&Run) -> f64) -> f64 {
-        spread(self.runs[mode.index()].iter().map(of).collect()).middle
+    /// The median of what the runs of a mode say.
+    pub fn metric(&self, mode: Mode, of: impl Fn(&Metrics) -> f64) -> f64 {
+        spread(self.metrics[mode.index()].iter().map(of).collect())[1]
     }
 
-    /// Seconds from start to end.
-    pub fn seconds(&self, mode: Mode) -> f64 {
-        self.figure(mode, |run| run.usage.wall.as_secs_f64())
+    /// How many times as long MapReduce took, within each turn: the least, the median and the most.
+    pub fn ratios(&self) -> [f64; 3] {
+        self.figures.ratios(Mode::MapReduce.index(), Mode::Dataflow.index())
     }
 
-    /// How many times as long MapReduce took, within each round.
-    pub fn ratio(&self) -> Spread {
-        let [dataflow, mapreduce] = &self.runs;
-        let wall = |run: &Run| run.usage.wall.as_secs_f64();
-        spread(mapreduce.iter().zip(dataflow).map(|(one, other)| wall(one) / wall(other)).collect())
+    /// The median of these.
+    pub fn ratio(&self) -> f64 {
+        self.ratios()[1]
+    }
+
+    /// The median of the wall times of a mode, in seconds.
+    pub fn wall(&self, mode: Mode) -> f64 {
+        self.figures.wall(mode.index())
     }
 }
 
@@ -84,11 +83,4 @@ impl Report {
         let jobs = self.cases.chunk_by(|one, other| one.case.job == other.case.job);
         jobs.filter_map(|cases| cases.iter().max_by_key(|measured| measured.case.rounds)).collect()
     }
-}
-
-fn spread(mut values: Vec<f64>) -> Spread {
-    values.sort_by(f64::total_cmp);
-    let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
-    let last = values.len().saturating_sub(1);
-    Spread { least: at(0), middle: at(last / 2).midpoint(at(values.len() / 2)), greatest: at(last) }
 }

@@ -1,7 +1,7 @@
 //! One run: a process, what it cost, what it says about itself, and what it left.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -10,11 +10,12 @@ use serde::Deserialize;
 use super::answer::{self, Answer};
 use super::input::Made;
 use super::job::Case;
-use super::measure::{self, Usage};
 use super::mode::Mode;
 use super::options;
 use super::programs::Programs;
 use crate::Outcome;
+use crate::harness::files::{cleared, dir};
+use crate::harness::measure::{self, Usage};
 
 /// What a run has shown.
 #[derive(Debug, Clone)]
@@ -38,21 +39,18 @@ pub struct Metrics {
 /// Where runs write, and with how many threads they run.
 #[derive(Debug)]
 pub struct Place {
-    pub data: PathBuf,
     scratch: PathBuf,
     threads: usize,
 }
 
 impl Place {
-    /// A place below the directory of all data.
-    pub fn new(data: &Path, threads: usize) -> Outcome<Place> {
-        let scratch = data.join(format!("mapreduce-scratch-{}", std::process::id()));
-        let place = Place { data: data.to_owned(), scratch, threads };
-        place.empty()?;
-        Ok(place)
+    /// A place beside the inputs.
+    pub fn new(threads: usize) -> Outcome<Place> {
+        let scratch = dir()?.join(format!("mapreduce-scratch-{}", std::process::id()));
+        Ok(Place { scratch, threads })
     }
 
-    /// Makes the place for files of runs an empty one.
+    /// Makes it an empty one.
     fn empty(&self) -> Outcome<()> {
         self.clear()?;
         fs::create_dir_all(self.intermediate())?;
@@ -61,12 +59,9 @@ impl Place {
         Ok(())
     }
 
-    /// Removes the files of runs.
+    /// Removes it.
     pub fn clear(&self) -> Outcome<()> {
-        match fs::remove_dir_all(&self.scratch) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(()),
-        }
+        cleared(self.scratch.clone()).map(drop)
     }
 
     fn output(&self) -> PathBuf {

@@ -5,12 +5,11 @@ use std::fmt::Write;
 use super::mode::Mode;
 use super::options::Comparison;
 use super::report::{Measured, Report};
-use super::run::Run;
 
 const HEAD: &str = "\
-| job | input | dataflow | MapReduce | ratio | between stages, dataflow | MapReduce | first output, dataflow | MapReduce | \
-peak memory, dataflow | MapReduce |
-|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
+| job | input | dataflow | MapReduce | ratio | CPU, dataflow | MapReduce | between stages, dataflow | MapReduce | \
+first output, dataflow | MapReduce | peak memory, dataflow | MapReduce |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
 ";
 
 const LOOP_HEAD: &str = "\
@@ -41,10 +40,13 @@ pub fn markdown(report: &Report, asked: &Comparison) -> String {
 
 fn job_row(text: &mut String, measured: &Measured) {
     let input = size(measured.input.bytes as f64);
-    let first = both(measured, |run| run.metrics.first_output_seconds.unwrap_or(f64::NAN), seconds);
-    let peak = both(measured, |run| run.usage.peak_bytes as f64, size);
+    let cpu = both(|mode| seconds(measured.figures.cpu(mode.index())));
+    let first =
+        both(|mode| seconds(measured.metric(mode, |run| run.first_output_seconds.unwrap_or(f64::NAN))));
+    let peak = both(|mode| size(measured.figures.peak(mode.index()) * 1e6));
     let (times, between) = (times(measured), between(measured));
-    let _ = writeln!(text, "| {} | {input} | {times} | {between} | {first} | {peak} |", measured.case);
+    let _ =
+        writeln!(text, "| {} | {input} | {times} | {cpu} | {between} | {first} | {peak} |", measured.case);
 }
 
 fn loop_row(text: &mut String, measured: &Measured) {
@@ -54,19 +56,18 @@ fn loop_row(text: &mut String, measured: &Measured) {
 
 /// The times of both modes and their ratio.
 fn times(measured: &Measured) -> String {
-    let ratio = measured.ratio();
-    let times = both(measured, |run| run.usage.wall.as_secs_f64(), seconds);
-    format!("{times} | **{:.2}** ({:.2}–{:.2})", ratio.middle, ratio.least, ratio.greatest)
+    let ([least, middle, most], times) = (measured.ratios(), both(|mode| seconds(measured.wall(mode))));
+    format!("{times} | **{middle:.2}** ({least:.2}–{most:.2})")
 }
 
 /// The bytes that both modes have written between stages.
 fn between(measured: &Measured) -> String {
-    both(measured, |run| run.metrics.stage_bytes_written as f64, size)
+    both(|mode| size(measured.metric(mode, |run| run.stage_bytes_written as f64)))
 }
 
 /// A figure of both modes.
-fn both(measured: &Measured, of: impl Fn(&Run) -> f64, format: impl Fn(f64) -> String) -> String {
-    Mode::ALL.map(|mode| format(measured.figure(mode, &of))).join(" | ")
+fn both(figure: impl Fn(Mode) -> String) -> String {
+    Mode::ALL.map(figure).join(" | ")
 }
 
 /// Seconds; a dash where there is no figure.
