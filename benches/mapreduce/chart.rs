@@ -12,10 +12,10 @@ use super::report::{Measured, Report};
 const WIDTH: f64 = 860.0;
 
 /// The names of jobs end, and bars begin, here.
-const BARS_FROM: f64 = 230.0;
+const BARS_FROM: f64 = 250.0;
 
-/// The longest bar ends here, and its ratio follows.
-const BARS_TO: f64 = 760.0;
+/// The longest bar ends here, and its figures follow.
+const BARS_TO: f64 = 690.0;
 
 /// The two bars of a job, and the space after them.
 const JOB_HEIGHT: f64 = 32.0;
@@ -28,6 +28,8 @@ const LINES_TO: f64 = 620.0;
 
 const LINES_HEIGHT: f64 = 220.0;
 
+const LABEL_HEIGHT: f64 = 16.0;
+
 /// The colours, which differ in lightness, too, and text in both settings.
 const STYLE: &str = "\
 <style>
@@ -38,15 +40,15 @@ text { font: 13px sans-serif; fill: #1f2328 }
 .dataflow { fill: #0969da }
 .mapreduce { fill: #bc8a3c }
 .line { fill: none; stroke-width: 2.5 }
-.line0 { stroke: #0969da } .line1 { stroke: #bf3989 } .line2 { stroke: #7a7f00 }
-.dot0 { fill: #0969da } .dot1 { fill: #bf3989 } .dot2 { fill: #7a7f00 }
+.line0 { stroke: #1a7f37 } .line1 { stroke: #bf3989 } .line2 { stroke: #8250df }
+.dot0 { fill: #1a7f37 } .dot1 { fill: #bf3989 } .dot2 { fill: #8250df }
 @media (prefers-color-scheme: dark) {
 text { fill: #e6edf3 }
 .ground { fill: #0d1117 }
 .dataflow { fill: #58a6ff }
 .mapreduce { fill: #d9a74a }
-.line0 { stroke: #58a6ff } .line1 { stroke: #f778ba } .line2 { stroke: #c5c94a }
-.dot0 { fill: #58a6ff } .dot1 { fill: #f778ba } .dot2 { fill: #c5c94a }
+.line0 { stroke: #3fb950 } .line1 { stroke: #f778ba } .line2 { stroke: #bc8cff }
+.dot0 { fill: #3fb950 } .dot1 { fill: #f778ba } .dot2 { fill: #bc8cff }
 }
 </style>
 ";
@@ -74,40 +76,38 @@ macro_rules! put {
 fn bars(body: &mut String, jobs: &[&Measured], top: f64) -> f64 {
     put!(
         body,
-        "<text class=\"title\" x=\"16\" y=\"{}\">Seconds, and how many times as long MapReduce takes</text>",
+        "<text class=\"title\" x=\"16\" y=\"{}\">Seconds of dataflow and of MapReduce</text>",
         top + 4.0
     );
     for (mode, label, x) in [(Mode::Dataflow, "dataflow", 520.0), (Mode::MapReduce, "MapReduce", 620.0)] {
-        put!(
-            body,
-            "<rect class=\"{}\" x=\"{x}\" y=\"{}\" width=\"12\" height=\"12\"/>",
-            mode.name(),
-            top - 7.0
-        );
+        let (class, y) = (mode.name(), top - 7.0);
+        put!(body, "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"12\" height=\"12\"/>");
         put!(body, "<text x=\"{}\" y=\"{}\">{label}</text>", x + 18.0, top + 4.0);
     }
     let longest = jobs.iter().flat_map(|job| Mode::ALL.map(|mode| job.wall(mode))).fold(0.0, f64::max);
     let top = top + 20.0;
     for (row, job) in (0_u16..).zip(jobs) {
-        let y = top + f64::from(row) * JOB_HEIGHT;
-        let name = job.case.to_string();
-        put!(body, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{name}</text>", BARS_FROM - 10.0, y + 15.0);
-        for (mode, y) in [(Mode::Dataflow, y), (Mode::MapReduce, y + BAR_HEIGHT + 1.0)] {
-            let seconds = job.wall(mode);
-            let width = (BARS_TO - BARS_FROM) * seconds / longest;
-            put!(
-                body,
-                "<rect class=\"{}\" x=\"{BARS_FROM}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{BAR_HEIGHT}\">\
-                 <title>{name}, {}: {seconds:.2} s</title></rect>",
-                mode.name(),
-                mode.name()
-            );
-        }
-        let end = Mode::ALL.map(|mode| job.wall(mode)).into_iter().fold(0.0, f64::max);
-        let x = BARS_FROM + (BARS_TO - BARS_FROM) * end / longest + 8.0;
-        put!(body, "<text x=\"{x:.1}\" y=\"{}\">{:.1}×</text>", y + 15.0, job.ratio());
+        bars_of(body, job, top + f64::from(row) * JOB_HEIGHT, (BARS_TO - BARS_FROM) / longest);
     }
     top + jobs.len() as f64 * JOB_HEIGHT
+}
+
+/// The bars of a job, of which a second is so long, between its name and its figures.
+fn bars_of(body: &mut String, job: &Measured, top: f64, second: f64) {
+    let (name, y) = (&job.case, top + 15.0);
+    put!(body, "<text x=\"{}\" y=\"{y}\" text-anchor=\"end\">{name}</text>", BARS_FROM - 10.0);
+    let seconds = Mode::ALL.map(|mode| job.wall(mode));
+    for (mode, seconds) in Mode::ALL.into_iter().zip(seconds) {
+        let (class, width) = (mode.name(), seconds * second);
+        let y = top + mode.index() as f64 * (BAR_HEIGHT + 1.0);
+        put!(
+            body,
+            "<rect class=\"{class}\" x=\"{BARS_FROM}\" y=\"{y}\" width=\"{width:.1}\" height=\"{BAR_HEIGHT}\"/>"
+        );
+    }
+    let [dataflow, mapreduce] = seconds;
+    let x = BARS_FROM + dataflow.max(mapreduce) * second + 8.0;
+    put!(body, "<text x=\"{x:.1}\" y=\"{y}\">{dataflow:.1} and {mapreduce:.1} s: {:.1}×</text>", job.ratio());
 }
 
 /// Where numbers of rounds and ratios lie.
@@ -147,8 +147,12 @@ fn lines(body: &mut String, loops: &[Vec<&Measured>], top: f64) -> f64 {
     let cases: Vec<&Measured> = loops.iter().flatten().copied().collect();
     let scale = Scale::of(&cases, top + 24.0);
     axes(body, &scale, &cases);
-    let mut labels: Vec<f64> = Vec::new();
-    for (number, cases) in loops.iter().enumerate() {
+    // From the highest line downwards, so that labels make room for each other in one direction.
+    let mut loops: Vec<&Vec<&Measured>> = loops.iter().collect();
+    let end = |cases: &[&Measured]| cases.last().map_or(0.0, |last| last.ratio());
+    loops.sort_by(|one, other| end(other).total_cmp(&end(one)));
+    let mut free = f64::NEG_INFINITY;
+    for (number, cases) in loops.into_iter().enumerate() {
         let place = |measured: &&Measured| (scale.x(rounds(measured)), scale.y(measured.ratio()));
         let points: Vec<(f64, f64)> = cases.iter().map(place).collect();
         let path: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
@@ -157,7 +161,8 @@ fn lines(body: &mut String, loops: &[Vec<&Measured>], top: f64) -> f64 {
             put!(body, "<circle class=\"dot{}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"/>", number % 3);
         }
         let (Some((x, y)), Some(last)) = (points.last(), cases.last()) else { continue };
-        let y = free(*y + 4.0, &mut labels);
+        let y = (y + 4.0).max(free);
+        free = y + LABEL_HEIGHT;
         let (name, ratio) = (last.case.job.name(), last.ratio());
         put!(body, "<text x=\"{:.1}\" y=\"{y:.1}\">{name} {ratio:.1}×</text>", x + 12.0);
     }
@@ -189,15 +194,4 @@ fn axes(body: &mut String, scale: &Scale, cases: &[&Measured]) {
 fn ticks(greatest: f64) -> impl Iterator<Item = f64> {
     let step = (greatest / 6.0).ceil().max(1.0);
     (0_u16..).map(move |number| f64::from(number) * step).take_while(move |ratio| *ratio <= greatest)
-}
-
-/// The place of a label near `y` that meets no other one.
-fn free(y: f64, taken: &mut Vec<f64>) -> f64 {
-    const LINE: f64 = 16.0;
-    let mut y = y;
-    while let Some(near) = taken.iter().find(|other| (y - **other).abs() < LINE) {
-        y = near + LINE;
-    }
-    taken.push(y);
-    y
 }

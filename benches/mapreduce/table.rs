@@ -7,13 +7,12 @@ use super::options::Comparison;
 use super::report::{Measured, Report};
 
 const HEAD: &str = "\
-| job | input | dataflow | MapReduce | ratio | CPU, dataflow | MapReduce | between stages, dataflow | MapReduce | \
-first output, dataflow | MapReduce | peak memory, dataflow | MapReduce |
-|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
+| job | input | dataflow | MapReduce | ratio | CPU time | between stages | first output | peak memory |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|
 ";
 
 const LOOP_HEAD: &str = "\
-| job | rounds | dataflow | MapReduce | ratio | between stages, dataflow | MapReduce |
+| job | rounds | dataflow | MapReduce | ratio | CPU time | between stages |
 |---|--:|--:|--:|--:|--:|--:|
 ";
 
@@ -23,9 +22,12 @@ pub fn markdown(report: &Report, asked: &Comparison) -> String {
     // A string takes everything.
     let _ = writeln!(
         text,
-        "Wall time of whole processes, {} threads, medians of {} runs in turn. The ratio is the time of MapReduce by that of dataflow \
-         within one turn, the least and the greatest behind it. Between stages: bytes written to files by one stage for another.\n",
-        asked.threads, asked.runs
+        "Wall times are those of whole processes with {} threads, and all figures medians of {}. The ratio is the time of MapReduce by that \
+         of dataflow within a turn; behind it are the least and the greatest. Where two figures stand together, that of dataflow comes \
+         first. Between stages: what one stage writes to files for another. First output: from the start of the run to the first rows of \
+         its result.\n",
+        asked.threads,
+        if asked.runs == 1 { "one turn".into() } else { format!("{} turns", asked.runs) }
     );
     text.push_str(HEAD);
     report.jobs().into_iter().for_each(|measured| job_row(&mut text, measured));
@@ -39,43 +41,37 @@ pub fn markdown(report: &Report, asked: &Comparison) -> String {
 }
 
 fn job_row(text: &mut String, measured: &Measured) {
-    let input = size(measured.input.bytes as f64);
-    let cpu = both(|mode| seconds(measured.figures.cpu(mode.index())));
-    let first =
-        both(|mode| seconds(measured.metric(mode, |run| run.first_output_seconds.unwrap_or(f64::NAN))));
-    let peak = both(|mode| size(measured.figures.peak(mode.index()) * 1e6));
-    let (times, between) = (times(measured), between(measured));
-    let _ =
-        writeln!(text, "| {} | {input} | {times} | {cpu} | {between} | {first} | {peak} |", measured.case);
+    let input = megabytes(measured.input.bytes as f64);
+    let first = both(|mode| {
+        let seconds = measured.metric(mode, |run| run.first_output_seconds.unwrap_or(f64::NAN));
+        if seconds.is_nan() { "–".into() } else { format!("{seconds:.2}") }
+    });
+    let peak = both(|mode| format!("{:.0}", measured.figures.peak(mode.index())));
+    let shared = shared(measured);
+    let _ = writeln!(text, "| {} | {input} MB | {shared} | {first} s | {peak} MB |", measured.case);
 }
 
 fn loop_row(text: &mut String, measured: &Measured) {
     let (name, rounds) = (measured.case.job.name(), measured.case.rounds.unwrap_or(0));
-    let _ = writeln!(text, "| {name} | {rounds} | {} | {} |", times(measured), between(measured));
+    let _ = writeln!(text, "| {name} | {rounds} | {} |", shared(measured));
 }
 
-/// The times of both modes and their ratio.
-fn times(measured: &Measured) -> String {
-    let ([least, middle, most], times) = (measured.ratios(), both(|mode| seconds(measured.wall(mode))));
-    format!("{times} | **{middle:.2}** ({least:.2}–{most:.2})")
-}
-
-/// The bytes that both modes have written between stages.
-fn between(measured: &Measured) -> String {
-    both(|mode| size(measured.metric(mode, |run| run.stage_bytes_written as f64)))
+/// The columns of both tables: times, and bytes between stages.
+fn shared(measured: &Measured) -> String {
+    let ([least, middle, most], [dataflow, mapreduce]) =
+        (measured.ratios(), Mode::ALL.map(|mode| measured.wall(mode)));
+    let cpu = both(|mode| format!("{:.2}", measured.figures.cpu(mode.index())));
+    let between = both(|mode| megabytes(measured.metric(mode, |run| run.stage_bytes_written as f64)));
+    format!(
+        "{dataflow:.2} s | {mapreduce:.2} s | **{middle:.2}** ({least:.2}–{most:.2}) | {cpu} s | {between} MB"
+    )
 }
 
 /// A figure of both modes.
 fn both(figure: impl Fn(Mode) -> String) -> String {
-    Mode::ALL.map(figure).join(" | ")
+    Mode::ALL.map(figure).join(" / ")
 }
 
-/// Seconds; a dash where there is no figure.
-fn seconds(value: f64) -> String {
-    if value.is_nan() { "–".into() } else { format!("{value:.2} s") }
-}
-
-/// Millions of bytes.
-fn size(bytes: f64) -> String {
-    format!("{:.0} MB", bytes / 1e6)
+fn megabytes(bytes: f64) -> String {
+    format!("{:.0}", bytes / 1e6)
 }
