@@ -65,6 +65,14 @@ struct Cutter {
 /// Where a pipeline is cut: behind a step, or right behind its origin.
 type Cut = Option<usize>;
 
+/// What there is behind a cut.
+struct Behind {
+    /// What its elements can do.
+    elements: Arc<dyn Elements>,
+    /// For each exchange behind it, the steps that feed it.
+    shuffles: BTreeMap<usize, BTreeSet<usize>>,
+}
+
 impl Cutter {
     /// A pipeline for each exchange that is fed, and one for all else.
     fn cut_map(&mut self, pipeline: &PipelinePlan) {
@@ -81,20 +89,20 @@ impl Cutter {
     /// The pipeline without the ways to exchanges, where something is stored instead; and those that read it and feed the exchanges.
     fn cut_reduce(&mut self, pipeline: &PipelinePlan) {
         let parents = parents(pipeline);
-        let mut cuts: BTreeMap<Cut, (Arc<dyn Elements>, BTreeMap<usize, BTreeSet<usize>>)> = BTreeMap::new();
+        let mut cuts: BTreeMap<Cut, Behind> = BTreeMap::new();
         let mut kept = BTreeSet::new();
         for (step, end) in ends_of(pipeline) {
             if is_shuffle(&self.ends[end]) {
                 let (cut, elements) = self.cut_before(pipeline, step, parents[step]);
-                let cut = cuts.entry(cut).or_insert_with(|| (elements, BTreeMap::new()));
-                cut.1.entry(end).or_default().insert(step);
+                let cut = cuts.entry(cut).or_insert_with(|| Behind { elements, shuffles: BTreeMap::new() });
+                cut.shuffles.entry(end).or_default().insert(step);
             } else {
                 kept.insert(step);
             }
         }
         let mut reduce = pipeline.clone();
         let mut readers = Vec::new();
-        for (cut, (elements, shuffles)) in cuts {
+        for (cut, Behind { elements, shuffles }) in cuts {
             let node = behind(pipeline, cut);
             let stored = self.store(&node, elements, &mut reduce, cut);
             kept.insert(reduce.steps.len() - 1);
@@ -163,7 +171,9 @@ fn parents(pipeline: &PipelinePlan) -> Vec<Cut> {
     let mut parents = vec![None; pipeline.steps.len()];
     for (index, step) in pipeline.steps.iter().enumerate() {
         if let StepPlan::Operator { to, .. } = step {
-            to.iter().for_each(|&child| parents[child] = Some(index));
+            for &child in to {
+                parents[child] = Some(index);
+            }
         }
     }
     parents
@@ -198,14 +208,18 @@ fn part(
     };
     // Parents stand before their children, so that it is known in time what is below the cut.
     let mut below = vec![false; pipeline.steps.len()];
-    first.iter().for_each(|&head| below[head] = true);
+    for &head in first {
+        below[head] = true;
+    }
     let mut places: HashMap<usize, usize> = HashMap::new();
     let mut after: BTreeSet<usize> = reads.into_iter().collect();
     for (index, step) in pipeline.steps.iter().enumerate() {
         if leads[index] && below[index] {
             places.insert(index, places.len());
             if let StepPlan::Operator { to, looks_at, .. } = step {
-                to.iter().for_each(|&child| below[child] = true);
+                for &child in to {
+                    below[child] = true;
+                }
                 after.extend(looks_at);
             }
         }
@@ -248,12 +262,9 @@ impl<'a> Grouping<'a> {
             if group == groups.len() {
                 groups.push(Cycle { shuffle: feeds.or(reads), ..Cycle::default() });
             }
-            let group_pipelines = &mut groups[group];
-            if reads.is_some() {
-                group_pipelines.reduces.push(index)
-            } else {
-                group_pipelines.maps.push(index)
-            }
+            let Cycle { maps, reduces, .. } = &mut groups[group];
+            let list = if reads.is_some() { reduces } else { maps };
+            list.push(index);
             group_of.push(group);
         }
         let mut waits_for = vec![0; groups.len()];

@@ -191,13 +191,12 @@ impl<M: Matching> Shared<M> {
         reservation: &mut Reservation,
         out: &mut Out<M::Out>,
     ) -> Result<Flow> {
-        let (left_rows, right_rows) = (left.split_taken(hash), right.split_taken(hash));
-        let earlier = Pairing::new(left_rows.0, right_rows.0);
-        if self.emit(earlier, out)? == Flow::Enough {
+        let (left_rows, right_rows) = (left.take_back(hash), right.take_back(hash));
+        if self.emit(Pairing::new(left.taken(), right.taken()), out)? == Flow::Enough {
             return Ok(Flow::Enough);
         }
-        let left_rows = left.gather(hash, left_rows.1, &self.budget)?;
-        let right_rows = right.gather(hash, right_rows.1, &self.budget)?;
+        let left_rows = left.gather(hash, left_rows, &self.budget)?;
+        let right_rows = right.gather(hash, right_rows, &self.budget)?;
         let bytes = left_rows.bytes() + right_rows.bytes();
         if reservation.try_resize(2 * bytes as u64)? {
             let pairing = Pairing::new(rows_of(left_rows)?, rows_of(right_rows)?);
@@ -274,12 +273,10 @@ impl<'a, K: Key, V: Record> Side<'a, K, V> {
         std::mem::take(&mut self.rows)
     }
 
-    /// The rows that have been taken, before a hash and of it.
-    fn split_taken(&mut self, hash: u64) -> (Vec<(K, V)>, Vec<(K, V)>) {
-        let mut earlier = self.taken();
-        let first = earlier.partition_point(|(key, _)| key.key_hash() < hash);
-        let rows = earlier.split_off(first);
-        (earlier, rows)
+    /// The rows of the last hash that have been taken.
+    fn take_back(&mut self, hash: u64) -> Vec<(K, V)> {
+        let first = self.rows.partition_point(|(key, _)| key.key_hash() < hash);
+        self.rows.split_off(first)
     }
 
     /// All rows of a hash, of which the first ones have been taken; what is more than a block lies on disk.
