@@ -115,7 +115,9 @@ fn a_disk_that_fails_between_the_stages_of_map_reduce_leaves_the_old_output() {
         let (place, [old, _]) = replaceable();
         let mut failed = 0;
         for n in 1.. {
-            let line = "wordcount two.txt -o out --overwrite --progress never --top 9 --execution mapreduce";
+            // With little memory there are several blocks, and more reads than those that load the program, which are counted, too.
+            let line =
+                "wordcount two.txt -o out --overwrite --progress never --execution mapreduce --memory 100kB";
             let (output, traced) = with_fault(&place, line, call, fault, &n.to_string());
             match traced.into_iter().find(|call| call.injected).map(|call| call.path) {
                 Some(path) if path.contains("(deleted)") || path.contains("/#") => {
@@ -126,7 +128,7 @@ fn a_disk_that_fails_between_the_stages_of_map_reduce_leaves_the_old_output() {
                 None => break,
             }
         }
-        assert!(failed >= 3, "{call}: {failed}: two map outputs and the result of the first cycle");
+        assert!(failed >= 3, "{call}: {failed} of what lies between the stages");
     }
 }
 
