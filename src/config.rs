@@ -59,6 +59,9 @@ pub enum Execution {
     /// ended, its reduce tasks read their partition of each, merge, and reduce. Whatever a later cycle reads is written to disk
     /// between: results of cycles, caches, the state of loops, the sides of broadcasts, of which each task loads its own copy.
     ///
+    /// Input that several cycles need is read by each of them, as several jobs would: standard input, which can be read once, is an error
+    /// then, unless a `cache` holds it. Map tasks are the splits of the input, reduce tasks the partitions of an exchange.
+    ///
     /// Parsers, codecs, threads, memory limit and the operators' own code are those of the dataflow mode. Elements between two cycles that are no
     /// [`Record`](crate::record::Record) cannot be written; they stay in memory. What a record does not store (`#[record(skip)]`) is its
     /// default after an exchange.
