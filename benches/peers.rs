@@ -127,7 +127,10 @@ fn run_job(job: Job, asked: &Comparison, data: &Path, peers: &Peers) -> Outcome<
         fs::create_dir_all(&output)?;
         let run = Run { job, input: &inputs[index], output: &output, threads: asked.threads };
         match run_once(by[index], &run, peers) {
-            Ok((usage, answer)) => report.add(index, usage, &answer),
+            Ok((usage, answer)) => {
+                eprintln!("{} by {}: {:.2} s", job.name(), by[index].name(), usage.wall.as_secs_f64());
+                report.add(index, usage, &answer);
+            }
             Err(error) => report.fail(index, error.to_string()),
         }
         fs::remove_dir_all(output)?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::generic::Operator;
@@ -80,7 +80,7 @@ fn events<'scope>(
     index: usize,
     peers: usize,
 ) -> StreamVec<'scope, u64, (i64, i64, i64)> {
-    batches(&table(&input, "events"), &["id", "account", "value"], index, peers)
+    batches(&table(input, "events"), &["id", "account", "value"], index, peers)
         .flat_map(|batch| {
             let (accounts, ids, values) =
                 (numbers(&batch, "account"), numbers(&batch, "id"), numbers(&batch, "value"));
@@ -155,7 +155,7 @@ fn sort(worker: &mut Worker, input: &Path, output: &Path) {
 }
 
 /// What a worker has found, to a file of its own; nothing the second time, because nothing is left.
-fn write<R: Row>(output: &PathBuf, rows: impl Iterator<Item = R>) {
+fn write<R: Row>(output: &Path, rows: impl Iterator<Item = R>) {
     let mut part = Part::new(output);
     rows.for_each(|row| part.push(row));
 }
