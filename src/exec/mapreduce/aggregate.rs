@@ -175,8 +175,7 @@ impl<T: 'static, C: Combine<T>> Push<T> for Writer<T, C> {
             };
             if let Some((key, mut state)) = left {
                 state.detach(); // what was added to it may still refer to a block of the input
-                // What is driven out has another hash than what drives it out.
-                output.push::<States<T, C>>(key.key_hash(), (key, state));
+                output.push(states.as_ref(), (key, state));
             }
             at.advance();
         }
@@ -191,7 +190,7 @@ impl<T: 'static, C: Combine<T>> Push<T> for Writer<T, C> {
             for partition in 0..1 << self.states.partition_bits {
                 for (key, mut state) in combiner.take(partition) {
                     state.detach();
-                    output.push::<States<T, C>>(key.key_hash(), (key, state));
+                    output.push(self.states.as_ref(), (key, state));
                 }
             }
         }

@@ -72,6 +72,10 @@ impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> Layout<T> for ByPartit
     fn partition(&self, word: u64) -> usize {
         word as usize
     }
+
+    fn bucket(&self, word: u64, bits: u32) -> usize {
+        ((u128::from(word) << bits) / self.partitions as u128) as usize
+    }
 }
 
 impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> Terminal for Divided<T, F> {

@@ -10,6 +10,7 @@ use crate::exec::scatter::Packing;
 use crate::exec::sequence::{List, row_bytes};
 use crate::exec::sort::order::Order;
 use crate::exec::spill::Block;
+use crate::exec::table::high_bits;
 use crate::exec::task::TaskCx;
 use crate::record::{Record, pack};
 
@@ -20,8 +21,11 @@ const BUFFER_BYTES: usize = 100 << 20;
 /// Bytes for each row, beside the row itself, that it takes to order it: a word twice, and two numbers.
 const ORDERING_BYTES: usize = 24;
 
-/// Rows that are packed before they are ordered, while they are in the cache.
+/// Rows that are packed before they are put in buckets, while they are in the cache.
 const PACKED_ROWS: usize = 512;
+
+/// The buckets of a buffer, as a power of two: rows are put in order within one, which fits the second-level cache of a core.
+const BUCKET_BITS: u32 = 8;
 
 /// Bytes of rows in a block of a segment: a merge holds one block of each segment.
 const BLOCK_BYTES: usize = 128 << 10;
@@ -33,6 +37,12 @@ pub trait Layout<T>: Order<T> {
 
     /// The partition of a word; it never descends while words ascend.
     fn partition(&self, word: u64) -> usize;
+
+    /// The bucket, of `2^bits`, of a word; it never descends while words ascend.
+    #[inline]
+    fn bucket(&self, word: u64, bits: u32) -> usize {
+        high_bits(word, bits)
+    }
 
     /// Whether rows of one word are joined before they are written.
     fn combines(&self) -> bool {
@@ -70,12 +80,18 @@ pub fn block_bytes(budget: &Budget) -> usize {
     BLOCK_BYTES.min(budget.share(64)).max(LEAST)
 }
 
-/// Collects what one map task leaves.
-pub struct MapOutput<T> {
+/// Rows whose words are near each other, in the order in which they came.
+struct Bucket<T> {
     rows: Vec<T>,
     words: Vec<u64>,
+}
+
+/// Collects what one map task leaves.
+pub struct MapOutput<T> {
+    buckets: Vec<Bucket<T>>,
+    /// Rows that are to be packed before they are put in buckets.
+    unpacked: Vec<T>,
     bytes: usize,
-    packed: usize,
     limit_bytes: usize,
     reservation: Reservation,
     runs: Vec<Run<T>>,
@@ -84,11 +100,11 @@ pub struct MapOutput<T> {
 impl<T: Record> MapOutput<T> {
     /// The empty output of a task.
     pub fn new(cx: &TaskCx) -> MapOutput<T> {
+        let bucket = || Bucket { rows: Vec::new(), words: Vec::new() };
         MapOutput {
-            rows: Vec::new(),
-            words: Vec::new(),
+            buckets: std::iter::repeat_with(bucket).take(1 << BUCKET_BITS).collect(),
+            unpacked: Vec::new(),
             bytes: 0,
-            packed: 0,
             limit_bytes: BUFFER_BYTES.min(cx.memory_share()),
             reservation: cx.budget().reservation(),
             runs: Vec::new(),
@@ -97,14 +113,30 @@ impl<T: Record> MapOutput<T> {
 
     /// Adds a row.
     #[inline]
-    pub fn push<L: Layout<T>>(&mut self, word: u64, row: T) {
+    pub fn push<L: Layout<T>>(&mut self, layout: &L, row: T) {
         self.bytes += row_bytes(&row) + ORDERING_BYTES;
-        self.words.push(word);
-        self.rows.push(row);
-        if L::PACKING == Packing::Yes && self.rows.len() - self.packed == PACKED_ROWS {
-            pack(&mut self.rows[self.packed..]);
-            self.packed = self.rows.len();
+        if L::PACKING == Packing::No {
+            return self.put(layout, row);
         }
+        self.unpacked.push(row);
+        if self.unpacked.len() == PACKED_ROWS {
+            self.put_unpacked(layout);
+        }
+    }
+
+    #[inline]
+    fn put<L: Layout<T>>(&mut self, layout: &L, row: T) {
+        let word = layout.prefix(&row);
+        let bucket = &mut self.buckets[layout.bucket(word, BUCKET_BITS)];
+        bucket.words.push(word);
+        bucket.rows.push(row);
+    }
+
+    fn put_unpacked<L: Layout<T>>(&mut self, layout: &L) {
+        let mut rows = std::mem::take(&mut self.unpacked);
+        pack(&mut rows);
+        rows.drain(..).for_each(|row| self.put(layout, row));
+        self.unpacked = rows;
     }
 
     /// Writes a run if the buffer is full; to be called after every chunk.
@@ -129,24 +161,25 @@ impl<T: Record> MapOutput<T> {
 
     #[cold]
     fn write_run<L: Layout<T>>(&mut self, layout: &L) -> Result<()> {
-        if self.rows.is_empty() {
+        self.put_unpacked(layout);
+        if self.bytes == 0 {
             return Ok(());
         }
         let budget = self.reservation.budget().clone();
         if self.bytes as u64 > budget.limit_bytes() {
-            self.rows.iter().try_for_each(|row| budget.check_row(row_bytes(row)))?;
+            let mut rows = self.buckets.iter().flat_map(|bucket| &bucket.rows);
+            rows.try_for_each(|row| budget.check_row(row_bytes(row)))?;
         }
         self.reservation.resize(self.bytes as u64)?;
-        let mut order: Vec<(u64, u32)> = self.words.iter().copied().zip(0..).collect();
-        order.sort_unstable();
-        permute(&mut self.rows, order.iter().map(|(_, number)| *number));
         let mut writer = RunWriter::new(layout, &budget);
-        for (row, (word, _)) in self.rows.drain(..).zip(order) {
-            writer.push(word, row)?;
+        for Bucket { rows, words } in &mut self.buckets {
+            let mut order: Vec<(u64, u32)> = words.drain(..).zip(0..).collect();
+            order.sort_unstable();
+            permute(rows, order.iter().map(|(_, number)| *number));
+            rows.drain(..).zip(order).try_for_each(|(row, (word, _))| writer.push(word, row))?;
         }
         self.runs.push(writer.finish()?);
-        self.words.clear();
-        (self.bytes, self.packed) = (0, 0);
+        self.bytes = 0;
         self.reservation.resize(0)
     }
 
@@ -158,7 +191,7 @@ impl<T: Record> MapOutput<T> {
     pub fn finish<L: Layout<T>>(mut self, layout: &L) -> Result<Run<T>> {
         self.write_run(layout)?;
         // The memory of the buffer is given back before blocks of the runs are held.
-        (self.rows, self.words) = (Vec::new(), Vec::new());
+        self.buckets = Vec::new();
         let budget = self.reservation.budget().clone();
         let mut runs = merge_down(layout, self.runs, &budget)?;
         if runs.len() <= 1 {

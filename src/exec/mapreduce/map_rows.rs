@@ -33,7 +33,7 @@ impl<T: Record, L: Layout<T>> Push<T> for Writer<T, L> {
         let Some(output) = &mut self.output else { return Ok(Flow::Enough) };
         let mut at = Cursor::new(self.cx.trace(), &chunk.rows);
         for row in chunk.items.drain(..) {
-            output.push::<L>(self.layout.prefix(&row), row);
+            output.push(self.layout.as_ref(), row);
             at.advance();
         }
         drop(at);
