@@ -7,8 +7,8 @@
 //! ```
 //!
 //! All jobs but `files`, and all contestants, where none are named. `records` (a program of datasets, where gristmill is the command) and `parts` (its
-//! reader and encoder without the engine) take part in `logs` and `csv` when they are asked for, as does `large-files` in `files`: there the ratio
-//! is that of 16 files to very many.
+//! reader and encoder without the engine) take part in `logs` and `csv` when they are asked for. In `files` the ratio is that of 16 large files to
+//! very many small ones.
 //!
 //! The peers are installed and the data made once, in `target/bench-data` (`benches/peers/setup.sh`). Every contestant is a whole process, from its
 //! start to its complete output. All run once in every round, in an order that moves on by one each round, and ratios are taken within a round, so

@@ -85,7 +85,7 @@ impl Contestant {
         found.ok_or_else(|| format!("no contestant is called {name}").into())
     }
 
-    /// Whether it takes part only when it is asked for: it says where our own time goes, and is no peer.
+    /// Whether it takes part only when it is asked for: it says where our own time goes.
     pub fn is_extra(self) -> bool {
         matches!(self, Contestant::Records | Contestant::Parts)
     }

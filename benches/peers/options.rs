@@ -67,6 +67,9 @@ pub fn parse(mut args: impl Iterator<Item = String>) -> Outcome<Task> {
             }
         }
     }
+    if asked.runs == 0 || asked.threads == 0 {
+        return Err("there is at least one run, and one thread".into());
+    }
     Ok(Task::Compare(asked))
 }
 

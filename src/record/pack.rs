@@ -32,7 +32,8 @@ pub fn pack<T: Record>(rows: &mut [T]) {
         return;
     }
     let mut block = Block::with_capacity(sum);
-    each_long(rows, |text| block.buffer().extend_from_slice(text.as_bytes()));
+    let buffer = block.buffer(); // once: it asks each time whether the block is shared
+    each_long(rows, |text| buffer.extend_from_slice(text.as_bytes()));
     // What texts hold is UTF-8, one after the other as well.
     let Ok(block) = Utf8Block::new(block) else { return };
     let mut rest: Range<usize> = 0..sum;

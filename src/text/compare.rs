@@ -1,4 +1,4 @@
-//! Equality, order and hashes of texts: those of `str`.
+//! Equality, order and hashes of texts: those of `str`; and whether one is empty.
 #![deny(unsafe_code)]
 
 use std::borrow::Cow;
@@ -6,6 +6,20 @@ use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
 use super::Text;
+
+impl Text {
+    /// Whether the text has no bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(gristmill::Text::default().is_empty());
+    /// ```
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
 
 impl PartialEq for Text {
     #[inline]

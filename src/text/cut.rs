@@ -5,7 +5,6 @@ use std::ops::{Bound, RangeBounds};
 
 use super::{Lines, Pattern, Searcher, Split, SplitN, SplitWhitespace, Text};
 
-/// Parts and mappings. Each is what the method of the same name on `str` gives, as texts that own what they show.
 /// The case to which ASCII letters are changed.
 #[derive(Clone, Copy)]
 pub(super) enum AsciiCase {
@@ -13,6 +12,7 @@ pub(super) enum AsciiCase {
     Upper,
 }
 
+/// Parts and mappings. Each is what the method of the same name on `str` gives, as texts that own what they show.
 impl Text {
     /// The part of a text in a range of bytes.
     ///

@@ -4,18 +4,6 @@
 use super::{SLACK, Text};
 
 impl Text {
-    /// Whether the text has no bytes.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert!(gristmill::Text::default().is_empty());
-    /// ```
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The three little-endian words of an inline text: its bytes, zero padded, and a last byte that says its length.
     ///
     /// Two texts with equal words are equal, and the words of a text are the same in every process. A text of more

@@ -12,14 +12,8 @@ use super::marks::wide_space;
 #[derive(Debug, Clone)]
 pub struct SplitWhitespace {
     text: Text,
-    edges: Edges,
-}
-
-/// Where words begin and end, in turn.
-#[derive(Debug, Clone, Copy)]
-struct Edges {
-    /// Those, not yet given, in the 64 bytes before `next`.
-    marked: u64,
+    /// The borders of words, not yet given, in the 64 bytes before `next`: starts and ends in turn.
+    edges: u64,
     /// The first byte that is not yet marked. Beyond the length of the text when all are.
     next: usize,
     /// Whether the byte before `next` is whitespace, as the lowest bit.
@@ -33,35 +27,25 @@ impl SplitWhitespace {
         // What is before the text counts as whitespace: a word may start with the first byte. Many lines are empty, and
         // have nothing to mark.
         let next = usize::from(text.is_empty());
-        SplitWhitespace { text, edges: Edges { marked: 0, next, after_space: 1, carry: 0 } }
-    }
-}
-
-impl Edges {
-    #[allow(clippy::inline_always)] // once a word: a call costs as much as the rest of it
-    #[inline(always)]
-    fn next_word(&mut self, text: &Text) -> Option<Text> {
-        let start = self.next_edge(text)?;
-        let end = self.next_edge(text)?;
-        text.part(start, end)
+        SplitWhitespace { text, edges: 0, next, after_space: 1, carry: 0 }
     }
 
     /// The next border of a word.
-    #[allow(clippy::inline_always)] // twice a word, as above
+    #[allow(clippy::inline_always)] // twice a word: a call costs as much as the rest of it
     #[inline(always)]
-    fn next_edge(&mut self, text: &Text) -> Option<usize> {
-        while self.marked == 0 {
-            if self.next > text.len() {
+    fn next_edge(&mut self) -> Option<usize> {
+        while self.edges == 0 {
+            if self.next > self.text.len() {
                 return None;
             }
             let spaces;
-            (spaces, self.carry) = spaces_at(text, self.next, self.carry);
-            self.marked = spaces ^ (spaces << 1 | self.after_space);
+            (spaces, self.carry) = spaces_at(&self.text, self.next, self.carry);
+            self.edges = spaces ^ (spaces << 1 | self.after_space);
             self.after_space = spaces >> 63;
             self.next += 64;
         }
-        let bit = self.marked.trailing_zeros() as usize;
-        self.marked &= self.marked - 1;
+        let bit = self.edges.trailing_zeros() as usize;
+        self.edges &= self.edges - 1;
         Some(self.next - 64 + bit)
     }
 }
@@ -98,13 +82,15 @@ impl Iterator for SplitWhitespace {
 
     #[inline]
     fn next(&mut self) -> Option<Text> {
-        self.edges.next_word(&self.text)
+        let start = self.next_edge()?;
+        let end = self.next_edge()?;
+        self.text.part(start, end)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         // A word and the space after it are two bytes at least; of the marked ones the edges are known.
-        let unmarked = (self.text.len() + 1).saturating_sub(self.edges.next);
-        let marked = self.edges.marked.count_ones() as usize;
+        let unmarked = (self.text.len() + 1).saturating_sub(self.next);
+        let marked = self.edges.count_ones() as usize;
         (marked.div_ceil(2), Some((marked + unmarked).div_ceil(2)))
     }
 }
