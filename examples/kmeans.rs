@@ -18,27 +18,36 @@ fn point(line: &Text) -> Point {
     line.split(',').filter_map(|field| field.trim().parse().ok()).collect()
 }
 
-fn distance(a: &Point, b: &Point) -> f64 {
+/// The clusters, and the numbers of their centres one after the other: what every point is given costs two copies, however many they are.
+type Centres = (Vec<u64>, Vec<f64>);
+
+fn distance(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()
 }
 
-fn nearest(point: &Point, centres: &[(u64, Point)]) -> u64 {
-    let by_distance = centres.iter().map(|(cluster, centre)| (distance(point, centre), *cluster));
+fn nearest(point: &Point, (clusters, centres): &Centres) -> u64 {
+    let by_distance = centres
+        .chunks(point.len())
+        .zip(clusters)
+        .map(|(centre, cluster)| (distance(point, centre), *cluster));
     by_distance.min_by(|a, b| a.0.total_cmp(&b.0)).map_or(0, |(_, cluster)| cluster)
 }
 
-fn sum(a: &Point, b: &Point) -> Point {
-    a.iter().zip(b).map(|(a, b)| a + b).collect()
+fn sum(mut a: Point, b: &Point) -> Point {
+    a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+    a
 }
 
 /// Every point goes to the nearest centre, and every centre to the middle of its points.
 fn step(points: &Dataset<Point>, centres: &Dataset<(u64, Point)>) -> Dataset<(u64, Point)> {
-    let list_of_centres =
-        centres.map(|centre| ((), vec![centre])).reduce_by_key(|a, b| [a, b].concat()).values();
+    let all_centres = centres
+        .map(|(cluster, centre)| ((), (vec![cluster], centre)))
+        .reduce_by_key(|a: Centres, b| ([a.0, b.0].concat(), [a.1, b.1].concat()))
+        .values();
     points
-        .cross_join(&list_of_centres)
+        .cross_join(&all_centres)
         .map(|(point, centres)| (nearest(&point, &centres), (point, 1.0)))
-        .reduce_by_key(|(a, m), (b, n)| (sum(&a, &b), m + n))
+        .reduce_by_key(|(a, m), (b, n)| (sum(a, &b), m + n))
         .map_values(|(sum, n): (Point, f64)| sum.iter().map(|x| x / n).collect())
 }
 
