@@ -13,10 +13,10 @@ pub struct Config {
     /// Bytes that all stateful operators, caches and writers of the context may hold together. Default: `GRISTMILL_MEMORY`, else 60 %
     /// of the memory of the machine or of its control group.
     pub memory_bytes: u64,
-    /// The directory for data beyond the memory limit: one file without a name, which vanishes with the process. Default:
+    /// The directory for data beyond the memory limit, and between stages: one file without a name, which vanishes with the process. Default:
     /// `GRISTMILL_SPILL_DIR`, else `TMPDIR`, else `/var/tmp`.
     pub spill_dir: PathBuf,
-    /// Bytes that data beyond the memory limit may take on disk. Default: `GRISTMILL_SPILL_LIMIT`, else no limit but the disk.
+    /// Bytes that data beyond the memory limit, and between stages, may take on disk. Default: `GRISTMILL_SPILL_LIMIT`, else no limit but the disk.
     pub spill_limit_bytes: u64,
     /// Splits that a pipeline may read ahead of its oldest unfinished one. Default: twice the threads.
     pub in_flight_splits: usize,
@@ -40,7 +40,8 @@ pub struct Config {
     pub rules: Rules,
     /// How graphs are run. Default: `GRISTMILL_EXECUTION`, else as dataflow.
     pub execution: Execution,
-    /// The file that the totals of all runs are written to, as JSON, after each of them. Default: `GRISTMILL_METRICS`, else none.
+    /// The file that the totals of all runs are written to, as JSON, after each that ended well; see
+    /// [`ContextBuilder::metrics_file`](crate::ContextBuilder::metrics_file). Default: `GRISTMILL_METRICS`, else none.
     pub metrics_file: Option<PathBuf>,
 }
 
@@ -77,7 +78,7 @@ impl Execution {
         }
     }
 
-    /// The execution of this name.
+    /// The execution of this name, in small letters or capitals.
     ///
     /// # Examples
     ///
@@ -85,10 +86,13 @@ impl Execution {
     /// use gristmill::config::Execution;
     ///
     /// assert_eq!(Execution::named("mapreduce"), Some(Execution::MapReduce));
+    /// assert_eq!(Execution::named("MapReduce"), Some(Execution::MapReduce));
     /// assert_eq!(Execution::named("magic"), None);
     /// ```
     pub fn named(name: &str) -> Option<Execution> {
-        [Execution::Dataflow, Execution::MapReduce].into_iter().find(|execution| execution.name() == name)
+        [Execution::Dataflow, Execution::MapReduce]
+            .into_iter()
+            .find(|execution| execution.name().eq_ignore_ascii_case(name))
     }
 }
 
@@ -197,7 +201,8 @@ fn size_variable(name: &str) -> Result<Option<u64>> {
 }
 
 fn execution_variable() -> Result<Execution> {
-    let Some(text) = variable("GRISTMILL_EXECUTION") else { return Ok(Execution::default()) };
+    let set = variable("GRISTMILL_EXECUTION").filter(|text| !text.is_empty());
+    let Some(text) = set else { return Ok(Execution::default()) };
     Execution::named(&text).ok_or_else(|| bad_variable("GRISTMILL_EXECUTION", &text, "dataflow or mapreduce"))
 }
 

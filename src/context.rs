@@ -11,17 +11,19 @@ use crate::config::{Config, Execution, Rules};
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::cancel::CancelToken;
-use crate::exec::counter::{Counted, Counter};
+use crate::exec::counter::Counter;
 use crate::exec::disk::Disk;
 use crate::exec::job::Job;
 use crate::exec::memory::Budget;
 use crate::exec::metrics::RunMetrics;
 use crate::exec::task::{Run, RunId};
+use crate::io::metrics_file::MetricsFile;
 use crate::plan::graph::Held;
 use crate::plan::lower::OpenSink;
 use crate::plan::stages::Plan;
 use jobs::Jobs;
-pub use totals::{RunTotals, peak_memory_bytes};
+pub use totals::RunTotals;
+use totals::{Ended, Totals};
 
 /// Settings, worker threads and one memory budget. Cheap to clone; clones are the same context.
 ///
@@ -44,7 +46,7 @@ struct Inner {
     cancel: CancelToken,
     observer: Mutex<Option<Observer>>,
     counters: Mutex<BTreeMap<String, Counter>>,
-    totals: Mutex<RunTotals>,
+    totals: Totals,
 }
 
 /// Is told of every job when it starts: of one for a run without loops, and of one more for each round of a loop.
@@ -128,8 +130,9 @@ impl Context {
         Dataset::from_source(self, CallSite::here("read"), String::new(), source)
     }
 
-    /// Plans and runs `sinks`, and waits for the end. What closures counted is to be committed after the outputs.
-    pub(crate) fn execute(&self, sinks: &[OpenSink], run: RunId) -> Result<Counted> {
+    /// Plans and runs `sinks`, and waits for the end. After the outputs are committed, [`end`](Context::end) is to be called with what is
+    /// returned.
+    pub(crate) fn execute(&self, sinks: &[OpenSink], run: RunId) -> Result<Ended> {
         if self.0.pool.current_thread_index().is_some() {
             return Err(Error::new(
                 ErrorKind::Config,
@@ -147,26 +150,50 @@ impl Context {
         let mut jobs = Jobs::new(&self.0, run);
         jobs.run(sinks, Held::default())?;
         let Jobs { first_output, input_bytes, counted, .. } = jobs;
-        let mut totals = self.0.totals.lock().unwrap_or_else(PoisonError::into_inner);
-        totals.add(&first_output, input_bytes);
-        Ok(counted)
+        Ok(Ended { first_output, input_bytes, counted })
     }
 
-    /// Writes what its runs have done so far to the file for metrics, if there is one.
+    /// Checks the file of totals, if there is one, against what a run reads and writes.
     ///
     /// # Errors
     ///
-    /// If it cannot be written.
-    pub(crate) fn write_totals(&self) -> Result<()> {
-        let Some(path) = &self.0.config.metrics_file else { return Ok(()) };
-        self.totals().write(path)
+    /// If it is an input, would be read by the next run, lies in an output, or cannot be written.
+    pub(crate) fn check_totals_file(
+        &self,
+        inputs: &[PathBuf],
+        outputs: &[PathBuf],
+    ) -> Result<Option<MetricsFile>> {
+        let Some(path) = &self.0.config.metrics_file else { return Ok(None) };
+        let advice =
+            "set GRISTMILL_METRICS or metrics_file to a file elsewhere that can be written, or to none";
+        MetricsFile::check(path, inputs, outputs).map(Some).map_err(|error| error.hint(advice))
     }
 
-    /// What all runs of this context that have ended well have done.
+    /// Counts a run whose outputs are committed, and writes the file of totals.
+    pub(crate) fn end(&self, run: Ended, file: Option<&MetricsFile>) {
+        self.0.totals.add(&run);
+        run.counted.commit();
+        if let Some(file) = file {
+            self.0.totals.write(file, self.0.budget.disk());
+        }
+    }
+
+    /// What the runs of this context have done together, up to now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// let ctx = Context::builder().threads(2).build()?;
+    /// ctx.range(0..10).count()?;
+    /// ctx.range(0..10).filter(|n| n % 2 == 0).collect()?;
+    /// let totals = ctx.totals();
+    /// assert_eq!((totals.runs, totals.threads), (2, 2));
+    /// assert!(totals.first_output_seconds.is_some_and(|seconds| seconds <= totals.seconds));
+    /// # Ok::<(), gristmill::Error>(())
+    /// ```
     pub fn totals(&self) -> RunTotals {
-        let totals = self.0.totals.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let disk = self.0.budget.disk();
-        RunTotals { stage_bytes_written: disk.written_bytes(), stage_bytes_read: disk.read_bytes(), ..totals }
+        self.0.totals.now(self.0.budget.disk())
     }
 }
 
@@ -200,13 +227,13 @@ impl ContextBuilder {
         self.change(move |config| config.memory_bytes = bytes)
     }
 
-    /// The directory for data beyond the memory limit; default `GRISTMILL_SPILL_DIR`, else `TMPDIR`, else `/var/tmp`.
+    /// The directory for data beyond the memory limit, and between stages; default `GRISTMILL_SPILL_DIR`, else `TMPDIR`, else `/var/tmp`.
     pub fn spill_dir(self, dir: impl Into<PathBuf>) -> ContextBuilder {
         let dir = dir.into();
         self.change(move |config| config.spill_dir = dir)
     }
 
-    /// Bytes that data beyond the memory limit may take on disk; default `GRISTMILL_SPILL_LIMIT`, else no limit but the disk.
+    /// Bytes that data beyond the memory limit, and between stages, may take on disk; default `GRISTMILL_SPILL_LIMIT`, else no limit but the disk.
     pub fn spill_limit_bytes(self, bytes: u64) -> ContextBuilder {
         self.change(move |config| config.spill_limit_bytes = bytes)
     }
@@ -274,7 +301,27 @@ impl ContextBuilder {
         self.change(move |config| config.execution = execution)
     }
 
-    /// The file that [`Context::totals`] are written to, as JSON, after each run; default `GRISTMILL_METRICS`, else none.
+    /// The file that [`Context::totals`] are written to, as JSON, after each run that ended well; default `GRISTMILL_METRICS`, else none.
+    ///
+    /// It is one file for each context: of several contexts, in one process or in several, each replaces what the others wrote. A file takes the
+    /// place of an older one by a rename, symbolic links followed; to a pipe or a device, such as `/dev/stderr`, each run adds its totals.
+    ///
+    /// Each run checks it before any work: it is an error of the run if the file is an input, would be found by the next run, lies in an output, or
+    /// cannot be written. What fails only when the run is over, such as a disk that is full by then, is told on standard error
+    /// and is no error: the outputs are committed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # let dir = tempfile::tempdir()?;
+    /// let file = dir.path().join("totals.json");
+    /// let ctx = Context::builder().metrics_file(&file).build()?;
+    /// ctx.range(0..10).count()?;
+    /// let totals: serde_json::Value = serde_json::from_slice(&std::fs::read(&file)?)?;
+    /// assert_eq!(totals["runs"], 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn metrics_file(self, path: impl Into<PathBuf>) -> ContextBuilder {
         let path = path.into();
         self.change(move |config| config.metrics_file = Some(path))
@@ -296,10 +343,10 @@ impl ContextBuilder {
             .map_err(|error| {
                 Error::new(ErrorKind::Config, "the worker threads cannot be started").because(error)
             })?;
-        let disk = Disk::new(&config.spill_dir, config.spill_limit_bytes);
+        let disk = Disk::new(&config.spill_dir, config.spill_limit_bytes, config.execution);
         let budget = Budget::new(config.memory_bytes, disk);
         let (cancel, observer, counters) = (CancelToken::new(), Mutex::new(None), Mutex::default());
-        let totals = Mutex::new(RunTotals::new(&config));
+        let totals = Totals::new(&config);
         Ok(Context(Arc::new(Inner { config, pool, budget, cancel, observer, counters, totals })))
     }
 

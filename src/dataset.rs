@@ -268,6 +268,11 @@ impl<R> Output<R> {
 
 /// What an output does around the run. Dropping it before it is completed leaves nothing behind.
 pub trait Action<R> {
+    /// Where it writes, as it was given; `None` if it writes no file.
+    fn path(&self) -> Option<&std::path::Path> {
+        None
+    }
+
     /// Before the run: checks and opens whatever it needs, and gives the terminal that takes the elements.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ pub enum ErrorKind {
     Closure,
     /// The memory limit is too small for what an operator must hold.
     Memory,
-    /// What is beyond the memory limit cannot be written to disk or read back.
+    /// What is beyond the memory limit, or between stages, cannot be written to disk or read back.
     Spill,
     /// The run was canceled.
     Canceled,

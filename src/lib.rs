@@ -19,7 +19,7 @@ pub mod record;
 mod report;
 pub mod text;
 
-pub use context::{Context, ContextBuilder};
+pub use context::{Context, ContextBuilder, RunTotals};
 pub use dataset::{Dataset, Output};
 pub use error::{CallSite, Error, ErrorKind, Place, Result};
 pub use exec::cancel::CancelToken;

@@ -226,7 +226,7 @@ fn more_words_than_the_memory_holds_go_to_the_spill_directory() {
     assert_eq!(names(&place.at("spill")), ["mine"]);
     let report: serde_json::Value =
         serde_json::from_slice(&std::fs::read(place.at("m.json")).unwrap()).unwrap();
-    assert!(report["spilled_bytes"].as_u64().unwrap() > 100_000, "{report}");
+    assert!(report["stage_bytes_written"].as_u64().unwrap() > 100_000, "{report}");
     for (flags, expected) in [
         ("--spill-dir nowhere", ["nowhere", "--spill-dir"]),
         ("--spill-dir spill --spill-limit 10KB", ["10000 bytes", "--spill-limit"]),

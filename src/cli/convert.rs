@@ -125,7 +125,7 @@ pub fn run(options: &ConvertOptions) -> Result<ExitCode> {
         print(&output.explain())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let metrics = options.run.metrics_file(&output.input_paths(), path)?;
+    let metrics = options.run.metrics_file(&output)?;
     let result = options.run.run(&ctx, metrics.as_ref(), || output.run());
     let result = result.map_err(|error| {
         // What is wrong with a record has a line and an offset, unlike what is wrong with a whole file.

@@ -4,7 +4,6 @@ mod codec;
 mod convert;
 mod ending;
 pub mod escape;
-mod metrics_file;
 mod options;
 pub mod progress;
 pub mod recover;

@@ -1,19 +1,20 @@
 //! The flags that every command which runs a job has, and what they do around it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 
-use super::metrics_file::MetricsFile;
 use super::progress::{Progress, ProgressMode, ProgressSnapshot};
 use super::signals::StopSignals;
 use super::tell;
 use crate::config::{Execution, parse_bytes};
 use crate::context::{Context, Started};
+use crate::dataset::Output;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::commit::Existing;
+use crate::io::metrics_file::MetricsFile;
 use crate::report::run_report::RunReport;
 
 /// Flags of every command that runs a job.
@@ -25,10 +26,10 @@ pub struct RunOptions {
     /// Memory that the job may hold, such as 512MiB or 4GB [default: `GRISTMILL_MEMORY`, else 60 % of what there is]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     memory: Option<u64>,
-    /// Directory for data beyond the memory limit [default: `GRISTMILL_SPILL_DIR`, else `TMPDIR`, else /var/tmp]
+    /// Directory for data beyond the memory limit, and between stages [default: `GRISTMILL_SPILL_DIR`, else `TMPDIR`, else /var/tmp]
     #[arg(long, value_name = "DIR")]
     spill_dir: Option<PathBuf>,
-    /// Disk space that data beyond the memory limit may take, such as 50GB [default: `GRISTMILL_SPILL_LIMIT`, else no limit]
+    /// Disk space that data beyond the memory limit, and between stages, may take, such as 50GB [default: `GRISTMILL_SPILL_LIMIT`, else no limit]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     spill_limit: Option<u64>,
     /// How the job is run: as dataflow, or as one map-shuffle-reduce cycle after the other, with files between, for comparisons
@@ -47,7 +48,8 @@ pub struct RunOptions {
     /// When to show a progress bar on standard error
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = ProgressMode::Auto)]
     progress: ProgressMode,
-    /// Write rows, bytes and seconds of every stage and operator to this file, as JSON
+    /// Write rows, bytes and seconds of every stage and operator of this run to this file, as JSON; `GRISTMILL_METRICS` names another
+    /// file, with the totals of all runs of a program and no stages
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
 }
@@ -97,11 +99,13 @@ impl RunOptions {
     }
 
     /// The file for the metrics, if one is wanted, checked against what is read and written.
-    pub fn metrics_file(&self, inputs: &[PathBuf], output: &Path) -> Result<Option<MetricsFile>> {
-        self.metrics.as_deref().map(|path| MetricsFile::check(path, inputs, output)).transpose()
+    pub fn metrics_file<R>(&self, output: &Output<R>) -> Result<Option<MetricsFile>> {
+        let check = |path| MetricsFile::check(path, &output.input_paths(), &output.output_paths());
+        self.metrics.as_deref().map(check).transpose()
     }
 
-    /// Runs a job under signals, progress and metrics.
+    /// Runs a job under signals, progress and metrics. That the metrics cannot be written after all is told, and no failure: the output is
+    /// committed by then.
     pub fn run<R>(
         &self,
         ctx: &Context,
@@ -127,8 +131,12 @@ impl RunOptions {
         }
         let result = result?;
         let started = watched.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let (Some(file), Some(started)) = (metrics, started) {
-            file.write(&describe(&started, ctx)?)?;
+        if let (Some(file), Some(started)) = (metrics, started)
+            && let Err(error) = describe(&started, ctx).and_then(|text| file.write(&text))
+        {
+            tell(format_args!(
+                "gristmill: the output is committed, but its metrics are not written: {error:#}"
+            ));
         }
         Ok(Finished::Done(result))
     }

@@ -55,7 +55,7 @@ pub fn run(options: &WordcountOptions) -> Result<ExitCode> {
         print(&output.explain())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let metrics = options.run.metrics_file(&output.input_paths(), path)?;
+    let metrics = options.run.metrics_file(&output)?;
     match options.run.run(&ctx, metrics.as_ref(), || output.run())? {
         Finished::Stopped(code) => Ok(code),
         Finished::Done(written) => {

@@ -1,42 +1,65 @@
 //! What the runs of a context have done together, for whoever measures a program from outside.
 
-use std::io;
-use std::path::Path;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::metrics::FirstOutput;
+use crate::exec::counter::Counted;
+use crate::exec::disk::Disk;
+use crate::exec::metrics::{FirstOutput, peak_memory_bytes};
+use crate::io::metrics_file::MetricsFile;
 
-/// What all runs of a context that ended well have done: an action is a run, however many jobs its loops need.
+/// What the runs of a context have done together: an action is a run, however many jobs its loops need.
+///
+/// `runs`, `seconds`, `first_output_seconds` and `input_bytes` are of the runs that ended well. The bytes between stages are of all runs, those
+/// that failed or go on included, and the peak of memory is that of the process.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct RunTotals {
     /// How graphs are run: `dataflow` or `mapreduce`.
     pub execution: &'static str,
     /// Worker threads.
     pub threads: usize,
-    /// The number of runs.
+    /// The number of runs that ended well.
     pub runs: usize,
-    /// Wall time from the start to the end of each run, in seconds, added up. What a program does between its runs is not in it.
+    /// Wall time from the start of each of these runs until its outputs were committed, in seconds, added up. What a program does between its
+    /// runs is not in it; of runs at the same time, each counts in full.
     pub seconds: f64,
-    /// Seconds from the start of the first run to the first element that reached an output of it; `None` if none has.
+    /// Seconds from the start of a run to the first element that reached an output of it, of the run that ended first; `None` if none has.
     pub first_output_seconds: Option<f64>,
-    /// Bytes of input read.
+    /// Bytes of input that these runs have read.
     pub input_bytes: u64,
-    /// Bytes written to local disk between stages: in the MapReduce mode map outputs, results of cycles and what is held, in the dataflow
-    /// mode what did not fit the memory limit.
+    /// Bytes that all runs have written to local disk between stages: in the MapReduce mode map outputs, results of cycles and what is
+    /// held, in the dataflow mode what did not fit the memory limit.
     pub stage_bytes_written: u64,
-    /// Bytes read from there.
+    /// Bytes that all runs have read from there.
     pub stage_bytes_read: u64,
     /// The most memory that the process has held, in bytes, as the system counts it; `None` where it does not.
     pub peak_memory_bytes: Option<u64>,
 }
 
-impl RunTotals {
+/// A run whose jobs have ended well.
+pub(crate) struct Ended {
+    pub(super) first_output: Arc<FirstOutput>,
+    pub(super) input_bytes: u64,
+    /// What closures have counted in it.
+    pub(super) counted: Counted,
+}
+
+/// The totals of a context.
+pub(super) struct Totals {
+    counted: Mutex<RunTotals>,
+    /// Held by whoever writes the file, so that none replaces later totals by earlier ones.
+    writing: Mutex<()>,
+}
+
+impl Totals {
     /// Before the first run.
-    pub(super) fn new(config: &Config) -> RunTotals {
-        RunTotals {
+    pub(super) fn new(config: &Config) -> Totals {
+        let counted = Mutex::new(RunTotals {
             execution: config.execution.name(),
             threads: config.threads,
             runs: 0,
@@ -46,47 +69,49 @@ impl RunTotals {
             stage_bytes_written: 0,
             stage_bytes_read: 0,
             peak_memory_bytes: None,
+        });
+        Totals { counted, writing: Mutex::new(()) }
+    }
+
+    /// Adds a run whose outputs are committed.
+    pub(super) fn add(&self, run: &Ended) {
+        let mut totals = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if totals.runs == 0 {
+            totals.first_output_seconds = run.first_output.seconds();
+        }
+        totals.runs += 1;
+        totals.seconds += run.first_output.started.elapsed().as_secs_f64();
+        totals.input_bytes += run.input_bytes;
+    }
+
+    /// All that is known now.
+    pub(super) fn now(&self, disk: &Disk) -> RunTotals {
+        RunTotals {
+            stage_bytes_written: disk.written_bytes(),
+            stage_bytes_read: disk.read_bytes(),
+            peak_memory_bytes: peak_memory_bytes(),
+            ..self.counted.lock().unwrap_or_else(PoisonError::into_inner).clone()
         }
     }
 
-    /// Adds a run that has ended.
-    pub(super) fn add(&mut self, first_output: &FirstOutput, input_bytes: u64) {
-        if self.runs == 0 {
-            self.first_output_seconds = first_output.seconds();
+    /// Writes the file. The run has ended well and its outputs are committed: that this fails is told, for whoever waits for the file, and is no
+    /// error of the run.
+    pub(super) fn write(&self, file: &MetricsFile, disk: &Disk) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = self.now(disk).to_json().and_then(|text| file.write(&text));
+        if let Err(error) = written {
+            let message =
+                format_args!("gristmill: the run has succeeded, but its totals are not written: {error:#}");
+            let _nobody_reads = writeln!(io::stderr(), "{message}");
         }
-        self.runs += 1;
-        self.seconds += first_output.started.elapsed().as_secs_f64();
-        self.input_bytes += input_bytes;
     }
+}
 
-    /// Writes a file of JSON, which takes the place of an older one by a rename.
-    pub(super) fn write(mut self, path: &Path) -> Result<()> {
-        self.peak_memory_bytes = peak_memory_bytes();
-        let text = serde_json::to_string_pretty(&self).map_err(|error| {
-            Error::new(ErrorKind::Internal, "the metrics cannot be written as JSON").because(error)
+impl RunTotals {
+    fn to_json(&self) -> Result<String> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| {
+            Error::new(ErrorKind::Internal, "the totals cannot be written as JSON").because(error)
         })?;
-        replace(path, &(text + "\n")).map_err(|error| {
-            Error::io(ErrorKind::Output, "write", path, error)
-                .hint("set GRISTMILL_METRICS to a file in a directory that can be written")
-        })
+        Ok(text + "\n")
     }
-}
-
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    if path.metadata().is_ok_and(|found| !found.is_file()) {
-        return std::fs::write(path, text); // such as /dev/stderr
-    }
-    let beside = path.with_file_name(format!(".gristmill-totals-{}", std::process::id()));
-    let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&beside); // the first error is the one to report
-    }
-    written
-}
-
-/// The high-water mark of the process's resident memory, where the system tells it.
-pub fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok()?.checked_mul(1024)
 }

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::fs::FallocateFlags;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::config::Execution;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Bytes that are cut out of the file at once.
@@ -26,6 +27,8 @@ pub struct Disk(Arc<Inner>);
 struct Inner {
     dir: PathBuf,
     limit_bytes: u64,
+    /// What is on it, and so what helps if there is no room for it.
+    execution: Execution,
     file: Mutex<Option<Arc<File>>>,
     space: Mutex<Space>,
     used_bytes: AtomicU64,
@@ -35,18 +38,27 @@ struct Inner {
 
 impl Disk {
     /// At most `limit_bytes` in a file in `dir`, which is made when the first block is written.
-    pub fn new(dir: impl Into<PathBuf>, limit_bytes: u64) -> Disk {
+    pub fn new(dir: impl Into<PathBuf>, limit_bytes: u64, execution: Execution) -> Disk {
         let zero = || AtomicU64::new(0);
         let (file, space) = Default::default();
         let (used_bytes, written_bytes, read_bytes) = (zero(), zero(), zero());
         let dir = dir.into();
-        Disk(Arc::new(Inner { dir, limit_bytes, file, space, used_bytes, written_bytes, read_bytes }))
+        Disk(Arc::new(Inner {
+            dir,
+            limit_bytes,
+            execution,
+            file,
+            space,
+            used_bytes,
+            written_bytes,
+            read_bytes,
+        }))
     }
 
     /// Disk space for tests.
     #[cfg(test)]
     pub fn in_temp() -> Disk {
-        Disk::new(std::env::temp_dir(), u64::MAX)
+        Disk::new(std::env::temp_dir(), u64::MAX, Execution::Dataflow)
     }
 
     /// All bytes that were ever written.
@@ -96,20 +108,37 @@ impl Disk {
     }
 
     fn failed(&self, doing: &str, error: std::io::Error) -> Error {
-        let doing = format!("{doing} a file for data beyond the memory limit in");
-        Error::io(ErrorKind::Spill, &doing, &self.0.dir, error).hint(
-            "choose another directory with --spill-dir or GRISTMILL_SPILL_DIR, or raise the memory limit",
-        )
+        let doing = format!("{doing} a file for {} in", self.contents());
+        let advice = "choose another directory with --spill-dir or GRISTMILL_SPILL_DIR";
+        Error::io(ErrorKind::Spill, &doing, &self.0.dir, error)
+            .hint(self.or_more_memory(advice, "raise the memory limit"))
+    }
+
+    /// What is written, for messages.
+    fn contents(&self) -> &'static str {
+        match self.0.execution {
+            Execution::Dataflow => "data beyond the memory limit",
+            Execution::MapReduce => "data between stages",
+        }
+    }
+
+    /// Advice, and that more memory helps, where it does: between the stages of the MapReduce mode everything is written anyway.
+    fn or_more_memory(&self, advice: &str, more: &str) -> String {
+        match self.0.execution {
+            Execution::Dataflow => format!("{advice}, or {more}"),
+            Execution::MapReduce => advice.to_owned(),
+        }
     }
 
     fn full(&self) -> Error {
         let message = format!(
-            "the data beyond the memory limit exceeds the {} bytes that it may take in {}",
+            "the {} exceeds the {} bytes that it may take in {}",
+            self.contents(),
             self.0.limit_bytes,
             crate::error::printable(&self.0.dir)
         );
-        Error::new(ErrorKind::Spill, message)
-            .hint("raise the limit with --spill-limit or GRISTMILL_SPILL_LIMIT, or the memory limit")
+        let advice = "raise the limit with --spill-limit or GRISTMILL_SPILL_LIMIT";
+        Error::new(ErrorKind::Spill, message).hint(self.or_more_memory(advice, "the memory limit"))
     }
 }
 
@@ -139,7 +168,8 @@ impl Extent {
     /// The error that the bytes are not what was written.
     pub fn damaged(&self, what: &str) -> Error {
         let message = format!(
-            "a block of data beyond the memory limit came back damaged from the disk of {}: {what}",
+            "a block of {} came back damaged from the disk of {}: {what}",
+            self.disk.contents(),
             crate::error::printable(&self.disk.0.dir)
         );
         Error::new(ErrorKind::Spill, message).hint("check the disk, and run again")

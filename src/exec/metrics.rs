@@ -38,7 +38,7 @@ pub struct TerminalMetrics {
     pub nanos: AtomicU64,
 }
 
-/// When the first element reached an output, for all jobs of a run.
+/// When a run started, and when the first element reached an output, for all jobs of the run.
 #[derive(Debug)]
 pub struct FirstOutput {
     /// When the run started.
@@ -75,9 +75,7 @@ pub struct RunMetrics {
     pub pipelines: Vec<PipelineMetrics>,
     /// One entry a terminal of the job.
     pub terminals: Vec<TerminalMetrics>,
-    /// When the job started.
-    pub started: Instant,
-    /// When the first element reached an output of the run.
+    /// When the run started, and when the first element reached an output of it.
     pub first_output: Arc<FirstOutput>,
 }
 
@@ -95,7 +93,6 @@ impl RunMetrics {
         RunMetrics {
             pipelines: steps.into_iter().map(pipeline).collect(),
             terminals: std::iter::repeat_with(TerminalMetrics::default).take(terminals).collect(),
-            started: Instant::now(),
             first_output,
         }
     }
@@ -137,6 +134,13 @@ impl StepMetrics {
         totals.rows.fetch_add(self.rows.get(), Ordering::Relaxed);
         totals.nanos.fetch_add(self.nanos.get(), Ordering::Relaxed);
     }
+}
+
+/// The most resident memory that the process has held, in bytes, where the system tells it.
+pub fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// Nanoseconds since `start`, for counters.

@@ -74,6 +74,7 @@ impl<T: Record> Block<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Execution;
     use crate::text::Text;
 
     fn rows(count: u64) -> Vec<(Text, Option<f64>, Vec<u8>, ())> {
@@ -121,12 +122,12 @@ mod tests {
 
     #[test]
     fn the_limit_on_the_disk_and_a_missing_directory_are_errors() {
-        let disk = Disk::new(std::env::temp_dir(), 1000);
+        let disk = Disk::new(std::env::temp_dir(), 1000, Execution::Dataflow);
         let error = Block::write(&rows(10_000), 0, &disk).unwrap_err();
         assert!(error.to_string().contains("exceeds the 1000 bytes"), "{error}");
         assert_eq!(disk.used_bytes(), 0);
-        Block::write(&rows(1), 0, &Disk::new(std::env::temp_dir(), 1 << 20)).unwrap();
-        let nowhere = Disk::new("/nowhere/at/all", u64::MAX);
+        Block::write(&rows(1), 0, &Disk::new(std::env::temp_dir(), 1 << 20, Execution::Dataflow)).unwrap();
+        let nowhere = Disk::new("/nowhere/at/all", u64::MAX, Execution::Dataflow);
         let error = Block::write(&rows(1), 0, &nowhere).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Spill);
         assert!(error.to_string().contains("/nowhere/at/all"), "{error}");

@@ -14,6 +14,7 @@ pub mod json;
 pub mod line_counts;
 pub mod line_finder;
 pub mod lines;
+pub(crate) mod metrics_file;
 pub mod origin;
 pub mod parquet;
 pub mod parsed;

@@ -1,6 +1,6 @@
 //! `collect`: all elements, in memory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::dataset::{Action, Dataset, Output};
@@ -102,6 +102,10 @@ struct FinishAction<S, F> {
 }
 
 impl<S, R, F: FnOnce(S) -> Result<R>> Action<R> for FinishAction<S, F> {
+    fn path(&self) -> Option<&Path> {
+        self.action.path()
+    }
+
     fn open(&mut self, inputs: &[PathBuf]) -> Result<Arc<dyn Terminal>> {
         self.action.open(inputs)
     }

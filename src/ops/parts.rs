@@ -151,6 +151,10 @@ enum Opened<F: Format> {
 }
 
 impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
+    fn path(&self) -> Option<&Path> {
+        (!is_standard_output(&self.path)).then_some(&self.path)
+    }
+
     fn open(&mut self, inputs: &[PathBuf]) -> Result<Arc<dyn Terminal>> {
         let schema = self.schema.take().unwrap_or_else(|| Err(opened_twice()))?;
         let placement = self.format.placement();

@@ -150,6 +150,13 @@ impl Drop for OpenRun {
 }
 
 impl Attached for Rejects {
+    fn path(&self) -> Option<&Path> {
+        match &self.0.policy.action {
+            Action::Reject(path) => Some(path),
+            Action::Fail | Action::Skip => None,
+        }
+    }
+
     fn open(&self, inputs: &[PathBuf], run: RunId) -> Result<Completion> {
         let begin = |path: &Path| {
             let target = Target::new(path, shape_of(path, "csv")?, Existing::Overwrite);

@@ -1,6 +1,6 @@
 //! `Context::run`: several results in one pass.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::dataset::Output;
@@ -26,7 +26,8 @@ impl Context {
     /// # Errors
     ///
     /// See [`crate::Dataset`]. If one output fails, none is committed, unless the message says that the commit is decided: it
-    /// is completed by the next run, or by `recover`, then.
+    /// is completed by the next run, or by `recover`, then. The file of the context's [totals](Context::totals) is checked before any work; that it
+    /// cannot be written after the commit is no error of the run, but a line on standard error.
     ///
     /// # Examples
     ///
@@ -69,6 +70,11 @@ impl<R> Output<R> {
     pub(crate) fn input_paths(&self) -> Vec<PathBuf> {
         input_paths(&[&self.sink])
     }
+
+    /// Where it writes: the output itself, and what is rejected on the way to it.
+    pub(crate) fn output_paths(&self) -> Vec<PathBuf> {
+        output_paths(&[&self.sink], &[self.action.path()])
+    }
 }
 
 macro_rules! outputs_of_tuples {
@@ -81,10 +87,12 @@ macro_rules! outputs_of_tuples {
                 let ($(mut $output,)+) = self;
                 $(check_context(ctx, &$output)?;)+
                 let inputs = input_paths(&[$(&$output.sink),+]);
+                let written = output_paths(&[$(&$output.sink),+], &[$($output.action.path()),+]);
+                let totals_file = ctx.check_totals_file(&inputs, &written)?;
                 let sinks = vec![$(OpenSink { sink: $output.sink.clone(), terminal: $output.action.open(&inputs).map_err(|error| error.in_call($output.sink.call))?, is_output: true }),+];
                 let run = RunId::fresh();
                 let completions = open_attached(&[$(&$output.sink),+], &inputs, run)?;
-                let tally = ctx.execute(&sinks, run)?;
+                let ended = ctx.execute(&sinks, run)?;
                 let mut transaction = Transaction::default();
                 let committed = completions.into_iter().map(|complete| complete(&mut transaction)).collect::<Result<Vec<_>>>()?;
                 let results = ($($output.action.complete(&mut transaction).map_err(|error| error.in_call($output.sink.call))?,)+);
@@ -92,8 +100,7 @@ macro_rules! outputs_of_tuples {
                 for then in committed {
                     then();
                 }
-                tally.commit();
-                ctx.write_totals()?;
+                ctx.end(ended, totals_file.as_ref());
                 Ok(results)
             }
         }
@@ -124,6 +131,14 @@ fn check_context<R>(ctx: &Context, output: &Output<R>) -> Result<()> {
     }
     let error = Error::new(ErrorKind::Config, "the output belongs to another context");
     Err(error.in_call(output.sink.call).hint("run it on the context that its dataset was made from"))
+}
+
+/// Where outputs write, and what the nodes before them give beside their elements.
+fn output_paths(sinks: &[&Sink], actions: &[Option<&Path>]) -> Vec<PathBuf> {
+    let roots: Vec<_> = sinks.iter().map(|sink| sink.input.clone()).collect();
+    let nodes = in_order(&roots, &Held::default());
+    let attached = nodes.iter().filter_map(|node| node.attached.as_ref()?.path());
+    actions.iter().copied().flatten().chain(attached).map(Path::to_owned).collect()
 }
 
 /// The files that the sinks read, and the directories and patterns that these were found by, so that no output overwrites its own input.

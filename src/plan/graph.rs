@@ -1,7 +1,7 @@
 //! The lazy graph that `Dataset` builds: nodes behind `Arc`, erased but for id and shape.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -63,6 +63,9 @@ pub enum Shape {
 
 /// What a node gives beside its elements, such as records that cannot be read. Every run that computes the node completes it.
 pub trait Attached: Send + Sync {
+    /// Where it writes, as it was given; `None` if it writes no file.
+    fn path(&self) -> Option<&Path>;
+
     /// Before a run: checks and opens whatever it needs. `inputs` are the files that are read.
     ///
     /// # Errors

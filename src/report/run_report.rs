@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use crate::context::{Context, Started, peak_memory_bytes};
+use crate::context::{Context, Started};
 use crate::exec::job::StepKind;
-use crate::exec::metrics::PipelineMetrics;
+use crate::exec::metrics::{PipelineMetrics, peak_memory_bytes};
 
 /// What a run did, to be serialised.
 #[derive(Debug, Clone, Serialize)]
@@ -21,8 +21,6 @@ pub struct RunReport {
     pub threads: usize,
     /// The most memory that the process has held, in bytes, as the system counts it; `None` where it does not.
     pub peak_memory_bytes: Option<u64>,
-    /// Bytes that the context has written to disk because they did not fit the memory limit.
-    pub spilled_bytes: u64,
     /// Bytes that the context has written to local disk between stages: in the MapReduce mode all that stages hand over, in the
     /// dataflow mode what did not fit the memory limit.
     pub stage_bytes_written: u64,
@@ -91,12 +89,11 @@ impl RunReport {
             worker_seconds: seconds(&totals.nanos),
         });
         RunReport {
-            seconds: metrics.started.elapsed().as_secs_f64(),
+            seconds: metrics.first_output.started.elapsed().as_secs_f64(),
             execution: ctx.config().execution.name(),
             first_output_seconds: metrics.first_output.seconds(),
             threads: ctx.config().threads,
             peak_memory_bytes: peak_memory_bytes(),
-            spilled_bytes: ctx.spilled_bytes(),
             stage_bytes_written: ctx.spilled_bytes(),
             stage_bytes_read: ctx.budget().disk().read_bytes(),
             input_bytes: metrics.bytes().0,
