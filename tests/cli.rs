@@ -239,6 +239,19 @@ fn more_words_than_the_memory_holds_go_to_the_spill_directory() {
 }
 
 #[test]
+fn an_empty_execution_is_none_and_its_case_does_not_matter() {
+    let place = Place::new(&[("in.txt", "one two")]);
+    for (set, expected) in [("", "dataflow"), ("MapReduce", "mapreduce"), ("DATAFLOW", "dataflow")] {
+        let mut command = place.command("wordcount in.txt -o out --force --metrics m.json");
+        assert!(command.env("GRISTMILL_EXECUTION", set).status().unwrap().success(), "{set:?}");
+        let report: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(place.at("m.json")).unwrap()).unwrap();
+        assert_eq!(report["execution"], expected, "{set:?}");
+    }
+    place.succeed("wordcount in.txt -o out --force --execution MapReduce");
+}
+
+#[test]
 fn no_message_names_a_source_line_of_the_command() {
     let place = Place::new(&[("in.txt", "one"), ("bad.txt", "two\n"), ("out/mine", "")]);
     std::fs::write(place.at("bad.txt"), b"\xff").unwrap();

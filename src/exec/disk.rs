@@ -266,4 +266,22 @@ mod tests {
         assert_eq!(space.take(0), 5 * REGION_BYTES + 10);
         assert_eq!(space.used, [0; 6]);
     }
+
+    #[test]
+    fn messages_advise_more_memory_only_where_it_helps() {
+        let messages = |execution| {
+            let full = Disk::new(std::env::temp_dir(), 2, execution).write(b"abc").unwrap_err();
+            let missing = Disk::new("/nowhere/at/all", 10, execution).write(b"abc").unwrap_err();
+            [full.to_string(), missing.to_string()]
+        };
+        for message in messages(Execution::Dataflow) {
+            assert!(message.contains("data beyond the memory limit"), "{message}");
+            assert!(message.contains(", or ") && message.ends_with("the memory limit"), "{message}");
+        }
+        let [full, missing] = messages(Execution::MapReduce);
+        assert!(full.starts_with("the data between stages exceeds the 2 bytes"), "{full}");
+        assert!(full.ends_with("raise the limit with --spill-limit or GRISTMILL_SPILL_LIMIT"), "{full}");
+        assert!(missing.starts_with("cannot make a file for data between stages in /nowhere"), "{missing}");
+        assert!(missing.ends_with("--spill-dir or GRISTMILL_SPILL_DIR"), "{missing}");
+    }
 }

@@ -135,3 +135,29 @@ fn seconds(nanos: &AtomicU64) -> f64 {
 fn location(call: crate::error::CallSite) -> String {
     format!("{}:{}", call.location.file(), call.location.line())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn seconds_are_those_of_the_run_and_not_of_its_last_job() {
+        let ctx = Context::builder().threads(2).build().unwrap();
+        let jobs: Arc<Mutex<Vec<(Instant, Arc<Started>)>>> = Arc::default();
+        let seen = Arc::clone(&jobs);
+        ctx.observe(Arc::new(move |started| {
+            seen.lock().unwrap().push((Instant::now(), Arc::clone(started)));
+        }));
+        let grown = ctx.from_vec(vec![1u64, 2]).iterate(3, |state| state.map(|n| n * 2));
+        assert_eq!(grown.collect().unwrap(), [8, 16]);
+        let jobs = jobs.lock().unwrap();
+        assert!(jobs.len() > 3, "a job for each round");
+        let since_first = jobs[0].0.elapsed().as_secs_f64();
+        let report = RunReport::of(&jobs[jobs.len() - 1].1, &ctx);
+        assert!(report.seconds >= since_first, "{} {since_first}", report.seconds);
+        assert!(report.first_output_seconds.is_some_and(|seconds| seconds <= report.seconds));
+    }
+}
