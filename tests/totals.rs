@@ -78,7 +78,7 @@ fn a_file_that_cannot_be_written_is_an_error_before_any_work() {
         let ctx = Context::builder().metrics_file(place.at(file)).build().unwrap();
         let computed = Arc::new(AtomicUsize::new(0));
         let counting = Arc::clone(&computed);
-        let counted = ctx.range(0..10).inspect(move |_| drop(counting.fetch_add(1, Ordering::Relaxed)));
+        let counted = ctx.range(0..10).map(move |_| counting.fetch_add(1, Ordering::Relaxed));
         assert_eq!(counted.count().unwrap_err().kind(), gristmill::ErrorKind::Output);
         assert_eq!(computed.load(Ordering::Relaxed), 0, "{file}");
     }

@@ -143,10 +143,13 @@ mod tests {
 
     use super::*;
 
+    /// Jobs, and when each was seen to start.
+    type Jobs = Mutex<Vec<(Instant, Arc<Started>)>>;
+
     #[test]
     fn seconds_are_those_of_the_run_and_not_of_its_last_job() {
         let ctx = Context::builder().threads(2).build().unwrap();
-        let jobs: Arc<Mutex<Vec<(Instant, Arc<Started>)>>> = Arc::default();
+        let jobs: Arc<Jobs> = Arc::default();
         let seen = Arc::clone(&jobs);
         ctx.observe(Arc::new(move |started| {
             seen.lock().unwrap().push((Instant::now(), Arc::clone(started)));
