@@ -127,6 +127,9 @@ fn a_link_stays_and_a_file_is_replaced() {
     assert!(place.at("link").is_symlink());
     assert_eq!(totals(place.at("real/t.json"))["runs"], 1);
     assert_eq!(names(&place.at("real")), ["t.json"]);
+    fs::write(place.at("fresh"), "").unwrap();
+    let mode = |name: &str| place.at(name).metadata().unwrap().mode();
+    assert_eq!(mode("real/t.json"), mode("fresh"), "who may read it is as of any new file");
     assert_ne!(place.at("real/t.json").metadata().unwrap().ino(), before);
     assert_eq!(std::io::read_to_string(old).unwrap(), "old", "a reader of the old file keeps it");
 }

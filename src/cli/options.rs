@@ -48,8 +48,9 @@ pub struct RunOptions {
     /// When to show a progress bar on standard error
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = ProgressMode::Auto)]
     progress: ProgressMode,
-    /// Write rows, bytes and seconds of every stage and operator of this run to this file, as JSON; `GRISTMILL_METRICS` names another
-    /// file, with the totals of all runs of a program and no stages
+    /// Write rows, bytes and seconds of every stage and operator to this file, as JSON
+    ///
+    /// It is the report of this one run. The file that `GRISTMILL_METRICS` names has another shape: the totals of all runs of a context, without stages.
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
 }
