@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::DataType;
 
+use super::group::Group;
 use super::map_output::{Layout, MapOutput};
 use super::merge::{Merged, merge_down};
 use super::partitions::{Partitions, deliver};
@@ -103,8 +104,8 @@ impl<T: 'static, C: Combine<T>> Layout<(C::Key, C::State)> for States<T, C> {
     const PACKING: Packing = Packing::No;
 
     #[inline]
-    fn partition(&self, word: u64) -> usize {
-        high_bits(word, self.partition_bits)
+    fn partition(&self, prefix: u64) -> usize {
+        high_bits(prefix, self.partition_bits)
     }
 
     fn combines(&self) -> bool {
@@ -229,16 +230,16 @@ impl<T: 'static, C: Combine<T>> Shared<T, C> {
         let states = self.states.as_ref();
         let runs = merge_down(states, self.partitions.fetch(partition), &self.budget)?;
         let mut merged = Merged::new(states, runs, &self.budget)?;
-        let (mut group, mut hash) = (Vec::new(), 0);
+        let (mut group, mut hash) = (Group::new(&self.budget), 0);
         while let Some(row) = merged.next()? {
             let next = row.0.key_hash();
-            if next != hash && emit(&mut group, out)? == Flow::Enough {
+            if next != hash && group.drain(|rows| emit(rows, out))? == Flow::Enough {
                 return Ok(Flow::Enough);
             }
             hash = next;
-            states.join(&mut group, row);
+            group.join(states, row)?;
         }
-        emit(&mut group, out)
+        group.drain(|rows| emit(rows, out))
     }
 }
 

@@ -69,12 +69,12 @@ impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> Order<T> for ByPartiti
 impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> Layout<T> for ByPartition<T, F> {
     const PACKING: Packing = Packing::Yes;
 
-    fn partition(&self, word: u64) -> usize {
-        word as usize
+    fn partition(&self, prefix: u64) -> usize {
+        prefix as usize
     }
 
-    fn bucket(&self, word: u64, bits: u32) -> usize {
-        ((u128::from(word) << bits) / self.partitions as u128) as usize
+    fn bucket(&self, prefix: u64, bits: u32) -> usize {
+        ((u128::from(prefix) << bits) / self.partitions as u128) as usize
     }
 }
 

@@ -1,5 +1,6 @@
-//! What a map task leaves: rows ordered by partition and word, on disk.
+//! What a map task leaves: rows ordered by partition and prefix, on disk.
 
+use super::group::Group;
 use super::merge::{Merged, merge_down};
 use crate::error::Result;
 use crate::exec::disk::Disk;
@@ -18,38 +19,41 @@ use crate::record::{Record, pack};
 /// (`mapred-default.xml` of Hadoop 3). A task in a small memory has its share of that.
 const BUFFER_BYTES: usize = 100 << 20;
 
-/// Bytes for each row, beside the row itself, that it takes to order it: a word twice, and two numbers.
-const ORDERING_BYTES: usize = 24;
+/// Bytes for each row of a bucket that it takes to put them in order, beside what the bucket holds: a prefix with a number, and a place.
+const ORDERING_BYTES: usize = size_of::<(u64, u32)>() + size_of::<u32>();
 
 /// Rows that are packed before they are put in buckets, while they are in the cache.
 const PACKED_ROWS: usize = 512;
 
-/// The buckets of a buffer, as a power of two: rows are put in order within one, which fits the second-level cache of a core.
+/// The buckets of a large buffer, as a power of two: rows are put in order within one, which fits the second-level cache of a core.
 const BUCKET_BITS: u32 = 8;
+
+/// Bytes of a buffer for each bucket, at least: a small buffer has fewer, or nearly empty ones would fill it.
+const BUCKET_BYTES: usize = 64 << 10;
 
 /// Bytes of rows in a block of a segment: a merge holds one block of each segment.
 const BLOCK_BYTES: usize = 128 << 10;
 
-/// How the rows of a map output are ordered and divided. They are ordered by words, the prefixes of an order that are exact.
+/// How the rows of a map output are ordered and divided. They are ordered by prefixes, the prefixes of an order that are exact.
 pub trait Layout<T>: Order<T> {
     /// Whether rows are cut out of the blocks of an input.
     const PACKING: Packing;
 
-    /// The partition of a word; it never descends while words ascend.
-    fn partition(&self, word: u64) -> usize;
+    /// The partition of a prefix; it never descends while prefixes ascend.
+    fn partition(&self, prefix: u64) -> usize;
 
-    /// The bucket, of `2^bits`, of a word; it never descends while words ascend.
+    /// The bucket, of `2^bits`, of a prefix; it never descends while prefixes ascend.
     #[inline]
-    fn bucket(&self, word: u64, bits: u32) -> usize {
-        high_bits(word, bits)
+    fn bucket(&self, prefix: u64, bits: u32) -> usize {
+        high_bits(prefix, bits)
     }
 
-    /// Whether rows of one word are joined before they are written.
+    /// Whether rows of one prefix are joined before they are written.
     fn combines(&self) -> bool {
         false
     }
 
-    /// Adds a row to those of its word.
+    /// Adds a row to those of its prefix.
     fn join(&self, group: &mut Vec<T>, row: T) {
         group.push(row);
     }
@@ -61,7 +65,7 @@ pub struct Segment<T> {
     pub(super) blocks: Vec<Block<T>>,
     /// The number of rows.
     pub rows: usize,
-    /// Its words that are sampled, each once.
+    /// Its prefixes that are sampled, each once.
     pub sample: Vec<u64>,
 }
 
@@ -80,10 +84,36 @@ pub fn block_bytes(budget: &Budget) -> usize {
     BLOCK_BYTES.min(budget.share(64)).max(LEAST)
 }
 
-/// Rows whose words are near each other, in the order in which they came.
+/// Rows whose prefixes are near each other, in the order in which they came.
 struct Bucket<T> {
     rows: Vec<T>,
-    words: Vec<u64>,
+    prefixes: Vec<u64>,
+}
+
+impl<T> Default for Bucket<T> {
+    fn default() -> Bucket<T> {
+        Bucket { rows: Vec::new(), prefixes: Vec::new() }
+    }
+}
+
+impl<T> Bucket<T> {
+    /// Adds a row, and gives the bytes by which the bucket has grown for it.
+    #[inline]
+    fn push(&mut self, prefix: u64, row: T) -> usize {
+        let before = self.prefixes.capacity();
+        self.prefixes.push(prefix);
+        self.rows.push(row);
+        (self.prefixes.capacity() - before) * (size_of::<T>() + size_of::<u64>())
+    }
+
+    /// The rows with their prefixes, in the order of these.
+    fn into_order(self) -> impl Iterator<Item = (u64, T)> {
+        let Bucket { mut rows, prefixes } = self;
+        let mut order: Vec<(u64, u32)> = prefixes.into_iter().zip(0..).collect();
+        order.sort_unstable();
+        permute(&mut rows, order.iter().map(|(_, number)| *number));
+        order.into_iter().map(|(prefix, _)| prefix).zip(rows)
+    }
 }
 
 /// Collects what one map task leaves.
@@ -91,6 +121,8 @@ pub struct MapOutput<T> {
     buckets: Vec<Bucket<T>>,
     /// Rows that are to be packed before they are put in buckets.
     unpacked: Vec<T>,
+    bucket_bits: u32,
+    /// What the buckets have allocated, and what all rows own elsewhere.
     bytes: usize,
     limit_bytes: usize,
     reservation: Reservation,
@@ -100,12 +132,14 @@ pub struct MapOutput<T> {
 impl<T: Record> MapOutput<T> {
     /// The empty output of a task.
     pub fn new(cx: &TaskCx) -> MapOutput<T> {
-        let bucket = || Bucket { rows: Vec::new(), words: Vec::new() };
+        let limit_bytes = BUFFER_BYTES.min(cx.memory_share());
+        let bucket_bits = (limit_bytes / BUCKET_BYTES).max(1).ilog2().min(BUCKET_BITS);
         MapOutput {
-            buckets: std::iter::repeat_with(bucket).take(1 << BUCKET_BITS).collect(),
+            buckets: std::iter::repeat_with(Bucket::default).take(1 << bucket_bits).collect(),
             unpacked: Vec::new(),
+            bucket_bits,
             bytes: 0,
-            limit_bytes: BUFFER_BYTES.min(cx.memory_share()),
+            limit_bytes,
             reservation: cx.budget().reservation(),
             runs: Vec::new(),
         }
@@ -114,7 +148,7 @@ impl<T: Record> MapOutput<T> {
     /// Adds a row.
     #[inline]
     pub fn push<L: Layout<T>>(&mut self, layout: &L, row: T) {
-        self.bytes += row_bytes(&row) + ORDERING_BYTES;
+        self.bytes += row.heap_bytes();
         if L::PACKING == Packing::No {
             return self.put(layout, row);
         }
@@ -126,10 +160,8 @@ impl<T: Record> MapOutput<T> {
 
     #[inline]
     fn put<L: Layout<T>>(&mut self, layout: &L, row: T) {
-        let word = layout.prefix(&row);
-        let bucket = &mut self.buckets[layout.bucket(word, BUCKET_BITS)];
-        bucket.words.push(word);
-        bucket.rows.push(row);
+        let prefix = layout.prefix(&row);
+        self.bytes += self.buckets[layout.bucket(prefix, self.bucket_bits)].push(prefix, row);
     }
 
     fn put_unpacked<L: Layout<T>>(&mut self, layout: &L) {
@@ -170,13 +202,13 @@ impl<T: Record> MapOutput<T> {
             let mut rows = self.buckets.iter().flat_map(|bucket| &bucket.rows);
             rows.try_for_each(|row| budget.check_row(row_bytes(row)))?;
         }
-        self.reservation.resize(self.bytes as u64)?;
+        let largest = self.buckets.iter().map(|bucket| bucket.rows.len()).max().unwrap_or(0);
+        self.reservation.resize((self.bytes + largest * ORDERING_BYTES) as u64)?;
         let mut writer = RunWriter::new(layout, &budget);
-        for Bucket { rows, words } in &mut self.buckets {
-            let mut order: Vec<(u64, u32)> = words.drain(..).zip(0..).collect();
-            order.sort_unstable();
-            permute(rows, order.iter().map(|(_, number)| *number));
-            rows.drain(..).zip(order).try_for_each(|(row, (word, _))| writer.push(word, row))?;
+        for bucket in &mut self.buckets {
+            // Its memory is given back with its rows: what is reserved says how much there is.
+            let mut rows = std::mem::take(bucket).into_order();
+            rows.try_for_each(|(prefix, row)| writer.push(prefix, row))?;
         }
         self.runs.push(writer.finish()?);
         self.bytes = 0;
@@ -190,8 +222,6 @@ impl<T: Record> MapOutput<T> {
     /// If the disk cannot be written or read.
     pub fn finish<L: Layout<T>>(mut self, layout: &L) -> Result<Run<T>> {
         self.write_run(layout)?;
-        // The memory of the buffer is given back before blocks of the runs are held.
-        self.buckets = Vec::new();
         let budget = self.reservation.budget().clone();
         let mut runs = merge_down(layout, self.runs, &budget)?;
         if runs.len() <= 1 {
@@ -222,6 +252,43 @@ pub fn write_merged<T: Record, L: Layout<T>>(
 /// Writes ordered rows as a run, and joins those that are to be combined.
 struct RunWriter<'a, T, L> {
     layout: &'a L,
+    /// Rows that may be joined, and their prefix.
+    group: Group<T>,
+    prefix: u64,
+    segments: SegmentWriter<T>,
+}
+
+impl<'a, T: Record, L: Layout<T>> RunWriter<'a, T, L> {
+    fn new(layout: &'a L, budget: &Budget) -> RunWriter<'a, T, L> {
+        RunWriter { layout, group: Group::new(budget), prefix: 0, segments: SegmentWriter::new(budget) }
+    }
+
+    #[inline]
+    fn push(&mut self, prefix: u64, row: T) -> Result<()> {
+        if !self.layout.combines() {
+            return self.segments.push(self.layout.partition(prefix), prefix, row);
+        }
+        if prefix != self.prefix && !self.group.is_empty() {
+            self.put_group()?;
+        }
+        self.prefix = prefix;
+        self.group.join(self.layout, row)
+    }
+
+    fn put_group(&mut self) -> Result<()> {
+        let RunWriter { layout, group, prefix, segments } = self;
+        let partition = layout.partition(*prefix);
+        group.drain(|rows| rows.drain(..).try_for_each(|row| segments.push(partition, *prefix, row)))
+    }
+
+    fn finish(mut self) -> Result<Run<T>> {
+        self.put_group()?;
+        self.segments.finish()
+    }
+}
+
+/// Writes rows that come by partition, block by block.
+struct SegmentWriter<T> {
     disk: Disk,
     block_bytes: usize,
     run: Run<T>,
@@ -229,54 +296,28 @@ struct RunWriter<'a, T, L> {
     partition: usize,
     segment: Segment<T>,
     list: List<T>,
-    /// Rows that may be joined, and their word.
-    group: Vec<T>,
-    word: u64,
 }
 
-impl<'a, T: Record, L: Layout<T>> RunWriter<'a, T, L> {
-    fn new(layout: &'a L, budget: &Budget) -> RunWriter<'a, T, L> {
-        RunWriter {
-            layout,
+impl<T: Record> SegmentWriter<T> {
+    fn new(budget: &Budget) -> SegmentWriter<T> {
+        SegmentWriter {
             disk: budget.disk().clone(),
             block_bytes: block_bytes(budget),
             run: Vec::new(),
             partition: 0,
             segment: Segment::default(),
             list: List::default(),
-            group: Vec::new(),
-            word: 0,
         }
     }
 
     #[inline]
-    fn push(&mut self, word: u64, row: T) -> Result<()> {
-        if !self.layout.combines() {
-            return self.put(word, row);
-        }
-        if word != self.word && !self.group.is_empty() {
-            self.put_group()?;
-        }
-        self.word = word;
-        self.layout.join(&mut self.group, row);
-        Ok(())
-    }
-
-    fn put_group(&mut self) -> Result<()> {
-        let mut group = std::mem::take(&mut self.group);
-        group.drain(..).try_for_each(|row| self.put(self.word, row))?;
-        self.group = group;
-        Ok(())
-    }
-
-    fn put(&mut self, word: u64, row: T) -> Result<()> {
-        let partition = self.layout.partition(word);
+    fn push(&mut self, partition: usize, prefix: u64, row: T) -> Result<()> {
         if partition != self.partition {
             self.end_segment()?;
             self.partition = partition;
         }
-        if word.is_multiple_of(SAMPLE) && self.segment.sample.last() != Some(&word) {
-            self.segment.sample.push(word);
+        if prefix.is_multiple_of(SAMPLE) && self.segment.sample.last() != Some(&prefix) {
+            self.segment.sample.push(prefix);
         }
         self.list.push(row);
         if self.list.bytes >= self.block_bytes { self.end_block() } else { Ok(()) }
@@ -303,7 +344,6 @@ impl<'a, T: Record, L: Layout<T>> RunWriter<'a, T, L> {
     }
 
     fn finish(mut self) -> Result<Run<T>> {
-        self.put_group()?;
         self.end_segment()?;
         Ok(self.run)
     }

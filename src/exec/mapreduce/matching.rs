@@ -93,8 +93,8 @@ impl<K: Key, V: Record> Order<(K, V)> for ByHash<K, V> {
 impl<K: Key, V: Record> Layout<(K, V)> for ByHash<K, V> {
     const PACKING: Packing = Packing::Yes;
 
-    fn partition(&self, word: u64) -> usize {
-        high_bits(word, self.bits)
+    fn partition(&self, prefix: u64) -> usize {
+        high_bits(prefix, self.bits)
     }
 }
 

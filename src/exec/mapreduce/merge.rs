@@ -1,9 +1,10 @@
-//! Runs, or the segments of a partition, merged in the order of their words; equal words come in the order of the runs.
+//! Runs, or the segments of a partition, merged in the order of their prefixes; equal prefixes come in the order of the runs.
 
 use super::map_output::{Layout, Run, block_bytes, write_merged};
 use crate::error::Result;
 use crate::exec::memory::{Budget, Reservation};
 use crate::exec::sort::merge::{Lists, Tree};
+use crate::exec::spill::Block;
 use crate::record::Record;
 
 /// The rows of runs, row by row.
@@ -21,7 +22,7 @@ impl<'a, T: Record, L: Layout<T>> Merged<'a, T, L> {
     /// If the disk cannot be read.
     pub fn new(layout: &'a L, runs: Vec<Run<T>>, budget: &Budget) -> Result<Merged<'a, T, L>> {
         let mut blocks = budget.reservation();
-        blocks.resize((runs.len() * block_bytes(budget)) as u64)?;
+        blocks.resize(runs.iter().map(largest_block).sum::<usize>() as u64)?;
         let tree = Tree::new(layout, runs.into_iter().map(lists).collect())?;
         Ok(Merged { tree, _blocks: blocks })
     }
@@ -35,6 +36,11 @@ impl<'a, T: Record, L: Layout<T>> Merged<'a, T, L> {
     pub fn next(&mut self) -> Result<Option<T>> {
         Ok(self.tree.next()?.map(|(_, row)| row))
     }
+}
+
+/// The bytes of the largest block of a run: a row is never divided, so that a block may be larger than others.
+fn largest_block<T: Record>(run: &Run<T>) -> usize {
+    run.iter().flat_map(|(_, segment)| &segment.blocks).map(Block::bytes).max().unwrap_or(0)
 }
 
 /// The rows of a run, block by block; each is given back to the disk when it has been read.

@@ -11,6 +11,7 @@
 
 pub mod aggregate;
 pub mod divide;
+pub mod group;
 pub mod map_output;
 pub mod map_rows;
 pub mod matching;

@@ -38,13 +38,13 @@ impl<T: Record> Partitions<T> {
         self.of(partition).iter().map(|segment| segment.rows).sum()
     }
 
-    /// The words of a partition that were sampled, each once.
+    /// The prefixes of a partition that were sampled, each once.
     pub fn sample(&self, partition: usize) -> Vec<u64> {
-        let mut words: Vec<u64> =
+        let mut prefixes: Vec<u64> =
             self.of(partition).iter().flat_map(|segment| segment.sample.iter().copied()).collect();
-        words.sort_unstable();
-        words.dedup();
-        words
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        prefixes
     }
 
     /// Takes the segments of a partition, each as a run of its own.
