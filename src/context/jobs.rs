@@ -153,6 +153,7 @@ impl<'a> Jobs<'a> {
             chunk_rows: ctx.config.chunk_rows,
             fuse: ctx.config.rules.fuse,
             budget: ctx.budget.clone(),
+            threads: ctx.config.threads,
             in_flight: ctx.config.in_flight_splits,
             cancel: ctx.cancel.clone(),
             failed: CancelToken::new(),

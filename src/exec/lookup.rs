@@ -5,7 +5,7 @@
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use super::broadcast::Broadcast;
 use super::chunk::Chunk;
@@ -104,19 +104,46 @@ struct Shared<K, H> {
 enum Complete<K, H> {
     /// In one table for all tasks.
     Table(Arc<Held<K, H>>),
-    /// On disk, from where each task loads its own table, as the distributed cache of Hadoop has it.
-    Stored(Sequence<(K, H)>, Budget),
+    /// On disk, from where tasks load tables.
+    Stored(Stored<K, H>),
+}
+
+/// Rows on disk, from where each task loads its own table, as the distributed cache of Hadoop has it; or all tasks that run at the same
+/// time one together, if the memory limit does not allow a table for each.
+struct Stored<K, H> {
+    rows: Sequence<(K, H)>,
+    budget: Budget,
+    /// The table that is shared, as long as a task looks at it.
+    shared: Mutex<Weak<Held<K, H>>>,
+}
+
+impl<K: Key, H: Record> Stored<K, H> {
+    fn table(&self, threads: usize) -> Result<Arc<Held<K, H>>> {
+        let bytes = table_bytes(self.rows.bytes(), self.rows.rows());
+        if bytes.saturating_mul(threads as u64) <= self.budget.limit_bytes() {
+            return self.load();
+        }
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(table) = shared.upgrade() {
+            return Ok(table);
+        }
+        let table = self.load()?;
+        *shared = Arc::downgrade(&table);
+        Ok(table)
+    }
+
+    fn load(&self) -> Result<Arc<Held<K, H>>> {
+        let (count, bytes) = (self.rows.rows(), self.rows.bytes());
+        Held::new(self.rows.lists(), count, bytes, self.budget.reservation()).map(Arc::new)
+    }
 }
 
 impl<K: Key, H: Record> Complete<K, H> {
-    /// The table for one task.
-    fn table(&self) -> Result<Arc<Held<K, H>>> {
+    /// The table for one task, of which so many run at the same time.
+    fn table(&self, threads: usize) -> Result<Arc<Held<K, H>>> {
         match self {
             Complete::Table(held) => Ok(Arc::clone(held)),
-            Complete::Stored(rows, budget) => {
-                let (count, bytes) = (rows.rows(), rows.bytes());
-                Held::new(rows.lists(), count, bytes, budget.reservation()).map(Arc::new)
-            }
+            Complete::Stored(stored) => stored.table(threads),
         }
     }
 }
@@ -171,7 +198,7 @@ impl<K: Key, H: Record> Terminal for Holding<K, H> {
             Execution::MapReduce => {
                 rows.spill(budget.disk())?;
                 reserved.resize(0)?;
-                Complete::Stored(rows, budget)
+                Complete::Stored(Stored { rows, budget, shared: Mutex::default() })
             }
         };
         self.0.held.get_or_init(|| complete);
@@ -324,7 +351,7 @@ impl<L: Lookup> Operator for Passing<L> {
             })?;
         Ok(AnyPush::new(PassingPush::<L> {
             lookup: Arc::clone(&self.lookup),
-            held: complete.table()?,
+            held: complete.table(cx.threads())?,
             cx: cx.clone(),
             hashes: Vec::new(),
             out: Out::new(cx.chunk_rows(), next.typed::<L::Out>()?),

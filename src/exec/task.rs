@@ -63,6 +63,8 @@ pub struct Run {
     pub fuse: bool,
     /// The context's memory budget.
     pub budget: Budget,
+    /// Tasks that run at a time.
+    pub threads: usize,
     /// Splits that a pipeline may be ahead of its oldest unfinished one.
     pub in_flight: usize,
     /// Cancelled from outside.
@@ -102,6 +104,11 @@ impl TaskCx {
     /// The context's memory budget.
     pub fn budget(&self) -> &Budget {
         &self.0.run.budget
+    }
+
+    /// Tasks that run at a time, this one among them.
+    pub fn threads(&self) -> usize {
+        self.0.run.threads
     }
 
     /// The split of the source that is read.
