@@ -67,7 +67,9 @@ impl<T: Clone + Send + Sync + 'static> Source<T> for Between<T> {
     fn splits(&self) -> usize {
         let groups = match self.0.division {
             Division::AsLeft => (0..self.parts().len()).map(|part| part..part + 1).collect(),
-            _ => group(self.parts().iter().map(|part| part.len()), ROWS_PER_SPLIT),
+            Division::Grouped | Division::Equal(_) | Division::AtMost(_) => {
+                group(self.parts().iter().map(|part| part.len()), ROWS_PER_SPLIT)
+            }
         };
         let mut splits = self.0.splits.lock().unwrap_or_else(PoisonError::into_inner);
         *splits = groups;
