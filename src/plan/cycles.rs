@@ -81,7 +81,7 @@ impl Cutter {
             by_shuffle.entry(is_shuffle(&self.ends[end]).then_some(end)).or_default().insert(step);
         }
         for steps in by_shuffle.values() {
-            let part = part(pipeline, steps, None, pipeline.reads, &pipeline.origin);
+            let part = part(pipeline, steps, Start::of(pipeline));
             self.pipelines.push(part);
         }
     }
@@ -107,10 +107,11 @@ impl Cutter {
             let stored = self.store(&node, elements, &mut reduce, cut);
             kept.insert(reduce.steps.len() - 1);
             for steps in shuffles.values() {
-                readers.push(part(pipeline, steps, cut, Some(stored), &node));
+                let start = Start { cut, origin: Arc::clone(&node), reads: Some(stored) };
+                readers.push(part(pipeline, steps, start));
             }
         }
-        let reduce = part(&reduce, &kept, None, pipeline.reads, &pipeline.origin);
+        let reduce = part(&reduce, &kept, Start::of(pipeline));
         self.pipelines.push(reduce);
         self.pipelines.append(&mut readers);
     }
@@ -187,53 +188,78 @@ fn behind(pipeline: &PipelinePlan, cut: Cut) -> Arc<Node> {
     }
 }
 
-/// The steps that lead to some of the ends of a pipeline, from a cut on.
-fn part(
-    pipeline: &PipelinePlan,
-    wanted: &BTreeSet<usize>,
+/// Where a part of a pipeline begins.
+struct Start {
+    /// Its steps are those behind this cut.
     cut: Cut,
+    /// The node whose elements it reads.
+    origin: Arc<Node>,
+    /// The end whose output it reads, if the origin is computed by this run.
     reads: Option<usize>,
-    origin: &Arc<Node>,
-) -> PipelinePlan {
-    let mut leads = vec![false; pipeline.steps.len()];
-    for (index, step) in pipeline.steps.iter().enumerate().rev() {
-        leads[index] = match step {
-            StepPlan::Operator { to, .. } => to.iter().any(|&child| leads[child]),
-            StepPlan::End { .. } => wanted.contains(&index),
-        };
+}
+
+impl Start {
+    /// The start of the pipeline itself.
+    fn of(pipeline: &PipelinePlan) -> Start {
+        Start { cut: None, origin: Arc::clone(&pipeline.origin), reads: pipeline.reads }
     }
-    let first = match cut.map(|cut| &pipeline.steps[cut]) {
+}
+
+/// The steps that lead to some of the ends of a pipeline, from a start on.
+fn part(pipeline: &PipelinePlan, wanted: &BTreeSet<usize>, start: Start) -> PipelinePlan {
+    let heads = behind_cut(pipeline, start.cut);
+    let leading = leading_to(pipeline, wanted);
+    let below = below(pipeline, heads);
+    let kept: Vec<usize> = leading.intersection(&below).copied().collect();
+    let place = |step: &usize| kept.binary_search(step).ok();
+    let places = |steps: &[usize]| steps.iter().filter_map(place).collect::<Vec<_>>();
+    let mut after: BTreeSet<usize> = start.reads.into_iter().collect();
+    let mut steps = Vec::with_capacity(kept.len());
+    for &step in &kept {
+        steps.push(match &pipeline.steps[step] {
+            StepPlan::Operator { node, looks_at, to } => {
+                after.extend(looks_at);
+                StepPlan::Operator { node: Arc::clone(node), looks_at: *looks_at, to: places(to) }
+            }
+            end @ StepPlan::End { .. } => end.clone(),
+        });
+    }
+    PipelinePlan { origin: start.origin, reads: start.reads, after, steps, heads: places(heads) }
+}
+
+/// The steps right behind a cut.
+fn behind_cut(pipeline: &PipelinePlan, cut: Cut) -> &[usize] {
+    match cut.map(|cut| &pipeline.steps[cut]) {
         Some(StepPlan::Operator { to, .. }) => to,
         _ => &pipeline.heads,
-    };
-    // Parents stand before their children, so that it is known in time what is below the cut.
-    let mut below = vec![false; pipeline.steps.len()];
-    for &head in first {
-        below[head] = true;
     }
-    let mut places: HashMap<usize, usize> = HashMap::new();
-    let mut after: BTreeSet<usize> = reads.into_iter().collect();
+}
+
+/// The steps from which there is a way to some of the ends, and these ends.
+fn leading_to(pipeline: &PipelinePlan, wanted: &BTreeSet<usize>) -> BTreeSet<usize> {
+    let mut leading = wanted.clone();
+    // Parents stand before their children.
+    for (index, step) in pipeline.steps.iter().enumerate().rev() {
+        if let StepPlan::Operator { to, .. } = step
+            && to.iter().any(|child| leading.contains(child))
+        {
+            leading.insert(index);
+        }
+    }
+    leading
+}
+
+/// Some steps, and all to which there is a way from them.
+fn below(pipeline: &PipelinePlan, heads: &[usize]) -> BTreeSet<usize> {
+    let mut below: BTreeSet<usize> = heads.iter().copied().collect();
     for (index, step) in pipeline.steps.iter().enumerate() {
-        if leads[index] && below[index] {
-            places.insert(index, places.len());
-            if let StepPlan::Operator { to, looks_at, .. } = step {
-                for &child in to {
-                    below[child] = true;
-                }
-                after.extend(looks_at);
-            }
+        if let StepPlan::Operator { to, .. } = step
+            && below.contains(&index)
+        {
+            below.extend(to);
         }
     }
-    let moved =
-        |steps: &[usize]| steps.iter().filter_map(|step| places.get(step).copied()).collect::<Vec<_>>();
-    let kept = pipeline.steps.iter().enumerate().filter(|(index, _)| places.contains_key(index));
-    let steps = kept.map(|(_, step)| match step {
-        StepPlan::Operator { node, looks_at, to } => {
-            StepPlan::Operator { node: Arc::clone(node), looks_at: *looks_at, to: moved(to) }
-        }
-        StepPlan::End { .. } => step.clone(),
-    });
-    PipelinePlan { origin: Arc::clone(origin), reads, after, steps: steps.collect(), heads: moved(first) }
+    below
 }
 
 /// Which pipelines run in one cycle, and what each cycle waits for.
@@ -317,7 +343,8 @@ impl<'a> Grouping<'a> {
     }
 }
 
-/// Puts pipelines in the order of their cycles.
+/// Puts pipelines in the order of their cycles. Those that are in none come last: cycles that wait for each other, which
+/// [`super::lower`] refuses.
 fn reorder(pipelines: Vec<PipelinePlan>, mut cycles: Vec<Cycle>) -> (Vec<PipelinePlan>, Vec<Cycle>) {
     let mut taken: Vec<Option<PipelinePlan>> = pipelines.into_iter().map(Some).collect();
     let mut ordered = Vec::with_capacity(taken.len());
@@ -327,7 +354,6 @@ fn reorder(pipelines: Vec<PipelinePlan>, mut cycles: Vec<Cycle>) -> (Vec<Pipelin
             *index = ordered.len() - 1;
         }
     }
-    // Nothing is left: a plan has no circles.
     ordered.extend(taken.into_iter().flatten());
     (ordered, cycles)
 }

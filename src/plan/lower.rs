@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::graph::{Node, Shape, readable};
 use super::stages::{EndKind, EndPlan, PipelinePlan, Plan, Sink, StepPlan};
+use crate::config::Execution;
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::erased::Elements;
 use crate::exec::exchange::ExchangeSettings;
@@ -43,7 +44,7 @@ enum Behind {
 ///
 /// # Errors
 ///
-/// If the plan and the sinks do not belong together.
+/// If the plan and the sinks do not belong together, or cycles of the plan wait for each other.
 pub fn lower(plan: &Plan, sinks: &[OpenSink], budget: &Budget) -> Result<Job> {
     let mut readers = vec![0; plan.ends.len()];
     plan.pipelines.iter().filter_map(|pipeline| pipeline.reads).for_each(|end| readers[end] += 1);
@@ -54,10 +55,7 @@ pub fn lower(plan: &Plan, sinks: &[OpenSink], budget: &Budget) -> Result<Job> {
     let opened = plan.ends.iter().zip(readers).map(open).collect::<Result<Vec<Opened>>>()?;
     let pipeline = |pipeline| lower_pipeline(pipeline, plan, sinks, &opened);
     let mut pipelines = plan.pipelines.iter().map(pipeline).collect::<Result<Vec<_>>>()?;
-    for (number, cycle) in plan.cycles.iter().enumerate() {
-        cycle.maps.iter().for_each(|&map| pipelines[map].phase = 2 * number);
-        cycle.reduces.iter().for_each(|&reduce| pipelines[reduce].phase = 2 * number + 1);
-    }
+    note_phases(plan, &mut pipelines)?;
     let feed = |(end, opened): (&EndPlan, &Opened)| Feed {
         terminal: Arc::clone(&opened.terminal),
         call: call_of(end, sinks),
@@ -66,6 +64,23 @@ pub fn lower(plan: &Plan, sinks: &[OpenSink], budget: &Budget) -> Result<Job> {
     };
     let terminals = plan.ends.iter().zip(&opened).map(feed).collect();
     Ok(Job { pipelines, terminals })
+}
+
+/// Makes each pipeline of the MapReduce mode run in the phase of its cycle.
+fn note_phases(plan: &Plan, pipelines: &mut [Pipeline]) -> Result<()> {
+    let cycles = || plan.cycles.iter().enumerate();
+    let maps = cycles().flat_map(|(number, cycle)| cycle.maps.iter().map(move |&map| (map, 2 * number)));
+    let reduces = cycles()
+        .flat_map(|(number, cycle)| cycle.reduces.iter().map(move |&reduce| (reduce, 2 * number + 1)));
+    let mut placed = 0;
+    for (pipeline, phase) in maps.chain(reduces) {
+        pipelines[pipeline].phase = phase;
+        placed += 1;
+    }
+    if plan.execution == Execution::MapReduce && placed != pipelines.len() {
+        return Err(Error::new(ErrorKind::Internal, "cycles of the plan wait for each other"));
+    }
+    Ok(())
 }
 
 /// Opens an end; what is stored at the end of a cycle is kept as long as it is read.

@@ -7,6 +7,10 @@
 //! the last map task. A reduce task fetches the segments of its partition, merges them in the order of the map tasks ([`merge`]), and
 //! hands each key with what there is of it to the operator ([`aggregate`], [`matching`]) or passes all rows on ([`divide`]).
 //!
+//! In front of the buffer, an aggregation combines with the hash table of the dataflow mode ([`super::combiner`]), which Hadoop does not
+//! have: it orders all that a map emits, and combines then. So less is ordered, written and merged here than by Hadoop: comparisons of
+//! the two modes err in favour of MapReduce.
+//!
 //! Keys are ordered by their hashes, as everything is that leaves an exchange of this engine: so both modes give the same order.
 
 pub mod aggregate;
