@@ -78,6 +78,41 @@ fn a_join_has_the_maps_of_both_sides_and_shared_input_is_read_in_each_cycle() {
     assert_eq!((rows.len(), rows[0]), (100, (0, (736, 0))));
 }
 
+/// The cycles of a plan without those of its loops; its rows are those of the dataflow mode.
+fn cycles<T: Record + PartialEq + std::fmt::Debug>(build: impl Fn(&Context) -> Dataset<T>) -> String {
+    let rows = |execution| build(&context(execution)).collect().unwrap();
+    assert_eq!(rows(Execution::Dataflow), rows(Execution::MapReduce));
+    let text = plan(&build(&context(Execution::MapReduce)));
+    let cycles = &text[text.find("Cycles").unwrap()..];
+    cycles.split("\nEach round").next().unwrap().to_string()
+}
+
+/// What is looked at must be there before the cycle that looks at it begins, whatever it is.
+#[test]
+fn sides_that_are_broadcast_come_out_of_earlier_cycles() {
+    let pairs = |ctx: &Context| ctx.range(0..100).map(|n| (n % 7, n));
+    let sums = move |ctx: &Context| pairs(ctx).reduce_by_key(|a, b| a + b);
+    let joined = |ctx: &Context, side: &Dataset<(u64, u64)>| {
+        pairs(ctx).broadcast_join(side).map(|(key, (n, sum))| (key, n + sum)).reduce_by_key(|a, b| a + b)
+    };
+    let expected = "Cycles
+  cycle 1: map stage 1, shuffle for reduce_by_key #5, reduce stage 2
+  cycle 2: map stage 3, shuffle for reduce_by_key #8, reduce stage 4";
+    assert_eq!(cycles(|ctx| joined(ctx, &sums(ctx))), expected, "the reduce tasks fill the side");
+    let with_a_cycle_of_maps = |last: usize| {
+        format!(
+            "Cycles
+  cycle 1: map stage 1, shuffle for reduce_by_key #5, reduce stage 2
+  cycle 2: map stage 3
+  cycle 3: map stage 4, shuffle for reduce_by_key #{last}, reduce stage 5"
+        )
+    };
+    assert_eq!(cycles(|ctx| joined(ctx, &sums(ctx).cache())), with_a_cycle_of_maps(9));
+    assert_eq!(cycles(|ctx| joined(ctx, &sums(ctx).union(&pairs(ctx)))), with_a_cycle_of_maps(11));
+    let body = |state: &Dataset<(u64, u64)>| state.map_values(|n| n + 1).reduce_by_key(|a, b| a + b);
+    assert_eq!(cycles(|ctx| joined(ctx, &sums(ctx).iterate(3, body))), with_a_cycle_of_maps(9));
+}
+
 #[test]
 fn dataflow_plans_have_no_cycles() {
     let counts = context(Execution::Dataflow).range(0..10).map(|n| (n % 2, 1u64)).reduce_by_key(|a, b| a + b);
