@@ -6,7 +6,7 @@ use std::path::Path;
 
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::generic::Operator;
-use timely::dataflow::operators::vec::{Map, ToStream};
+use timely::dataflow::operators::vec::ToStream;
 use timely::dataflow::{Scope, StreamVec};
 use timely::worker::Worker;
 
@@ -29,26 +29,54 @@ pub fn run(job: &str, input: &Path, output: &Path, threads: usize) {
         .for_each(|result| result.expect("a worker"));
 }
 
-/// `examples/wordcount.rs`, but that a word is spread by its hash and not by its length, and counted once, in the end.
+/// `examples/wordcount.rs`, but that each worker counts its own words first, a word is spread by its hash and not by its length, and what
+/// comes is added up once, in the end.
 fn words(worker: &mut Worker, input: &Path, output: &Path) {
     let (index, peers, input, output) =
         (worker.index(), worker.peers(), input.to_path_buf(), output.to_path_buf());
     worker.dataflow::<u64, _, _>(move |scope| {
-        let words = lines(&input, index, peers)
-            .to_stream(scope)
-            .flat_map(|line: String| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+        let counted = lines(&input, index, peers).to_stream(scope).container::<Vec<_>>().unary_frontier(
+            Pipeline,
+            "count",
+            |capability, _| {
+                let (mut capability, mut counts) = (Some(capability), HashMap::<String, i64>::new());
+                move |(input, frontier), output| {
+                    input.for_each_stamp(|_, data| {
+                        let lines: Vec<String> = data.flat_map(|batch| batch.drain(..)).collect();
+                        lines
+                            .iter()
+                            .flat_map(|line| line.split_whitespace())
+                            .for_each(|word| count(&mut counts, word, 1));
+                    });
+                    if frontier.is_empty()
+                        && let Some(capability) = capability.take()
+                    {
+                        output.session(&capability).give_iterator(counts.drain());
+                    }
+                }
+            },
+        );
         let hasher = BuildHasherDefault::<DefaultHasher>::new();
-        let by_word = Exchange::new(move |word: &String| hasher.hash_one(word));
+        let by_word = Exchange::new(move |(word, _): &(String, i64)| hasher.hash_one(word));
         let mut counts = HashMap::<String, i64>::new();
-        words.sink(by_word, "count", move |(input, frontier)| {
+        counted.container::<Vec<_>>().sink(by_word, "add", move |(input, frontier)| {
             input.for_each_stamp(|_, data| {
-                data.flat_map(|batch| batch.drain(..)).for_each(|word| *counts.entry(word).or_default() += 1);
+                data.flat_map(|batch| batch.drain(..))
+                    .for_each(|(word, more)| *counts.entry(word).or_default() += more);
             });
             if frontier.is_empty() {
                 write(&output, counts.drain().map(|(word, count)| Count(word, count)));
             }
         });
     });
+}
+
+/// Adds to the count of a word, which is copied only when it is new.
+fn count(counts: &mut HashMap<String, i64>, word: &str, more: i64) {
+    match counts.get_mut(word) {
+        Some(count) => *count += more,
+        None => drop(counts.insert(word.to_owned(), more)),
+    }
 }
 
 fn group(worker: &mut Worker, input: &Path, output: &Path) {
