@@ -6,6 +6,9 @@ use super::mode::Mode;
 use super::options::Comparison;
 use super::report::{Measured, Report};
 
+const HEADING: &str =
+    "# Dataflow beside MapReduce-style execution\n\nBy `cargo bench --bench mapreduce`.\n\n";
+
 const HEAD: &str = "\
 | job | input | dataflow | MapReduce | ratio | CPU time | between stages | first output | peak memory |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|
@@ -18,7 +21,7 @@ const LOOP_HEAD: &str = "\
 
 /// All tables, with what their columns mean.
 pub fn markdown(report: &Report, asked: &Comparison) -> String {
-    let mut text = String::new();
+    let mut text = HEADING.to_owned();
     // A string takes everything.
     let _ = writeln!(
         text,
