@@ -31,8 +31,8 @@ elements() {
     case $1 in
         words-*) wc -w <"$2" ;;
         logs | csv) wc -l <"$2" ;;
-        tpch-*) "$command" convert "$2/lineitem" --select l_orderkey --to csv -o - | wc -l ;;
-        *) "$command" convert "$2/events" --select id --to csv -o - | wc -l ;;
+        tpch-*) "$command" convert "$2/lineitem" --from parquet --select l_orderkey --to csv -o - | wc -l ;;
+        *) "$command" convert "$2/events" --from parquet --select id --to csv -o - | wc -l ;;
     esac
 }
 
@@ -58,6 +58,6 @@ for job in "$@"; do
     count=$(elements "$job" "$part" 2>/dev/null)
     run "$job" "$(input "$job" $((1 << 30)))" 2 perf record --quiet -e cpu-clock -F 1999 -o "$out/samples" >/dev/null 2>&1
     printf '\n### %s: %d instructions an element\n\n```text\n' "$job" $((instructions / count))
-    perf report -i "$out/samples" --no-children --sort symbol --stdio 2>/dev/null | grep -E '^ +[0-9.]+%' | head -10 | cut -c1-150
+    perf report -i "$out/samples" --no-children --sort symbol --stdio 2>/dev/null | awk '/^ +[0-9.]+%/ && ++count <= 10' | cut -c1-150 | sed 's/[ -]*$//'
     printf '```\n'
 done
