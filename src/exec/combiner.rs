@@ -104,7 +104,8 @@ impl<K: Key, A: Record> Combiner<K, A> {
     }
 
     /// Adds an element, and gives the key that is driven out by it, with its state.
-    #[inline]
+    #[allow(clippy::inline_always)] // once an element: left to itself, the compiler calls it, or not, as other code changes
+    #[inline(always)]
     pub fn add<T, C>(&mut self, hash: u64, item: T, combine: &C) -> Place<K, A>
     where
         C: Combine<T, Key = K, State = A>,
