@@ -15,6 +15,8 @@
 //! the files that `--markdown` and `--svg` name.
 
 mod harness;
+#[path = "harness/page_cache.rs"]
+mod page_cache;
 mod mapreduce {
     pub mod answer;
     pub mod chart;

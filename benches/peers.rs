@@ -17,6 +17,8 @@
 //! the next one begins. gristmill alone brings its output to the disk (fsync) before it ends.
 
 mod harness;
+#[path = "harness/page_cache.rs"]
+mod page_cache;
 mod peers {
     pub mod check;
     pub mod contestant;
@@ -46,9 +48,10 @@ use std::process::Stdio;
 use harness::figures::turns;
 use harness::files::{cleared, dir};
 use harness::measure::{self, Usage};
+use page_cache::read_through;
 use peers::check::Contents;
 use peers::contestant::{Contestant, Run};
-use peers::input::{Input, read_through};
+use peers::input::Input;
 use peers::job::Job;
 use peers::options::{self, Comparison, Task};
 use peers::report::Report;

@@ -1,7 +1,7 @@
 //! What is read: made once, under `target/bench-data`.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::generate::{self, Lines};
@@ -10,6 +10,7 @@ use super::programs::Programs;
 use crate::Outcome;
 use crate::harness::files::{cleared, dir};
 use crate::harness::measure;
+use crate::page_cache::read_through;
 
 /// An input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,15 +124,4 @@ fn write(path: &Path, bytes: u64, mut lines: impl Lines) -> Outcome<()> {
         line.clear();
     }
     Ok(file.flush()?)
-}
-
-/// Brings a file into the page cache, and returns its bytes.
-fn read_through(path: &Path) -> Outcome<u64> {
-    let (mut file, mut buffer, mut bytes) = (File::open(path)?, vec![0; 1 << 18], 0);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(bytes),
-            count => bytes += count as u64,
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! What is read: made once, under `target/bench-data`, as a function of its size alone.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -174,19 +174,4 @@ fn tpch(bytes: u64, dir: &Path, data: &Path) -> Outcome<()> {
 fn succeed(command: &mut Command) -> Outcome<()> {
     let status = command.status()?;
     if status.success() { Ok(()) } else { Err(format!("{command:?} failed: {status}").into()) }
-}
-
-/// The bytes of a file, or of all files below a directory. It reads them all, so that the first contestant does not pay for
-/// bringing them into the page cache.
-pub fn read_through(path: &Path) -> Outcome<u64> {
-    if path.is_dir() {
-        return fs::read_dir(path)?.try_fold(0, |sum, entry| Ok(sum + read_through(&entry?.path())?));
-    }
-    let (mut file, mut buffer, mut bytes) = (File::open(path)?, vec![0; 1 << 18], 0);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(bytes),
-            count => bytes += count as u64,
-        }
-    }
 }

@@ -29,7 +29,7 @@ use super::scatter::{Packing, Scatter, Scattered, Spare};
 use super::source::{AnySource, Erased, Source};
 use super::table::{AHEAD, high_bits};
 use super::task::TaskCx;
-use super::trace::Cursor;
+use super::trace::{Cursor, Trace};
 use crate::config::Execution;
 use crate::error::Result;
 use crate::record::{Data, Key, Record};
@@ -274,35 +274,52 @@ impl<T: 'static, C: Combine<T>> Shared<T, C> {
     }
 }
 
+/// Takes the elements of a chunk into the combiner, and hands on what it drives out, with its hash; without a combiner, each element by itself.
+/// `hashes` is memory for those of a chunk.
+#[inline]
+pub fn combine_chunk<T, C: Combine<T>>(
+    combine: &C,
+    mut combiner: Option<&mut Combiner<C::Key, C::State>>,
+    chunk: &mut Chunk<T>,
+    hashes: &mut Vec<u64>,
+    trace: &Trace,
+    mut hand_on: impl FnMut(u64, (C::Key, C::State)) -> Result<()>,
+) -> Result<()> {
+    let mut at = Cursor::new(trace, &chunk.rows);
+    hashes.clear();
+    hashes.extend(chunk.items.iter().map(|item| combine.key(item).key_hash()));
+    let mut soon = hashes.iter();
+    if let Some(combiner) = &combiner {
+        soon.by_ref().take(AHEAD).for_each(|&hash| combiner.prefetch(hash));
+    }
+    for (item, &hash) in chunk.items.drain(..).zip(hashes.iter()) {
+        let left = if let Some(combiner) = &mut combiner {
+            if let Some(&soon) = soon.next() {
+                combiner.prefetch(soon);
+            }
+            combiner.add(hash, item, combine)
+        } else {
+            let (mut key, state) = combine.start(item);
+            key.detach();
+            Some((key, state))
+        };
+        if let Some(entry) = left {
+            hand_on(hash, entry)?;
+        }
+        at.advance();
+    }
+    Ok(())
+}
+
 impl<T: 'static, C: Combine<T>> Push<T> for Writer<T, C> {
     fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
         let Writer { shared, cx, combiner, lists: Some(lists), hashes, .. } = self else {
             return Ok(Flow::Enough);
         };
-        let combine = shared.combine.as_ref();
-        let mut at = Cursor::new(cx.trace(), &chunk.rows);
-        hashes.clear();
-        hashes.extend(chunk.items.iter().map(|item| combine.key(item).key_hash()));
-        let mut soon = hashes.iter();
-        if let Some(combiner) = combiner {
-            soon.by_ref().take(AHEAD).for_each(|&hash| combiner.prefetch(hash));
-        }
-        for (item, &hash) in chunk.items.drain(..).zip(hashes.iter()) {
-            let left = if let Some(combiner) = combiner {
-                if let Some(&soon) = soon.next() {
-                    combiner.prefetch(soon);
-                }
-                combiner.add(hash, item, combine)
-            } else {
-                let (mut key, state) = combine.start(item);
-                key.detach();
-                Some((key, state))
-            };
-            if let Some(entry) = left {
-                shared.add(lists, high_bits(hash, shared.partition_bits), entry)?;
-            }
-            at.advance();
-        }
+        let (combine, bits) = (shared.combine.as_ref(), shared.partition_bits);
+        combine_chunk(combine, combiner.as_mut(), chunk, hashes, cx.trace(), |hash, entry| {
+            shared.add(lists, high_bits(hash, bits), entry)
+        })?;
         Ok(Flow::More)
     }
 

@@ -16,7 +16,7 @@ use super::map_output::{Layout, MapOutput};
 use super::merge::{Merged, merge_down};
 use super::partitions::{Partitions, deliver};
 use crate::error::Result;
-use crate::exec::aggregate::{Combine, ROWS_PER_TASK};
+use crate::exec::aggregate::{Combine, ROWS_PER_TASK, combine_chunk};
 use crate::exec::chunk::Chunk;
 use crate::exec::combiner::{Combiner, Span};
 use crate::exec::erased::AnyPush;
@@ -30,9 +30,8 @@ use crate::exec::push::{Flow, Push};
 use crate::exec::scatter::Packing;
 use crate::exec::sort::order::{Order, Prefixes};
 use crate::exec::source::Source;
-use crate::exec::table::{AHEAD, high_bits};
+use crate::exec::table::high_bits;
 use crate::exec::task::TaskCx;
-use crate::exec::trace::Cursor;
 use crate::record::{Key, Record};
 
 /// An aggregation by key: the terminal that its input ends in, and the source of what follows.
@@ -158,29 +157,18 @@ impl<T: 'static, C: Combine<T>> Push<T> for Writer<T, C> {
         let Writer { states, cx, combiner, output: Some(output), hashes, .. } = self else {
             return Ok(Flow::Enough);
         };
-        let combine = states.combine.as_ref();
-        let mut at = Cursor::new(cx.trace(), &chunk.rows);
-        hashes.clear();
-        hashes.extend(chunk.items.iter().map(|item| combine.key(item).key_hash()));
-        for (index, item) in chunk.items.drain(..).enumerate() {
-            let hash = hashes[index];
-            let left = if let Some(combiner) = combiner {
-                if let Some(&soon) = hashes.get(index + AHEAD) {
-                    combiner.prefetch(soon);
-                }
-                combiner.add(hash, item, combine)
-            } else {
-                let (mut key, state) = combine.start(item);
-                key.detach();
-                Some((key, state))
-            };
-            if let Some((key, mut state)) = left {
+        combine_chunk(
+            states.combine.as_ref(),
+            combiner.as_mut(),
+            chunk,
+            hashes,
+            cx.trace(),
+            |_, (key, mut state)| {
                 state.detach(); // what was added to it may still refer to a block of the input
                 output.push(states.as_ref(), (key, state));
-            }
-            at.advance();
-        }
-        drop(at);
+                Ok(())
+            },
+        )?;
         output.make_room(states.as_ref())?;
         Ok(Flow::More)
     }
