@@ -6,7 +6,7 @@
 //!     [--by gristmill,hand,plain,polars,duckdb,datafusion,spark,renoir,timely,hadoop] [--runs 5] [--threads 2] [--bytes 1GiB] [--markdown FILE]
 //! ```
 //!
-//! All jobs but `files`, and all contestants, where none are named. `records` (a program of datasets, where gristmill is the command) and `parts` (its
+//! Sizes and numbers of threads may be lists: each size is a table, and all numbers of threads take part in it. All jobs but `files`, and all contestants, where none are named. `records` (a program of datasets, where gristmill is the command) and `parts` (its
 //! reader and encoder without the engine) take part in `logs` and `csv` when they are asked for. In `files` the ratio is that of 16 large files to
 //! very many small ones.
 //!
@@ -50,7 +50,7 @@ use harness::files::{cleared, dir};
 use harness::measure::{self, Usage};
 use page_cache::read_through;
 use peers::check::Contents;
-use peers::contestant::{Contestant, Run};
+use peers::contestant::{Contestant, Entry, Run};
 use peers::input::Input;
 use peers::job::Job;
 use peers::options::{self, Comparison, Task};
@@ -91,8 +91,9 @@ fn compare(asked: &Comparison) -> Outcome<()> {
     let versions = setup::versions()?.join(", ");
     println!("{versions}");
     let (mut markdown, mut failures) = (format!("{versions}\n"), Vec::new());
-    for &job in &asked.jobs {
-        let Some(report) = run_job(job, asked, &data, &peers)? else { continue };
+    for (job, bytes) in asked.jobs.iter().flat_map(|&job| asked.bytes.iter().map(move |&bytes| (job, bytes)))
+    {
+        let Some(report) = run_job(job, bytes, asked, &data, &peers)? else { continue };
         print!("{}", report.text());
         markdown.push_str(&report.markdown());
         failures.extend(report.failures());
@@ -107,8 +108,8 @@ fn compare(asked: &Comparison) -> Outcome<()> {
     }
 }
 
-/// Runs all contestants of a job in turn, and looks at what they write. Nothing, if nobody is there who does it.
-fn run_job(job: Job, asked: &Comparison, data: &Path, peers: &Peers) -> Outcome<Option<Report>> {
+/// Runs all contestants of a job on an input of a size in turn, and looks at what they write. Nothing, if nobody is there who does it.
+fn run_job(job: Job, bytes: u64, asked: &Comparison, data: &Path, peers: &Peers) -> Outcome<Option<Report>> {
     let mut by = asked.contestants(job);
     by.retain(|&contestant| {
         let missing = peers.missing(contestant);
@@ -117,21 +118,23 @@ fn run_job(job: Job, asked: &Comparison, data: &Path, peers: &Peers) -> Outcome<
         }
         missing.is_none()
     });
-    let of = |by: &Contestant| if *by == Contestant::LargeFiles { Input::LargeFiles } else { job.input() };
-    let inputs = by.iter().map(|by| made(of(by), asked.bytes, data)).collect::<Outcome<Vec<_>>>()?;
+    let entries = asked.entries(&by);
+    let of = |by| if by == Contestant::LargeFiles { Input::LargeFiles } else { job.input() };
+    let inputs = entries.iter().map(|entry| made(of(entry.by), bytes, data)).collect::<Outcome<Vec<_>>>()?;
     let read = inputs.iter().map(|input| read_through(input)).collect::<Outcome<Vec<_>>>()?;
     let Some(&bytes) = read.first() else { return Ok(None) };
-    let mut report = Report::new(job, bytes, asked.runs, asked.threads, by.clone());
-    for index in turns(by.len(), asked.runs) {
+    let mut report = Report::new(job, bytes, asked.runs, entries.clone());
+    for index in turns(entries.len(), asked.runs) {
         if report.has_failed(index) {
             continue;
         }
-        let output = cleared(data.join(format!("out-{}-{}", job.name(), by[index].name())))?;
+        let Entry { by, threads } = entries[index];
+        let output = cleared(data.join(format!("out-{}-{}", job.name(), by.name())))?;
         fs::create_dir_all(&output)?;
-        let run = Run { job, input: &inputs[index], output: &output, threads: asked.threads };
-        match run_once(by[index], &run, peers) {
+        let run = Run { job, input: &inputs[index], output: &output, threads };
+        match run_once(by, &run, peers) {
             Ok((usage, answer)) => {
-                eprintln!("{} by {}: {:.2} s", job.name(), by[index].name(), usage.wall.as_secs_f64());
+                eprintln!("{} by {}: {:.2} s", job.name(), by.name(), usage.wall.as_secs_f64());
                 report.add(index, usage, &answer);
             }
             Err(error) => report.fail(index, error.to_string()),

@@ -33,6 +33,13 @@ pub enum Contestant {
     Hadoop,
 }
 
+/// Who takes part, with so many threads.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    pub by: Contestant,
+    pub threads: usize,
+}
+
 /// One run of a contestant.
 pub struct Run<'a> {
     pub job: Job,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::contestant::{Contestant, Run};
+use super::contestant::{Contestant, Entry, Run};
 use super::input::Input;
 use super::job::Job;
 use crate::Outcome;
@@ -24,10 +24,11 @@ pub struct Comparison {
     pub jobs: Vec<Job>,
     /// The contestants, where not all.
     pub by: Vec<Contestant>,
-    /// The size of an input.
-    pub bytes: u64,
+    /// The sizes of an input, each compared for itself.
+    pub bytes: Vec<u64>,
     pub runs: usize,
-    pub threads: usize,
+    /// The numbers of threads, which are compared with each other.
+    pub threads: Vec<usize>,
     /// Where the tables go as Markdown.
     pub markdown: Option<PathBuf>,
 }
@@ -40,12 +41,18 @@ impl Comparison {
         };
         job.contestants().iter().filter(asked).copied().collect()
     }
+
+    /// Each of these with each number of threads.
+    pub fn entries(&self, by: &[Contestant]) -> Vec<Entry> {
+        by.iter().flat_map(|&by| self.threads.iter().map(move |&threads| Entry { by, threads })).collect()
+    }
 }
 
 /// Understands the arguments.
 pub fn parse(mut args: impl Iterator<Item = String>) -> Outcome<Task> {
     let jobs = Job::ALL.into_iter().filter(|job| *job != Job::Files).collect();
-    let mut asked = Comparison { jobs, by: vec![], bytes: 1 << 30, runs: 5, threads: 2, markdown: None };
+    let mut asked =
+        Comparison { jobs, by: vec![], bytes: vec![1 << 30], runs: 5, threads: vec![2], markdown: None };
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--bench" => continue, // added by cargo
@@ -56,21 +63,23 @@ pub fn parse(mut args: impl Iterator<Item = String>) -> Outcome<Task> {
         match arg.as_str() {
             "--jobs" => asked.jobs = value.split(',').map(Job::from_name).collect::<Outcome<_>>()?,
             "--by" => asked.by = value.split(',').map(Contestant::from_name).collect::<Outcome<_>>()?,
-            "--bytes" => {
-                asked.bytes = gristmill::config::parse_bytes(&value).ok_or(format!("{value} is no size"))?;
-            }
+            "--bytes" => asked.bytes = value.split(',').map(size).collect::<Outcome<_>>()?,
             "--runs" => asked.runs = value.parse()?,
-            "--threads" => asked.threads = value.parse()?,
+            "--threads" => asked.threads = value.split(',').map(str::parse).collect::<Result<_, _>>()?,
             "--markdown" => asked.markdown = Some(value.into()),
             _ => {
                 return Err(format!("unknown argument {arg}; benches/peers.rs says which there are").into());
             }
         }
     }
-    if asked.runs == 0 || asked.threads == 0 {
+    if asked.runs == 0 || asked.threads.contains(&0) {
         return Err("there is at least one run, and one thread".into());
     }
     Ok(Task::Compare(asked))
+}
+
+fn size(text: &str) -> Outcome<u64> {
+    gristmill::config::parse_bytes(text).ok_or_else(|| format!("{text} is no size").into())
 }
 
 /// What the bench asks of itself.
