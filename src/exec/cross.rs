@@ -67,12 +67,13 @@ struct Crossing<T, U> {
 
 impl<T: Record, U: Record> Operator for Crossing<T, U> {
     fn build(&self, cx: &TaskCx, next: AnyPush) -> Result<AnyPush> {
+        let max_bytes = match self.execution {
+            Execution::Dataflow => MAX_LOADED_BYTES,
+            Execution::MapReduce => u64::MAX,
+        };
         Ok(AnyPush::new(CrossingPush {
             right: self.right.clone(),
-            loaded: match self.execution {
-                Execution::Dataflow => None,
-                Execution::MapReduce => Loaded::of(&self.right, cx.budget())?,
-            },
+            loaded: Loaded::of(&self.right, max_bytes, cx.budget())?,
             splits: self.right.splits(),
             max_rows: self.max_rows,
             passed: Arc::clone(&self.passed),
@@ -82,23 +83,27 @@ impl<T: Record, U: Record> Operator for Crossing<T, U> {
     }
 }
 
-/// What a task holds of the right side, as the distributed cache of Hadoop gives each task its copy of a file.
+/// In the dataflow mode a task has a copy of a right side of so many bytes. To read what is held takes locks and unpacks it, which for one row on the
+/// right was half of the time of k-means; for many rows, the pairs cost more.
+const MAX_LOADED_BYTES: u64 = 1 << 20;
+
+/// What a task has of the right side, as the distributed cache of Hadoop gives each task its copy of a file.
 struct Loaded<U> {
     rows: Vec<U>,
     _reserved: Reservation,
 }
 
 impl<U: Record> Loaded<U> {
-    /// All of it, read once; none if it does not fit the memory, and has to be read again and again.
-    fn of(right: &Hold<U>, budget: &Budget) -> Result<Option<Loaded<U>>> {
+    /// All of it, read once; none if it has more bytes, or does not fit the memory, and has to be read again and again.
+    fn of(right: &Hold<U>, max_bytes: u64, budget: &Budget) -> Result<Option<Loaded<U>>> {
         let mut reserved = budget.reservation();
-        let (mut rows, mut bytes) = (Vec::with_capacity(right.rows()), 0);
+        let (mut rows, mut bytes) = (Vec::new(), 0);
         for split in 0..right.splits() {
             let flow = right.read_rows(split, &mut |row, _| {
                 bytes += row_bytes(&row) as u64;
                 rows.push(row);
-                let fits =
-                    bytes <= reserved.bytes() || reserved.try_resize(bytes.next_multiple_of(1 << 12))?;
+                let fits = bytes <= max_bytes
+                    && (bytes <= reserved.bytes() || reserved.try_resize(bytes.next_multiple_of(1 << 12))?);
                 Ok(if fits { Flow::More } else { Flow::Enough })
             })?;
             if flow == Flow::Enough {
@@ -147,11 +152,14 @@ impl<T: Record, U: Record> Push<T> for CrossingPush<T, U> {
             if self.out.at_row(at.row())? == Flow::Enough {
                 return Ok(Flow::Enough);
             }
-            if let Some(loaded) = &self.loaded {
-                for other in &loaded.rows {
+            if let Some((last, others)) = self.loaded.as_ref().and_then(|loaded| loaded.rows.split_last()) {
+                for other in others {
                     if self.out.emit((item.clone(), other.clone()))? == Flow::Enough {
                         return Ok(Flow::Enough);
                     }
+                }
+                if self.out.emit((item, last.clone()))? == Flow::Enough {
+                    return Ok(Flow::Enough);
                 }
                 at.advance();
                 continue;
