@@ -33,8 +33,8 @@ pub use record::derived as __private;
 pub use gristmill_derive::{Key, Record};
 pub use io::lines::Invalid;
 pub use ops::{
-    Columns, Groups, Histogram, InputPaths, OnError, OriginLine, Outer, Outputs, RecordOrigin, Stats, Table,
-    TableFormat, TextOptions, WholeFile, Written, select_columns,
+    Aggregate, Columns, Groups, Histogram, InputPaths, OnError, OriginLine, Outer, Outputs, RecordOrigin,
+    SortColumn, Stats, Table, TableFormat, TextOptions, WholeFile, Written, select_columns,
 };
 pub use record::{Data, Key, Record, Total};
 pub use text::Text;

@@ -11,6 +11,7 @@ use super::on_error::OnError;
 use super::parts::{Format, Written, output};
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Error, ErrorKind, Result};
+use crate::exec::narrow::FlatMap;
 use crate::io::csv::CsvOptions;
 use crate::io::json::JsonOptions;
 use crate::io::parquet::ParquetOptions;
@@ -38,6 +39,39 @@ pub struct Table {
 impl Table {
     pub(super) fn new(batches: Dataset<RecordBatch>, schema: SchemaRef) -> Table {
         Table { batches, schema }
+    }
+
+    /// A table of batches that a program makes, each with the columns of the schema.
+    ///
+    /// # Errors
+    ///
+    /// The run fails at a batch with other columns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// use gristmill::Table;
+    /// use gristmill::record::{schema, to_batch};
+    ///
+    /// let ctx = Context::new()?;
+    /// let batches = ctx.range(0..3).map(|n| vec![(n, n * n)]).try_map(|rows| to_batch(&rows));
+    /// let table = Table::from_batches(&batches, schema::<(u64, u64)>());
+    /// assert_eq!(table.batches().count()?, 3);
+    /// # Ok::<(), gristmill::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn from_batches(batches: &Dataset<RecordBatch>, schema: SchemaRef) -> Table {
+        let call = CallSite::here("from_batches");
+        let wanted = Arc::clone(&schema);
+        let checked = move |batch: RecordBatch| {
+            if batch.schema_ref().fields() == wanted.fields() {
+                return Ok(Some(batch));
+            }
+            let message = format!("a batch has the columns {}, not {wanted}", batch.schema_ref());
+            Err(Error::new(ErrorKind::Input, message).hint("give each batch the schema of the table"))
+        };
+        Table::new(batches.narrow(call, FlatMap::selecting(checked)), schema)
     }
 
     /// The columns.
@@ -103,15 +137,7 @@ impl Table {
 pub fn select_columns(schema: &Schema, names: &[impl AsRef<str>]) -> Result<SchemaRef> {
     let mut fields = Vec::with_capacity(names.len());
     for name in names.iter().map(AsRef::as_ref) {
-        let known = schema.fields().iter().map(|field| field.name().as_str());
-        let Some((_, field)) = schema.fields().find(name) else {
-            let error =
-                Error::new(ErrorKind::Config, format!("there is no column `{}`", name.escape_debug()));
-            return Err(match nearest(name, known.clone()) {
-                Some(similar) => error.hint(format!("the nearest name is `{similar}`")),
-                None => error.hint(format!("the columns are `{}`", known.collect::<Vec<_>>().join("`, `"))),
-            });
-        };
+        let field = &schema.fields()[column_at(schema, name)?];
         if fields.contains(field) {
             let message = format!("the column `{}` is selected twice", name.escape_debug());
             return Err(Error::new(ErrorKind::Config, message));
@@ -119,4 +145,21 @@ pub fn select_columns(schema: &Schema, names: &[impl AsRef<str>]) -> Result<Sche
         fields.push(Arc::clone(field));
     }
     Ok(Arc::new(Schema::new(fields)))
+}
+
+/// Where the column of this name stands.
+///
+/// # Errors
+///
+/// If there is none; the nearest name is given.
+pub(super) fn column_at(schema: &Schema, name: &str) -> Result<usize> {
+    if let Some((at, _)) = schema.column_with_name(name) {
+        return Ok(at);
+    }
+    let error = Error::new(ErrorKind::Config, format!("there is no column `{}`", name.escape_debug()));
+    let known = schema.fields().iter().map(|field| field.name().as_str());
+    Err(match nearest(name, known.clone()) {
+        Some(similar) => error.hint(format!("the nearest name is `{similar}`")),
+        None => error.hint(format!("the columns are `{}`", known.collect::<Vec<_>>().join("`, `"))),
+    })
 }

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::text::Text;
 
 mod batch;
+mod bytes;
 mod column;
 #[doc(hidden)]
 pub mod derived;
@@ -26,6 +27,7 @@ mod total;
 mod tuple;
 
 pub use batch::{batch_of, from_batch, rename_schema, schema, to_batch, with_names};
+pub(crate) use bytes::Bytes;
 pub use column::Column;
 pub use key::Key;
 pub use pack::pack;

@@ -1,4 +1,4 @@
-//! How rows are ordered: by a comparison, or by a key of theirs, of which a word is compared first.
+//! How rows are ordered: by a comparison, or by a key or bytes of theirs, of which a word is compared first.
 
 use std::any::{Any, TypeId};
 use std::cmp::{Ordering, Reverse};
@@ -70,6 +70,25 @@ impl<T: 'static, O: Ord + 'static, F: Fn(&T) -> O + Send + Sync + 'static> Order
     #[inline]
     fn compare(&self, a: &T, b: &T) -> Ordering {
         (self.key)(a).cmp(&(self.key)(b))
+    }
+}
+
+/// Ordered by bytes that a row has.
+pub struct ByBytes<F>(pub F);
+
+impl<T: 'static, F: Fn(&T) -> &[u8] + Send + Sync + 'static> Order<T> for ByBytes<F> {
+    fn prefixes(&self) -> Prefixes {
+        Prefixes::Partial
+    }
+
+    #[inline]
+    fn prefix(&self, row: &T) -> u64 {
+        first_bytes((self.0)(row))
+    }
+
+    #[inline]
+    fn compare(&self, a: &T, b: &T) -> Ordering {
+        (self.0)(a).cmp((self.0)(b))
     }
 }
 
