@@ -1,5 +1,6 @@
 //! The `gristmill` command: a thin face over the public API.
 
+mod aggregate;
 mod codec;
 mod convert;
 mod ending;
@@ -10,8 +11,11 @@ pub mod recover;
 mod schema;
 pub mod show;
 pub mod signals;
+mod sort;
 mod table;
 mod table_input;
+mod table_job;
+mod table_output;
 pub mod verify;
 mod wordcount;
 
@@ -42,6 +46,14 @@ enum Command {
     ///
     /// Columns and their types are those of the input's format, or told from its first records; `gristmill schema` prints them.
     Convert(Box<convert::ConvertOptions>),
+    /// Sort the rows of files by some of their columns, also more of them than the memory holds.
+    ///
+    /// Rows that are equal in these columns stay in the order of the input. The parts of a directory are in order, too.
+    Sort(Box<sort::SortOptions>),
+    /// Count, add up, and find the least, the greatest and the mean of the values in each group of rows.
+    ///
+    /// Nulls are passed over, as in SQL. The groups come in the order of their columns.
+    Aggregate(Box<aggregate::AggregateOptions>),
     /// Print the columns of files and their types, as JSON that `convert --schema` takes.
     Schema(schema::SchemaOptions),
     /// Print the first rows of a committed output as a table.
@@ -64,6 +76,8 @@ pub fn main() -> ExitCode {
     let result = match &arguments.command {
         Command::Wordcount(options) => wordcount::run(options),
         Command::Convert(options) => convert::run(options),
+        Command::Sort(options) => sort::run(options),
+        Command::Aggregate(options) => aggregate::run(options),
         Command::Schema(options) => schema::run(options),
         Command::Show(options) => show::run(options, &mut io::stdout().lock()).map(|()| ExitCode::SUCCESS),
         Command::Verify(options) => verify::run(options, &mut io::stdout().lock()),
@@ -107,4 +121,9 @@ fn print(text: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// What a job without an output is told.
+fn no_output() -> Error {
+    Error::new(ErrorKind::Config, "there is no output").hint("give one with --output")
 }

@@ -1,8 +1,9 @@
 //! The arguments of commands that read files of any format as a table.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use clap::{Args, ValueEnum};
 
 use super::ending::Ending;
@@ -59,6 +60,13 @@ pub struct TableInput {
     year: Option<u16>,
 }
 
+/// Columns that a command looks at.
+#[derive(Debug, Clone, Copy)]
+pub enum Needed<'a> {
+    All,
+    These(&'a [&'a str]),
+}
+
 /// What input can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum InputFormat {
@@ -103,9 +111,14 @@ fn delimiter(text: &str) -> Result<u8, String> {
 }
 
 impl TableInput {
-    /// The table of the selected columns.
-    pub fn table(&self, ctx: &Context) -> Result<Table> {
+    /// The table of the selected columns, or at least of those that are needed.
+    pub fn table(&self, ctx: &Context, needed: Needed<'_>) -> Result<Table> {
         let (format, schema) = self.format_and_schema(ctx)?;
+        let schema = match (&format, needed) {
+            // Of other formats all columns are looked at, for what is wrong in any of them is told.
+            (TableFormat::Parquet, Needed::These(names)) => narrowed(&schema, names),
+            _ => schema,
+        };
         ctx.read_table(&self.inputs, format, schema)
     }
 
@@ -238,6 +251,20 @@ impl TableInput {
         }
         Ok(keys)
     }
+}
+
+/// The columns with these names, and at least one, for rows need a column to be counted by. If a name is not there, all are left, for whoever
+/// says so.
+fn narrowed(schema: &SchemaRef, names: &[&str]) -> SchemaRef {
+    if names.iter().any(|name| schema.fields().find(name).is_none()) {
+        return Arc::clone(schema);
+    }
+    let is_needed = |field: &&FieldRef| names.contains(&field.name().as_str());
+    let mut fields: Vec<_> = schema.fields().iter().filter(is_needed).map(Arc::clone).collect();
+    if fields.is_empty() {
+        fields.extend(schema.fields().first().map(Arc::clone));
+    }
+    Arc::new(Schema::new(fields))
 }
 
 fn names(schema: &Schema) -> Vec<String> {
