@@ -18,3 +18,4 @@ mod sample;
 mod sets;
 mod sorting;
 mod statistics;
+mod tables;
