@@ -233,7 +233,8 @@ impl Measure {
                 Arc::new(Int64Array::from_iter_values(counts))
             }
             Kind::Sum(Numbers::Float) => {
-                Arc::new(Float64Array::from_iter(partials.iter().map(|partial| partial.sum_of_floats())))
+                let sum = |partial: &&Partial| partial.sum_of_floats();
+                Arc::new(partials.iter().map(sum).collect::<Float64Array>())
             }
             Kind::Sum(Numbers::Signed) => {
                 Arc::new(Int64Array::from(self.sums(partials, group, |sum| sum.try_into().ok())?))
@@ -249,14 +250,14 @@ impl Measure {
             }
             Kind::Mean(Numbers::Float) => {
                 let mean = |partial: &&Partial| partial.sum_of_floats().map(|sum| sum / partial.count as f64);
-                Arc::new(Float64Array::from_iter(partials.iter().map(mean)))
+                Arc::new(partials.iter().map(mean).collect::<Float64Array>())
             }
             Kind::Mean(numbers) => {
                 let fit = |sum: i128| (!is_border(sum)).then(|| sum as f64 / numbers.unit());
                 let sums = self.sums(partials, group, fit)?;
                 let mean =
                     |(sum, partial): (Option<f64>, &&Partial)| sum.map(|sum| sum / partial.count as f64);
-                Arc::new(Float64Array::from_iter(sums.into_iter().zip(partials).map(mean)))
+                Arc::new(sums.into_iter().zip(partials).map(mean).collect::<Float64Array>())
             }
             Kind::Extreme(extreme) => extreme.values(partials)?,
         })

@@ -3,6 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
+use arrow::array::RecordBatch;
 use gristmill::prelude::*;
 use gristmill::record::{from_batch, schema, to_batch};
 use gristmill::{Aggregate, SortColumn, Table, Total};
@@ -78,17 +79,21 @@ fn aggregates() -> Vec<Aggregate> {
     texts.split(", ").map(|text| text.parse().unwrap()).collect()
 }
 
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap()
+}
+
 /// What a plain loop tells of rows. A zero is positive, and a sum of floats is one of several that are near.
 fn told<K>(key: K, rows: &[Row]) -> Told<K> {
     let floats = rows.iter().filter_map(|row| row.1).map(|float| Total(float + 0.0));
     let sum = (!rows.is_empty()).then(|| rows.iter().map(|row| row.2).sum::<i64>());
     let mean = sum.map(|sum| sum as f64 / rows.len() as f64);
-    let values = rows.iter().filter(|row| row.1.is_some()).count() as i64;
-    let (least, greatest) = (floats.clone().min().map(|x| x.0), floats.max().map(|x| x.0));
+    let values = rows.iter().filter(|row| row.1.is_some());
+    let (smallest, greatest) = (floats.clone().min().map(|x| x.0), floats.max().map(|x| x.0));
     let first = rows.iter().map(|row| row.0.clone()).min();
     let last = rows.iter().map(|row| row.2).max();
     let near = sum.map(|_| rows.iter().map(|row| f64::from(row.3)).sum());
-    (key, rows.len() as i64, values, sum, mean, least, greatest, first, last, near)
+    (key, number(rows.len()), number(values.count()), sum, mean, smallest, greatest, first, last, near)
 }
 
 /// Told to the bit, but for the sign of a NaN, of which there is one only.
@@ -137,7 +142,7 @@ fn all_rows_are_one_group_also_if_there_are_none() {
         },
         |input, found| {
             let all: Vec<Row> = input.iter().cloned().map(row).collect();
-            assert_told(&found, &[text(&told(input.len() as i64, &all))]);
+            assert_told(&found, &[text(&told(number(input.len()), &all))]);
         },
     );
 }
@@ -151,7 +156,7 @@ fn floats_that_are_equal_are_one_group_and_nulls_are_another() {
             groups.into_iter().map(|(float, rows, n)| (format!("{float:?}"), rows, n)).collect::<Vec<_>>()
         },
         |input, found| {
-            let mut groups: BTreeMap<(bool, Option<Total<f64>>), (i64, i64)> = BTreeMap::new();
+            let mut groups = BTreeMap::new();
             for (_, float, n, _) in input.iter().cloned().map(row) {
                 let float = float.map(|float| Total(float + 0.0));
                 let (rows, last) = groups.entry((float.is_none(), float)).or_insert((0, n));
@@ -184,7 +189,8 @@ fn many_rows_go_to_disk_and_come_back_in_order() {
     let mut first = None;
     for (threads, memory_bytes) in [(1, u64::MAX), (2, 4 << 20), (3, 1 << 20)] {
         let ctx = Context::builder().threads(threads).memory_bytes(memory_bytes).build().unwrap();
-        let numbers = ctx.range(0..200_000).map(|n| (Text::from(format!("key {}", n % 70_001)), n as i64));
+        let numbers =
+            ctx.range(0..200_000).map(|n| (Text::from(format!("key {}", n % 70_001)), n.cast_signed()));
         let table = table(&numbers);
         let sorted = table.sort_by(&[SortColumn::descending("_1")]).unwrap();
         let groups = table.aggregate(&["_1"], &[Aggregate::sum("_3"), Aggregate::mean("_4")]).unwrap();
@@ -232,7 +238,7 @@ fn a_sum_that_does_not_fit_names_its_group() {
         let batches = ctx.from_vec(rows.chunks(1).map(|rows| to_batch(rows).unwrap()).collect());
         let table = Table::from_batches(&batches, schema::<(Text, i64, u64, i128)>());
         let groups = table.aggregate(&["_1"], &[Aggregate::sum(column)]).unwrap();
-        groups.batches().collect().map(|batches| batches.iter().map(|batch| batch.num_rows()).sum::<usize>())
+        groups.batches().collect().map(|batches| batches.iter().map(RecordBatch::num_rows).sum::<usize>())
     };
     let many = 10_i128.pow(37) * 6;
     let row = |key: &str, n, m, whole| (Text::from(key), n, m, whole);
