@@ -311,7 +311,7 @@ impl Extreme {
 
     fn join(&self, extreme: &mut Option<Bytes>, later: Option<Bytes>) {
         let is_better = match (&extreme, &later) {
-            (Some(extreme), Some(later)) => later.cmp(extreme) == self.wanted,
+            (Some(extreme), Some(later)) => later.as_slice().cmp(extreme.as_slice()) == self.wanted,
             (None, _) => true,
             (Some(_), None) => false,
         };

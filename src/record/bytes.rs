@@ -11,29 +11,62 @@ use super::string::{offsets, place};
 use super::{Column, Key, Record, Rows, hash};
 use crate::error::Result;
 
-/// Bytes that own themselves. As a column they are copied as a whole, unlike a `Vec<u8>`, which is a list of numbers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Bytes(Box<[u8]>);
+/// Bytes that own themselves; a few lie inline. As a column they are copied as a whole, unlike a `Vec<u8>`, which is a list of numbers.
+#[derive(Debug, Clone)]
+pub struct Bytes(Place);
+
+/// The most bytes that take no memory elsewhere: keys that are a number or two.
+const INLINE: usize = 22;
+
+#[derive(Debug, Clone)]
+enum Place {
+    Inline(u8, [u8; INLINE]),
+    Heap(Box<[u8]>),
+}
 
 impl Bytes {
     /// The bytes.
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Place::Inline(len, bytes) => &bytes[..usize::from(*len)],
+            Place::Heap(bytes) => bytes,
+        }
+    }
+}
+
+impl Default for Bytes {
+    fn default() -> Bytes {
+        Bytes(Place::Inline(0, [0; INLINE]))
     }
 }
 
 impl From<&[u8]> for Bytes {
+    #[inline]
     fn from(bytes: &[u8]) -> Bytes {
-        Bytes(bytes.into())
+        if bytes.len() > INLINE {
+            return Bytes(Place::Heap(bytes.into()));
+        }
+        let mut inline = [0; INLINE];
+        inline[..bytes.len()].copy_from_slice(bytes);
+        Bytes(Place::Inline(bytes.len() as u8, inline))
     }
 }
 
 impl From<Vec<u8>> for Bytes {
     fn from(bytes: Vec<u8>) -> Bytes {
-        Bytes(bytes.into())
+        if bytes.len() > INLINE { Bytes(Place::Heap(bytes.into())) } else { Bytes::from(bytes.as_slice()) }
     }
 }
+
+impl PartialEq for Bytes {
+    #[inline]
+    fn eq(&self, other: &Bytes) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Bytes {}
 
 impl Record for Bytes {
     fn data_type() -> DataType {
@@ -57,7 +90,10 @@ impl Record for Bytes {
 
     #[inline]
     fn heap_bytes(&self) -> usize {
-        self.0.len()
+        match &self.0 {
+            Place::Inline(..) => 0,
+            Place::Heap(bytes) => bytes.len(),
+        }
     }
 }
 
@@ -66,7 +102,7 @@ impl Key for Bytes {
 
     #[inline]
     fn hash_into(&self, hash: u64) -> u64 {
-        hash::bytes(&self.0, hash)
+        hash::bytes(self.as_slice(), hash)
     }
 
     #[inline]
@@ -79,6 +115,19 @@ impl Key for Bytes {
 mod tests {
     use super::*;
     use crate::record::{from_batch, to_batch};
+
+    #[test]
+    fn they_are_three_words_and_long_ones_lie_elsewhere() {
+        assert_eq!((size_of::<Bytes>(), size_of::<Option<Bytes>>()), (24, 24));
+        for len in [0, 1, INLINE, INLINE + 1, 300] {
+            let bytes: Vec<u8> = (0..len).map(|n| n as u8).collect();
+            let (slice, vec) = (Bytes::from(bytes.as_slice()), Bytes::from(bytes.clone()));
+            assert_eq!((slice.as_slice(), vec.as_slice()), (bytes.as_slice(), bytes.as_slice()));
+            assert_eq!(slice.heap_bytes(), if len > INLINE { len } else { 0 });
+            assert!(slice == vec && slice.key_hash() == vec.key_hash());
+            assert_eq!(slice == Bytes::from(vec![0; len]), len <= 1);
+        }
+    }
 
     #[test]
     fn they_come_back_and_nulls_stay_nulls() {
