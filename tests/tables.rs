@@ -138,6 +138,17 @@ fn wrong_columns_and_aggregates_are_told_before_any_work() {
     assert!(plan.contains("by day, count"), "{plan}");
 }
 
+#[test]
+fn lists_and_structs_come_along() {
+    let line = |n: u8, rest: &str| format!("{{\"a\":{n}{rest}}}\n");
+    let [one, two] =
+        [line(1, ",\"s\":{\"x\":\"q\",\"y\":1.5}"), line(2, ",\"l\":[1,null],\"s\":{\"x\":\"p\"}")];
+    let place = Place::new(&[("in.jsonl", &format!("{two}{one}"))]);
+    assert_eq!(printed(&place, "sort in.jsonl --by a --to jsonl"), format!("{one}{two}"));
+    let counts = printed(&place, "aggregate in.jsonl --group-by a --agg count(l) --agg count(s)");
+    assert_eq!(counts, "a,count(l),count(s)\n1,0,1\n2,1,1\n");
+}
+
 /// The parts of an output; its manifest tells of the run as well.
 fn parts(place: &Place, output: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut parts = files(&place.at(output));

@@ -2,8 +2,12 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use gristmill::prelude::*;
 use gristmill::record::{from_batch, schema, to_batch};
 use gristmill::{Aggregate, SortColumn, Table, Total};
@@ -43,6 +47,10 @@ fn bits(rows: Vec<Row>) -> Vec<(Text, Option<u64>, i64)> {
     rows.into_iter().map(|(key, float, n, _)| (key, float.map(f64::to_bits), n)).collect()
 }
 
+fn bits_of(batch: RecordBatch) -> Vec<(Text, Option<u64>, i64)> {
+    bits(from_batch(&batch).unwrap())
+}
+
 fn sorted(input: &[(Text, i64)], compare: impl Fn(&Row, &Row) -> Ordering) -> Vec<(Text, Option<u64>, i64)> {
     let mut rows: Vec<Row> = input.iter().cloned().map(row).collect();
     rows.sort_by(compare);
@@ -58,14 +66,16 @@ fn sort_by_is_stable_and_keeps_every_bit() {
             let descending = [SortColumn::descending("_2").nulls_first(), SortColumn::ascending("_1")];
             let by_both = table.sort_by(&descending).unwrap();
             let by_text = table.sort_by(&[SortColumn::descending("_1")]).unwrap();
-            [by_float, by_both, by_text].map(|table| bits(rows(&table)))
+            let tables = [by_float, by_both, by_text];
+            let [by_float, by_both, by_text] = &tables.each_ref().map(|table| table.batches().map(bits_of));
+            data.context().run((by_float.to_vec(), by_both.to_vec(), by_text.to_vec())).unwrap()
         },
-        |input, [by_float, by_both, by_text]| {
+        |input, (by_float, by_both, by_text)| {
             let last = |row: &Row| (row.1.is_none(), row.1.map(Total));
-            assert_eq!(by_float, sorted(input, |a, b| last(a).cmp(&last(b))));
+            assert_eq!(by_float.concat(), sorted(input, |a, b| last(a).cmp(&last(b))));
             let first = |row: &Row| (row.1.is_some(), Reverse(row.1.map(Total)), row.0.clone());
-            assert_eq!(by_both, sorted(input, |a, b| first(a).cmp(&first(b))));
-            assert_eq!(by_text, sorted(input, |a, b| b.0.cmp(&a.0)));
+            assert_eq!(by_both.concat(), sorted(input, |a, b| first(a).cmp(&first(b))));
+            assert_eq!(by_text.concat(), sorted(input, |a, b| b.0.cmp(&a.0)));
         },
     );
 }
@@ -256,4 +266,63 @@ fn a_sum_that_does_not_fit_names_its_group() {
     back.push(row("b", -1, 0, -many));
     assert_eq!(sum(back.clone(), "_2").unwrap(), 2);
     assert_eq!(sum(back, "_4").unwrap(), 2);
+}
+
+/// A table of one batch with columns `g`, which is 1, 1, 2, and `x`.
+fn with_column(ctx: &Context, x: ArrayRef) -> Table {
+    let groups: ArrayRef = Arc::new(Int32Array::from(vec![1, 1, 2]));
+    let batch = RecordBatch::try_from_iter_with_nullable([("g", groups, false), ("x", x, true)]).unwrap();
+    Table::from_batches(&ctx.from_vec(vec![batch.clone()]), batch.schema())
+}
+
+/// The type of the aggregate, and what it is of both groups.
+fn of_groups(table: &Table, function: &str) -> (DataType, [String; 2]) {
+    let aggregate = format!("{function}(x) as y").parse::<Aggregate>().unwrap();
+    let groups = table.aggregate(&["g"], &[aggregate]).unwrap();
+    let batches = groups.batches().collect().unwrap();
+    let [batch] = batches.as_slice() else { panic!("{} batches", batches.len()) };
+    let options = FormatOptions::new().with_null("null");
+    let values = ArrayFormatter::try_new(batch.column(1), &options).unwrap();
+    (groups.schema().field(1).data_type().clone(), [0, 1].map(|row| values.value(row).to_string()))
+}
+
+#[test]
+fn every_type_has_its_aggregates() {
+    use DataType::{Date32, Decimal128, Float32, Float64, Int8, Int64, UInt8, UInt64, Utf8};
+    let ctx = Context::new().unwrap();
+    let words: StringArray = [Some("b"), Some("a"), None].into_iter().collect();
+    let word = DataType::Dictionary(Box::new(DataType::Int32), Box::new(Utf8));
+    let numbers: ArrayRef = Arc::new(Int32Array::from(vec![Some(7), Some(2), None]));
+    let of = |data_type: &DataType| match data_type {
+        DataType::Dictionary(..) | Utf8 => cast(&words, data_type).unwrap(),
+        _ => cast(&numbers, data_type).unwrap(),
+    };
+    let decimals = (DataType::Decimal32(9, 2), Decimal128(19, 2));
+    let sums = [(Int8, Int64), (UInt8, UInt64), (Float32, Float64), (DataType::Float16, Float64), decimals];
+    for (data_type, sum) in sums {
+        let table = with_column(&ctx, of(&data_type));
+        let text = |n: &str| match sum {
+            Decimal128(..) => format!("{n}.00"),
+            Float64 => format!("{n}.0"),
+            _ => n.to_owned(),
+        };
+        assert_eq!(of_groups(&table, "sum"), (sum.clone(), [text("9"), "null".to_owned()]));
+        assert_eq!(of_groups(&table, "mean"), (Float64, ["4.5", "null"].map(str::to_owned)));
+        assert_eq!(of_groups(&table, "count"), (Int64, ["2", "0"].map(str::to_owned)));
+        let (least, [value, _]) = of_groups(&table, "min");
+        assert_eq!((least, value.trim_end_matches(".0")), (data_type, text("2").trim_end_matches(".0")));
+    }
+    for data_type in [word, Utf8, Date32, DataType::Boolean] {
+        let table = with_column(&ctx, of(&data_type));
+        let [least, greatest] = match data_type {
+            Date32 => ["1970-01-03", "1970-01-08"],
+            DataType::Boolean => ["true", "true"],
+            _ => ["a", "b"],
+        };
+        assert_eq!(of_groups(&table, "min"), (data_type.clone(), [least, "null"].map(str::to_owned)));
+        assert_eq!(of_groups(&table, "max"), (data_type.clone(), [greatest, "null"].map(str::to_owned)));
+        assert!(fault(table.aggregate(&["g"], &[Aggregate::sum("x")])).contains("the column `x` has no sum"));
+        let sorted = table.sort_by(&[SortColumn::descending("x")]).unwrap().batches().collect().unwrap();
+        assert_eq!(*sorted[0].column(1).data_type(), data_type);
+    }
 }
