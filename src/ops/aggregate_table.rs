@@ -67,7 +67,8 @@ impl Table {
         let layout = Arc::new(layout);
         let groups = groups(self.batches(), &layout, call, describe(group_by, aggregates));
         let schema = Arc::clone(&layout.schema);
-        let batches = groups.narrow(call, Batching::new(move |groups: &[Group]| layout.finish(groups)));
+        let batches =
+            groups.narrow(call, Batching::new(bytes_of, move |groups: &[Group]| layout.finish(groups)));
         Ok(Table::new(batches, schema))
     }
 }
@@ -100,6 +101,10 @@ fn groups(
     let groups: Dataset<Group> = Dataset::of_records(ctx, call, detail, join, inputs);
     // What is exchanged comes in the order of a hash of its bytes, which another release of arrow may lay out otherwise.
     if layout.is_whole() { groups } else { groups.wide(call, Sort::new(ByBytes(key_of))) }
+}
+
+fn bytes_of((key, partials): &Group) -> usize {
+    key.as_slice().len() + partials.iter().map(Partial::bytes).sum::<usize>()
 }
 
 fn key_of((key, _): &Group) -> &[u8] {
@@ -142,7 +147,11 @@ impl Layout {
         let partials = self.measures.iter().map(|measure| measure.partials(batch, &groups));
         let mut partials =
             partials.map(|of_groups| Ok(of_groups?.into_iter())).collect::<Result<Vec<_>>>()?;
-        let group = |key| (key, partials.iter_mut().filter_map(Iterator::next).collect());
+        let group = |key| {
+            let mut of_group = Vec::with_capacity(partials.len()); // no more: there can be many groups
+            of_group.extend(partials.iter_mut().filter_map(Iterator::next));
+            (key, of_group)
+        };
         Ok(groups.keys(&keys).map(group).collect())
     }
 

@@ -1,6 +1,5 @@
 //! Rows that have been exchanged become batches of columns again.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -12,46 +11,47 @@ use crate::exec::erased::AnyPush;
 use crate::exec::narrow::Operator;
 use crate::exec::out::Out;
 use crate::exec::push::{Flow, Push};
-use crate::exec::sequence::row_bytes;
 use crate::exec::task::TaskCx;
-use crate::record::Record;
+use crate::record::Data;
 
-/// Bytes of rows after which a batch ends, however few they are: it is held beside its columns.
+/// Bytes of rows after which a batch ends, however few they are: they are held beside its columns.
 const BATCH_BYTES: usize = 2 << 20;
 
 /// The narrow operator that makes batches of rows. Where one ends depends on the rows alone.
 pub(super) struct Batching<T, F> {
+    bytes: fn(&T) -> usize,
     columns: Arc<F>,
-    types: PhantomData<fn(T)>,
 }
 
 impl<T, F: Fn(&[T]) -> Result<RecordBatch>> Batching<T, F> {
-    /// Batches of what `columns` makes of rows.
-    pub(super) fn new(columns: F) -> Batching<T, F> {
-        Batching { columns: Arc::new(columns), types: PhantomData }
+    /// Batches of what `columns` makes of rows, of which `bytes` tells the size. That must follow from the row alone: what a row takes in
+    /// memory is another thing once it has been on disk.
+    pub(super) fn new(bytes: fn(&T) -> usize, columns: F) -> Batching<T, F> {
+        Batching { bytes, columns: Arc::new(columns) }
     }
 }
 
 impl<T, F> Operator for Batching<T, F>
 where
-    T: Record,
+    T: Data,
     F: Fn(&[T]) -> Result<RecordBatch> + Send + Sync + 'static,
 {
     fn build(&self, cx: &TaskCx, next: AnyPush) -> Result<AnyPush> {
         let out = Out::new(cx.chunk_rows(), next.typed::<RecordBatch>()?);
         let columns = Arc::clone(&self.columns);
-        Ok(AnyPush::new(Batcher { columns, rows: Vec::new(), bytes: 0, out }))
+        Ok(AnyPush::new(Batcher { bytes_of: self.bytes, columns, rows: Vec::new(), bytes: 0, out }))
     }
 }
 
 struct Batcher<T, F> {
+    bytes_of: fn(&T) -> usize,
     columns: Arc<F>,
     rows: Vec<T>,
     bytes: usize,
     out: Out<RecordBatch>,
 }
 
-impl<T: Record, F: Fn(&[T]) -> Result<RecordBatch>> Batcher<T, F> {
+impl<T, F: Fn(&[T]) -> Result<RecordBatch>> Batcher<T, F> {
     fn end_batch(&mut self) -> Result<Flow> {
         if self.rows.is_empty() {
             return Ok(Flow::More);
@@ -67,12 +67,12 @@ impl<T: Record, F: Fn(&[T]) -> Result<RecordBatch>> Batcher<T, F> {
 
 impl<T, F> Push<T> for Batcher<T, F>
 where
-    T: Record,
+    T: Data,
     F: Fn(&[T]) -> Result<RecordBatch> + Send + Sync + 'static,
 {
     fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
         for row in chunk.items.drain(..) {
-            self.bytes += row_bytes(&row);
+            self.bytes += (self.bytes_of)(&row);
             self.rows.push(row);
             let is_full = self.rows.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES;
             if is_full && self.end_batch()? == Flow::Enough {

@@ -88,6 +88,7 @@ impl Numbers {
             other if other.is_signed_integer() => Some(Numbers::Signed),
             other if other.is_unsigned_integer() => Some(Numbers::Unsigned),
             other if other.is_floating() => Some(Numbers::Float),
+            DataType::Dictionary(_, values) => Numbers::of(values),
             _ => None,
         }
     }
@@ -288,6 +289,11 @@ impl Measure {
 }
 
 impl Partial {
+    /// The bytes of what it knows.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Partial>() + self.extreme.as_ref().map_or(0, |extreme| extreme.as_slice().len())
+    }
+
     fn sum_of_floats(&self) -> Option<f64> {
         (self.count > 0).then_some(self.float)
     }

@@ -132,7 +132,7 @@ impl Table {
         let sort = Shape::Wide(Arc::new(Sort::new(ByBytes(key_of))));
         let inputs = vec![Arc::clone(rows.node())];
         let sorted: Dataset<Row> = Dataset::of_records(self.batches().context(), call, detail, sort, inputs);
-        let batches = sorted.narrow(call, Batching::new(move |rows: &[Row]| layout.decode(rows)));
+        let batches = sorted.narrow(call, Batching::new(bytes_of, move |rows: &[Row]| layout.decode(rows)));
         Ok(Table::new(batches, Arc::clone(self.schema())))
     }
 }
@@ -147,6 +147,10 @@ type Row = (usize, Bytes);
 
 fn key_of((key, bytes): &Row) -> &[u8] {
     &bytes.as_slice()[..*key]
+}
+
+fn bytes_of((_, bytes): &Row) -> usize {
+    bytes.as_slice().len()
 }
 
 fn others_of((key, bytes): &Row) -> &[u8] {
