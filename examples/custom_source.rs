@@ -23,7 +23,7 @@ impl Source<(u64, u64)> for Collatz {
             let mut n = start;
             while n != 1 {
                 n = if n % 2 == 0 { n / 2 } else { 3 * n + 1 };
-                if out.emit((start, n))? == Flow::Enough {
+                if out.emit((start, n))? == Demand::Enough {
                     return Ok(());
                 }
             }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::config::{Config, Execution, Rules};
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Error, ErrorKind, Result};
-use crate::exec::cancel::CancelToken;
+use crate::exec::cancel::{CancelToken, Fence};
 use crate::exec::counter::Counter;
 use crate::exec::disk::Disk;
 use crate::exec::job::Job;
@@ -41,12 +41,22 @@ pub struct Context(Arc<Inner>);
 
 struct Inner {
     config: Config,
-    pool: rayon::ThreadPool,
+    pool: Arc<rayon::ThreadPool>,
     budget: Budget,
     cancel: CancelToken,
     observer: Mutex<Option<Observer>>,
     counters: Mutex<BTreeMap<String, Counter>>,
     totals: Totals,
+    /// What is different for a task of a flow.
+    task: Option<OfTask>,
+}
+
+/// What a context has in addition that belongs to a task of a flow.
+struct OfTask {
+    /// Once it is closed, nothing is committed.
+    fence: Fence,
+    /// What the manifests of its outputs name as the parameters.
+    parameters: serde_json::Value,
 }
 
 /// Is told of every job when it starts: of one for a run without loops, and of one more for each round of a loop.
@@ -107,6 +117,36 @@ impl Context {
     /// The token that cancels the runs of this context: the one that goes on, and all that are started later.
     pub fn cancel_token(&self) -> CancelToken {
         self.0.cancel.clone()
+    }
+
+    /// The context of a task of a flow: it shares the workers and the memory, and can be stopped and fenced off by itself.
+    pub(crate) fn for_task(
+        &self,
+        cancel: CancelToken,
+        fence: Fence,
+        parameters: serde_json::Value,
+    ) -> Context {
+        let Inner { config, pool, budget, .. } = self.0.as_ref();
+        Context(Arc::new(Inner {
+            config: config.clone(),
+            pool: Arc::clone(pool),
+            budget: budget.clone(),
+            cancel,
+            observer: Mutex::new(None),
+            counters: Mutex::default(),
+            totals: Totals::new(config),
+            task: Some(OfTask { fence, parameters }),
+        }))
+    }
+
+    /// Lets a commit begin, unless the task that it belongs to was stopped.
+    pub(crate) fn pass_fence(&self) -> Result<Option<MutexGuard<'_, bool>>> {
+        self.0.task.as_ref().map(|task| task.fence.pass()).transpose()
+    }
+
+    /// What manifests name as the parameters.
+    pub(crate) fn parameters(&self) -> serde_json::Value {
+        self.0.task.as_ref().map_or(serde_json::Value::Null, |task| task.parameters.clone())
     }
 
     /// Sets who is told of every job when it starts.
@@ -343,11 +383,12 @@ impl ContextBuilder {
             .map_err(|error| {
                 Error::new(ErrorKind::Config, "the worker threads cannot be started").because(error)
             })?;
+        let pool = Arc::new(pool);
         let disk = Disk::new(&config.spill_dir, config.spill_limit_bytes, config.execution);
         let budget = Budget::new(config.memory_bytes, disk);
         let (cancel, observer, counters) = (CancelToken::new(), Mutex::new(None), Mutex::default());
         let totals = Totals::new(&config);
-        Ok(Context(Arc::new(Inner { config, pool, budget, cancel, observer, counters, totals })))
+        Ok(Context(Arc::new(Inner { config, pool, budget, cancel, observer, counters, totals, task: None })))
     }
 
     fn change(mut self, change: impl FnOnce(&mut Config) + 'static) -> ContextBuilder {

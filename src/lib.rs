@@ -11,6 +11,7 @@ mod context;
 mod dataset;
 pub mod error;
 mod exec;
+pub mod flow;
 pub mod io;
 mod ops;
 pub mod parse;
@@ -25,7 +26,7 @@ pub use error::{CallSite, Error, ErrorKind, Place, Result};
 pub use exec::cancel::CancelToken;
 pub use exec::counter::Counter;
 pub use exec::out::Out;
-pub use exec::push::Flow;
+pub use exec::push::Demand;
 pub use exec::source::Source;
 #[doc(hidden)]
 pub use record::derived as __private;
@@ -46,6 +47,6 @@ pub mod prelude {
     pub use crate::io::json::{JsonFormat, JsonOptions};
     pub use crate::io::parquet::{Compression, ParquetOptions, ParquetReadOptions, col};
     pub use crate::io::text_compression::TextCompression;
-    pub use crate::{Context, Dataset, Flow, Invalid, OnError, Out, Output, Source, Text, TextOptions};
+    pub use crate::{Context, Dataset, Demand, Invalid, OnError, Out, Output, Source, Text, TextOptions};
     pub use crate::{Data, Key, Record};
 }

@@ -34,7 +34,6 @@ pub fn run(options: &AggregateOptions) -> Result<ExitCode> {
 
 impl AggregateOptions {
     /// Runs it on a context of somebody else's, and gives what it tells.
-    #[allow(dead_code, reason = "it is for the tasks of flows")]
     pub(super) fn run_on(&self, ctx: &Context) -> Result<String> {
         self.job.run_on(ctx, Needed::These(&self.needed()), |table| self.aggregated(&table))
     }

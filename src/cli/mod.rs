@@ -5,6 +5,8 @@ mod codec;
 mod convert;
 mod ending;
 pub mod escape;
+pub mod flow;
+pub mod job;
 mod options;
 pub mod progress;
 pub mod recover;
@@ -66,6 +68,9 @@ enum Command {
     ///
     /// The next run on the output would do the same. Runs that are alive are left alone.
     Recover(recover::RecoverOptions),
+    /// Run workflows: tasks with parameters, recorded, retried, and backfilled over ranges of dates.
+    #[command(subcommand)]
+    Flow(flow::FlowCommand),
 }
 
 /// Runs the command with the arguments of the process.
@@ -84,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Recover(options) => {
             recover::run(options, &mut io::stdout().lock()).map(|()| ExitCode::SUCCESS)
         }
+        Command::Flow(command) => flow::run(command, &flow::Flows::Files),
     };
     result.unwrap_or_else(|error| fail(&error))
 }

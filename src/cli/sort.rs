@@ -40,7 +40,6 @@ pub fn run(options: &SortOptions) -> Result<ExitCode> {
 
 impl SortOptions {
     /// Runs it on a context of somebody else's, and gives what it tells.
-    #[allow(dead_code, reason = "it is for the tasks of flows")]
     pub(super) fn run_on(&self, ctx: &Context) -> Result<String> {
         self.job.run_on(ctx, Needed::All, |table| self.sorted(&table))
     }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::options::{Finished, RunOptions};
-use super::{print, tell, tell_notes};
+use super::{no_output, print, tell, tell_notes};
 use crate::context::Context;
 use crate::dataset::{Dataset, Output};
 use crate::error::{Result, printable};
@@ -59,12 +59,24 @@ pub fn run(options: &WordcountOptions) -> Result<ExitCode> {
     match options.run.run(&ctx, metrics.as_ref(), || output.run())? {
         Finished::Stopped(code) => Ok(code),
         Finished::Done(written) => {
-            let Written { path, rows, bytes, parts, .. } = written;
-            let path = printable(&path);
-            tell(format_args!("wrote {rows} words to {path} ({parts} part(s), {bytes} bytes)"));
+            tell(told(&written));
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+impl WordcountOptions {
+    /// Runs it on a context of somebody else's, and gives what it tells.
+    pub(super) fn run_on(&self, ctx: &Context) -> Result<String> {
+        let Some(path) = &self.output else { return Err(no_output()) };
+        let written = output(&counts(ctx, self)?, path, self).run()?;
+        Ok(told(&written))
+    }
+}
+
+fn told(written: &Written) -> String {
+    let Written { path, rows, bytes, parts, .. } = written;
+    format!("wrote {rows} words to {} ({parts} part(s), {bytes} bytes)", printable(path))
 }
 
 fn counts(ctx: &Context, options: &WordcountOptions) -> Result<Dataset<(Text, u64)>> {

@@ -15,7 +15,7 @@ use crate::exec::counter::{Counted, Tally};
 use crate::exec::erased::Elements;
 use crate::exec::hold::{Division, Keep, Storage};
 use crate::exec::metrics::{FirstOutput, RunMetrics};
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::scheduler::{self, Limits};
 use crate::exec::source::AnySource;
 use crate::exec::task::{Run, RunId};
@@ -186,13 +186,13 @@ impl Gathering<bool> for Every {
         true
     }
 
-    fn add(&self, state: &mut bool, items: &mut Vec<bool>, _at: &mut Cursor<'_>) -> Result<Flow> {
+    fn add(&self, state: &mut bool, items: &mut Vec<bool>, _at: &mut Cursor<'_>) -> Result<Demand> {
         *state &= items.drain(..).all(|item| item);
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
-    fn join(&self, state: &mut bool, later: bool) -> Flow {
+    fn join(&self, state: &mut bool, later: bool) -> Demand {
         *state &= later;
-        Flow::More
+        Demand::More
     }
 }

@@ -24,7 +24,7 @@ use super::mapreduce;
 use super::memory::{Budget, Holder};
 use super::out::Out;
 use super::partition::Partition;
-use super::push::{Flow, Push};
+use super::push::{Demand, Push};
 use super::scatter::{Packing, Scatter, Scattered, Spare};
 use super::source::{AnySource, Erased, Source};
 use super::table::{AHEAD, high_bits};
@@ -211,11 +211,11 @@ impl<T: 'static, C: Combine<T>> Terminal for Aggregate<T, C> {
         Ok(AnyPush::new(writer))
     }
 
-    fn absorb(&self, cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
+    fn absorb(&self, cell: usize, _lane: usize, batch: Batch) -> Result<Demand> {
         let (entries, _reserved) = downcast::<Scattered<(C::Key, C::State)>>(batch)?;
         let mut partition = locked(&self.0.partitions[cell]);
         partition.absorb_all(entries, self.0.combine.as_ref(), &self.0.spare_lists)?;
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn seal(&self, cell: usize) -> Result<()> {
@@ -312,15 +312,15 @@ pub fn combine_chunk<T, C: Combine<T>>(
 }
 
 impl<T: 'static, C: Combine<T>> Push<T> for Writer<T, C> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
         let Writer { shared, cx, combiner, lists: Some(lists), hashes, .. } = self else {
-            return Ok(Flow::Enough);
+            return Ok(Demand::Enough);
         };
         let (combine, bits) = (shared.combine.as_ref(), shared.partition_bits);
         combine_chunk(combine, combiner.as_mut(), chunk, hashes, cx.trace(), |hash, entry| {
             shared.add(lists, high_bits(hash, bits), entry)
         })?;
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -362,7 +362,7 @@ impl<T: 'static, C: Combine<T>> Source<(C::Key, C::State)> for Aggregate<T, C> {
         let cells = locked(&self.0.tasks)[split].clone();
         for cell in cells {
             let partition = locked(&self.0.partitions[cell]).take();
-            if partition.drain(self.0.combine.as_ref(), &mut |entry| out.emit(entry))? == Flow::Enough {
+            if partition.drain(self.0.combine.as_ref(), &mut |entry| out.emit(entry))? == Demand::Enough {
                 break;
             }
         }

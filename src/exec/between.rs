@@ -12,7 +12,7 @@ use super::hold::{Division, Keep, ROWS_PER_SPLIT, emit_all, group};
 use super::job::{Batch, Port, Terminal};
 use super::memory::{Budget, Reservation};
 use super::out::Out;
-use super::push::{Flow, Push};
+use super::push::{Demand, Push};
 use super::source::Source;
 use super::task::TaskCx;
 use crate::error::Result;
@@ -53,13 +53,13 @@ impl<T: Send + Sync + 'static> Terminal for Between<T> {
         Ok(AnyPush::new(Writer { items: Vec::<T>::new(), port }))
     }
 
-    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
+    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Demand> {
         let items = downcast::<Vec<T>>(batch)?;
         let mut reservation = self.0.reservation.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = reservation.bytes() + (items.len() * size_of::<T>()) as u64;
         reservation.resize(bytes)?;
         self.parts().push(Arc::new(items));
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 }
 
@@ -98,9 +98,9 @@ struct Writer<T> {
 }
 
 impl<T: Send + 'static> Push<T> for Writer<T> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
         self.items.append(&mut chunk.items);
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn finish(&mut self) -> Result<()> {

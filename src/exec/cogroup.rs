@@ -21,7 +21,7 @@ use super::job::Terminal;
 use super::mapreduce;
 use super::memory::Reservation;
 use super::out::Out;
-use super::push::Flow;
+use super::push::Demand;
 use super::sequence::{Sequence, row_bytes};
 use super::shuffle::{Cell, Route, Shuffle};
 use super::source::{AnySource, Erased, Source};
@@ -54,7 +54,7 @@ pub trait Matching: Send + Sync + 'static {
         left: &mut Vec<Self::Left>,
         right: &mut Vec<Self::Right>,
         out: &mut Out<Self::Out>,
-    ) -> Result<Flow>;
+    ) -> Result<Demand>;
 
     /// Emits what rows give that do not fit the memory and whose keys have one hash: as a rule, one key. None if the operator needs
     /// all values of a key at once. The reservation is for what of the rows lies in memory, and may grow.
@@ -64,7 +64,7 @@ pub trait Matching: Send + Sync + 'static {
         _right: &Sequence<(Self::Key, Self::Right)>,
         _reservation: &mut Reservation,
         _out: &mut Out<Self::Out>,
-    ) -> Option<Result<Flow>> {
+    ) -> Option<Result<Demand>> {
         None
     }
 
@@ -184,7 +184,7 @@ impl<M: Matching> Source<M::Out> for Groups<M> {
     fn read(&self, split: usize, out: &mut Out<M::Out>) -> Result<()> {
         let cells = self.tasks.lock().unwrap_or_else(PoisonError::into_inner)[split].clone();
         for cell in cells {
-            if self.read_cell(self.shuffle.take(cell), out)? == Flow::Enough {
+            if self.read_cell(self.shuffle.take(cell), out)? == Demand::Enough {
                 break;
             }
         }
@@ -243,7 +243,7 @@ fn memory_needed<K: Key, V: Record, W: Record>(
 }
 
 impl<M: Matching> Groups<M> {
-    fn read_cell(&self, cell: Cell<Left<M>, Right<M>>, out: &mut Out<M::Out>) -> Result<Flow> {
+    fn read_cell(&self, cell: Cell<Left<M>, Right<M>>, out: &mut Out<M::Out>) -> Result<Demand> {
         let Cell { left, right, mut reservation } = cell;
         let mut parts = vec![Part { left, right, used_bits: self.bits, hashes: Hashes::Several }];
         while let Some(part) = parts.pop() {
@@ -256,15 +256,15 @@ impl<M: Matching> Groups<M> {
                 let memory_bytes = part.left.memory_bytes() + part.right.memory_bytes();
                 reservation.resize(memory_bytes as u64)?;
                 parts.extend(Self::divide(part, &mut reservation)?.into_iter().rev());
-                Flow::More
+                Demand::More
             } else {
                 emit_whole(self.matching.as_ref(), part, bytes, &mut reservation, out)?
             };
-            if flow == Flow::Enough {
-                return Ok(Flow::Enough);
+            if flow == Demand::Enough {
+                return Ok(Demand::Enough);
             }
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     /// Divides rows by further bits of the hash.
@@ -298,7 +298,7 @@ pub fn emit_whole<M: Matching>(
     bytes: usize,
     reservation: &mut Reservation,
     out: &mut Out<M::Out>,
-) -> Result<Flow> {
+) -> Result<Demand> {
     reservation.resize((part.left.memory_bytes() + part.right.memory_bytes()) as u64)?;
     if let Some(streamed) = matching.stream(&part.left, &part.right, reservation, out) {
         return streamed;
@@ -315,7 +315,7 @@ pub fn emit_whole<M: Matching>(
 }
 
 /// Emits what rows give that fit the memory.
-fn emit<M: Matching>(matching: &M, part: Part<Left<M>, Right<M>>, out: &mut Out<M::Out>) -> Result<Flow> {
+fn emit<M: Matching>(matching: &M, part: Part<Left<M>, Right<M>>, out: &mut Out<M::Out>) -> Result<Demand> {
     let bytes = part.left.bytes() + part.right.bytes();
     let left = into_buckets(part.left, part.used_bits, bytes)?;
     let right = into_buckets(part.right, part.used_bits, bytes)?;
@@ -323,12 +323,12 @@ fn emit<M: Matching>(matching: &M, part: Part<Left<M>, Right<M>>, out: &mut Out<
     for (left, right) in left.into_iter().zip(right) {
         let mut pairing = Pairing::new(left.into_rows(), right.into_rows());
         while let Some(key) = pairing.next_key(&mut values, &mut others) {
-            if matching.emit(key, &mut values, &mut others, out)? == Flow::Enough {
-                return Ok(Flow::Enough);
+            if matching.emit(key, &mut values, &mut others, out)? == Demand::Enough {
+                return Ok(Demand::Enough);
             }
             values.clear();
             others.clear();
         }
     }
-    Ok(Flow::More)
+    Ok(Demand::More)
 }

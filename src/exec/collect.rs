@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::chunk::Chunk;
 use super::erased::AnyPush;
 use super::job::{Batch, Port, Terminal};
-use super::push::{Flow, Push};
+use super::push::{Demand, Push};
 use super::task::TaskCx;
 use super::trace::Cursor;
 use crate::error::{Error, ErrorKind, Result};
@@ -20,10 +20,10 @@ pub trait Gathering<T>: Send + Sync + 'static {
     fn start(&self) -> Self::State;
 
     /// Takes the elements of a chunk; the cursor is to follow.
-    fn add(&self, state: &mut Self::State, items: &mut Vec<T>, at: &mut Cursor<'_>) -> Result<Flow>;
+    fn add(&self, state: &mut Self::State, items: &mut Vec<T>, at: &mut Cursor<'_>) -> Result<Demand>;
 
     /// Joins the state of a later task.
-    fn join(&self, state: &mut Self::State, later: Self::State) -> Flow;
+    fn join(&self, state: &mut Self::State, later: Self::State) -> Demand;
 }
 
 /// A terminal of one cell that joins what the tasks gathered, in their order.
@@ -69,10 +69,10 @@ impl<T: 'static, G: Gathering<T>> Terminal for Gather<T, G> {
         }))
     }
 
-    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
+    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Demand> {
         let later = downcast::<G::State>(batch)?;
         let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(result.as_mut().map_or(Flow::Enough, |state| self.gathering.join(state, later)))
+        Ok(result.as_mut().map_or(Demand::Enough, |state| self.gathering.join(state, later)))
     }
 }
 
@@ -97,8 +97,8 @@ struct Writer<T, G: Gathering<T>> {
 }
 
 impl<T, G: Gathering<T>> Push<T> for Writer<T, G> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
-        let Some(state) = &mut self.state else { return Ok(Flow::Enough) };
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
+        let Some(state) = &mut self.state else { return Ok(Demand::Enough) };
         let mut at = Cursor::new(self.cx.trace(), &chunk.rows);
         self.gathering.add(state, &mut chunk.items, &mut at)
     }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::erased::AnyPush;
 use super::job::{Batch, Port, Terminal};
-use super::push::Flow;
+use super::push::Demand;
 use super::task::TaskCx;
 use crate::error::Result;
 
@@ -285,7 +285,7 @@ impl Terminal for Watched {
         self.terminal.writer(cx, port)
     }
 
-    fn absorb(&self, cell: usize, lane: usize, batch: Batch) -> Result<Flow> {
+    fn absorb(&self, cell: usize, lane: usize, batch: Batch) -> Result<Demand> {
         self.tally.terminal(|| self.terminal.absorb(cell, lane, batch))
     }
 

@@ -12,7 +12,7 @@ use super::job::Terminal;
 use super::memory::{Budget, Reservation};
 use super::narrow::Operator;
 use super::out::Out;
-use super::push::{Flow, Push};
+use super::push::{Demand, Push};
 use super::sequence::row_bytes;
 use super::source::Source;
 use super::task::TaskCx;
@@ -104,9 +104,9 @@ impl<U: Record> Loaded<U> {
                 rows.push(row);
                 let fits = bytes <= max_bytes
                     && (bytes <= reserved.bytes() || reserved.try_resize(bytes.next_multiple_of(1 << 12))?);
-                Ok(if fits { Flow::More } else { Flow::Enough })
+                Ok(if fits { Demand::More } else { Demand::Enough })
             })?;
-            if flow == Flow::Enough {
+            if flow == Demand::Enough {
                 return Ok(None);
             }
         }
@@ -141,38 +141,38 @@ impl<T: Record, U: Record> CrossingPush<T, U> {
 }
 
 impl<T: Record, U: Record> Push<T> for CrossingPush<T, U> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
         let right = self.right.rows();
         if right == 0 {
-            return Ok(Flow::Enough);
+            return Ok(Demand::Enough);
         }
         self.check(chunk.items.len(), right)?;
         let mut at = Cursor::new(self.cx.trace(), &chunk.rows);
         for item in chunk.items.drain(..) {
-            if self.out.at_row(at.row())? == Flow::Enough {
-                return Ok(Flow::Enough);
+            if self.out.at_row(at.row())? == Demand::Enough {
+                return Ok(Demand::Enough);
             }
             if let Some((last, others)) = self.loaded.as_ref().and_then(|loaded| loaded.rows.split_last()) {
                 for other in others {
-                    if self.out.emit((item.clone(), other.clone()))? == Flow::Enough {
-                        return Ok(Flow::Enough);
+                    if self.out.emit((item.clone(), other.clone()))? == Demand::Enough {
+                        return Ok(Demand::Enough);
                     }
                 }
-                if self.out.emit((item, last.clone()))? == Flow::Enough {
-                    return Ok(Flow::Enough);
+                if self.out.emit((item, last.clone()))? == Demand::Enough {
+                    return Ok(Demand::Enough);
                 }
                 at.advance();
                 continue;
             }
             for split in 0..self.splits {
                 let mut emit = |other, _| self.out.emit((item.clone(), other));
-                if self.right.read_rows(split, &mut emit)? == Flow::Enough {
-                    return Ok(Flow::Enough);
+                if self.right.read_rows(split, &mut emit)? == Demand::Enough {
+                    return Ok(Demand::Enough);
                 }
             }
             at.advance();
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn finish(&mut self) -> Result<()> {

@@ -9,7 +9,7 @@ use super::hold::{Division, Hold, Keep, Storage};
 use super::job::Terminal;
 use super::mapreduce;
 use super::out::Out;
-use super::push::Flow;
+use super::push::Demand;
 use super::shuffle::{Route, Shuffle};
 use super::source::{AnySource, Erased, Source};
 use crate::config::Execution;
@@ -172,7 +172,7 @@ impl<T: Record, F: Route<T, ()>> Source<T> for Partitions<T, F> {
         let cell = self.0.take(split);
         for list in cell.left.into_lists() {
             for row in list?.rows {
-                if out.emit(row)? == Flow::Enough {
+                if out.emit(row)? == Demand::Enough {
                     return Ok(());
                 }
             }

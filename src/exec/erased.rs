@@ -11,7 +11,7 @@ use super::hold::{Division, Hold, Keep, Storage};
 use super::job::Terminal;
 use super::memory::Budget;
 use super::metrics::{FirstOutput, StepMetrics};
-use super::push::{Flow, Next, Push};
+use super::push::{Demand, Next, Push};
 use super::relay::{self, Pump};
 use super::source::{AnySource, Erased};
 use super::task::TaskCx;
@@ -103,7 +103,7 @@ impl<T: Record> Of<T> {
 impl<T: Clone + Send + Sync + 'static> Elements for Of<T> {
     fn tee(&self, consumers: Vec<AnyPush>) -> Result<AnyPush> {
         let consumers = consumers.into_iter().map(AnyPush::typed::<T>).collect::<Result<Vec<_>>>()?;
-        let consumers = consumers.into_iter().map(|next| (next, Flow::More)).collect();
+        let consumers = consumers.into_iter().map(|next| (next, Demand::More)).collect();
         Ok(AnyPush::new(Tee { consumers, copy: Chunk::with_capacity(0) }))
     }
 
@@ -132,26 +132,26 @@ impl<T: Clone + Send + Sync + 'static> Elements for Of<T> {
 
 /// Hands every chunk to several consumers; all but the last receive clones.
 struct Tee<T> {
-    consumers: Vec<(Next<T>, Flow)>,
+    consumers: Vec<(Next<T>, Demand)>,
     copy: Chunk<T>,
 }
 
 impl<T: Clone> Push<T> for Tee<T> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
         let Some(((last, last_flow), others)) = self.consumers.split_last_mut() else {
-            return Ok(Flow::Enough);
+            return Ok(Demand::Enough);
         };
-        for (next, flow) in others.iter_mut().filter(|(_, flow)| *flow == Flow::More) {
+        for (next, flow) in others.iter_mut().filter(|(_, flow)| *flow == Demand::More) {
             self.copy.clear();
             self.copy.items.extend_from_slice(&chunk.items);
             self.copy.rows.copy_from(&chunk.rows);
             *flow = next.push(&mut self.copy)?;
         }
-        if *last_flow == Flow::More {
+        if *last_flow == Demand::More {
             *last_flow = last.push(chunk)?;
         }
-        let all_done = self.consumers.iter().all(|(_, flow)| *flow == Flow::Enough);
-        Ok(if all_done { Flow::Enough } else { Flow::More })
+        let all_done = self.consumers.iter().all(|(_, flow)| *flow == Demand::Enough);
+        Ok(if all_done { Demand::Enough } else { Demand::More })
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -170,7 +170,7 @@ struct Meter<T> {
 }
 
 impl<T> Push<T> for Meter<T> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
         self.cx.check_canceled()?;
         let left = self.cx.trace().enter(self.step);
         let timer = self.metrics.start(chunk.items.len());

@@ -16,7 +16,7 @@ use super::erased::AnyPush;
 use super::job::{Batch, Port, Terminal};
 use super::memory::{Budget, Holder, Reservation};
 use super::out::Out;
-use super::push::{Flow, Push};
+use super::push::{Demand, Push};
 use super::scatter::Scattered;
 use super::sequence::{List, Sequence, ends, row_bytes};
 use super::source::Source;
@@ -127,7 +127,7 @@ impl<T: Record> Hold<T> {
     /// # Errors
     ///
     /// If the disk cannot be read, or `emit` fails.
-    pub fn read_rows(&self, split: usize, emit: &mut impl FnMut(T, u64) -> Result<Flow>) -> Result<Flow> {
+    pub fn read_rows(&self, split: usize, emit: &mut impl FnMut(T, u64) -> Result<Demand>) -> Result<Demand> {
         let layout = self.0.layout();
         let wanted = layout.splits[split].clone();
         let mut index = layout.ends.partition_point(|end| *end <= wanted.start);
@@ -140,12 +140,12 @@ impl<T: Record> Hold<T> {
                 row += 1;
                 emit(item, row as u64 - 1)
             };
-            if part.read(rows, self.0.keep, &mut numbered)? == Flow::Enough {
-                return Ok(Flow::Enough);
+            if part.read(rows, self.0.keep, &mut numbered)? == Demand::Enough {
+                return Ok(Demand::Enough);
             }
             (row, index) = (layout.ends[index], index + 1);
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 }
 
@@ -174,7 +174,12 @@ impl<T: Record> Shared<T> {
 }
 
 impl<T: Record> Part<T> {
-    fn read(&self, rows: Range<usize>, keep: Keep, emit: &mut impl FnMut(T) -> Result<Flow>) -> Result<Flow> {
+    fn read(
+        &self,
+        rows: Range<usize>,
+        keep: Keep,
+        emit: &mut impl FnMut(T) -> Result<Demand>,
+    ) -> Result<Demand> {
         if keep == Keep::Once && rows.len() == self.rows {
             // Nobody else reads it: every list and every block is given back when it has been read.
             let (sequence, _reserved) = self.take();
@@ -264,11 +269,11 @@ impl<T: Record> Terminal for Hold<T> {
         }))
     }
 
-    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
+    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Demand> {
         let left = downcast::<Scattered<T>>(batch)?;
         let part = Part { rows: left.0.rows(), unread: AtomicUsize::new(0), rest: RwLock::new(left) };
         self.0.parts.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(part));
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 }
 
@@ -312,7 +317,7 @@ pub fn group(rows: impl Iterator<Item = usize>, rows_per_group: usize) -> Vec<Ra
 /// Emits elements until nobody wants more.
 pub fn emit_all<T>(items: impl IntoIterator<Item = T>, out: &mut Out<T>) -> Result<()> {
     for item in items {
-        if out.emit(item)? == Flow::Enough {
+        if out.emit(item)? == Demand::Enough {
             break;
         }
     }
@@ -322,16 +327,16 @@ pub fn emit_all<T>(items: impl IntoIterator<Item = T>, out: &mut Out<T>) -> Resu
 /// Hands the elements of lists to `emit` until it has enough.
 fn emit_lists<T>(
     lists: impl Iterator<Item = Result<Vec<T>>>,
-    emit: &mut impl FnMut(T) -> Result<Flow>,
-) -> Result<Flow> {
+    emit: &mut impl FnMut(T) -> Result<Demand>,
+) -> Result<Demand> {
     for list in lists {
         for item in list? {
-            if emit(item)? == Flow::Enough {
-                return Ok(Flow::Enough);
+            if emit(item)? == Demand::Enough {
+                return Ok(Demand::Enough);
             }
         }
     }
-    Ok(Flow::More)
+    Ok(Demand::More)
 }
 
 /// What one task leaves: packed lists, and those that are full on disk where memory is short.
@@ -376,14 +381,14 @@ impl<T: Record> Writer<T> {
 }
 
 impl<T: Record> Push<T> for Writer<T> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
         for item in chunk.items.drain(..) {
             self.list.push(item);
             if self.list.bytes >= self.list_bytes {
                 self.put_aside()?;
             }
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn finish(&mut self) -> Result<()> {

@@ -7,7 +7,7 @@ use crossbeam::channel::Sender;
 
 use super::erased::{AnyPush, Elements};
 use super::narrow::Operator;
-use super::push::Flow;
+use super::push::Demand;
 use super::scheduler::Event;
 use super::source::AnySource;
 use super::task::TaskCx;
@@ -87,8 +87,8 @@ pub trait Terminal: Send + Sync {
     /// The receiving side for one task; it delivers through `port` when it is finished.
     fn writer(&self, cx: &TaskCx, port: Port) -> Result<AnyPush>;
 
-    /// Takes one batch of a lane into a cell. [`Flow::Enough`] says that nothing later can change the result.
-    fn absorb(&self, cell: usize, lane: usize, batch: Batch) -> Result<Flow>;
+    /// Takes one batch of a lane into a cell. [`Demand::Enough`] says that nothing later can change the result.
+    fn absorb(&self, cell: usize, lane: usize, batch: Batch) -> Result<Demand>;
 
     /// Everything for this cell has been absorbed.
     fn seal(&self, _cell: usize) -> Result<()> {

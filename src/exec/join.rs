@@ -9,7 +9,7 @@ use super::cogroup::Matching;
 use super::lookup::{ByLookup, Lookup, Room};
 use super::memory::Reservation;
 use super::out::Out;
-use super::push::Flow;
+use super::push::Demand;
 use super::sequence::Sequence;
 use crate::error::{Error, Result};
 use crate::record::{Data, Key, Record};
@@ -122,7 +122,13 @@ impl<K: Key, V: Record, W: Record, J: Join<V, W>> Matching for Joining<K, V, W, 
     type Right = W;
     type Out = (K, J::Out);
 
-    fn emit(&self, key: K, left: &mut Vec<V>, right: &mut Vec<W>, out: &mut Out<Self::Out>) -> Result<Flow> {
+    fn emit(
+        &self,
+        key: K,
+        left: &mut Vec<V>,
+        right: &mut Vec<W>,
+        out: &mut Out<Self::Out>,
+    ) -> Result<Demand> {
         if right.is_empty() {
             return emit_all(&key, left.drain(..).filter_map(J::left), out);
         }
@@ -130,20 +136,20 @@ impl<K: Key, V: Record, W: Record, J: Join<V, W>> Matching for Joining<K, V, W, 
             return emit_all(&key, right.drain(..).filter_map(J::right), out);
         }
         // All but the last use of a value are clones.
-        let (Some(last_left), Some(last_right)) = (left.pop(), right.pop()) else { return Ok(Flow::More) };
+        let (Some(last_left), Some(last_right)) = (left.pop(), right.pop()) else { return Ok(Demand::More) };
         for value in left.drain(..) {
             for other in right.iter() {
-                if out.emit((key.clone(), J::both(value.clone(), other.clone())))? == Flow::Enough {
-                    return Ok(Flow::Enough);
+                if out.emit((key.clone(), J::both(value.clone(), other.clone())))? == Demand::Enough {
+                    return Ok(Demand::Enough);
                 }
             }
-            if out.emit((key.clone(), J::both(value, last_right.clone())))? == Flow::Enough {
-                return Ok(Flow::Enough);
+            if out.emit((key.clone(), J::both(value, last_right.clone())))? == Demand::Enough {
+                return Ok(Demand::Enough);
             }
         }
         for other in right.drain(..) {
-            if out.emit((key.clone(), J::both(last_left.clone(), other)))? == Flow::Enough {
-                return Ok(Flow::Enough);
+            if out.emit((key.clone(), J::both(last_left.clone(), other)))? == Demand::Enough {
+                return Ok(Demand::Enough);
             }
         }
         out.emit((key, J::both(last_left, last_right)))
@@ -155,7 +161,7 @@ impl<K: Key, V: Record, W: Record, J: Join<V, W>> Matching for Joining<K, V, W, 
         right: &Sequence<(K, W)>,
         reservation: &mut Reservation,
         out: &mut Out<Self::Out>,
-    ) -> Option<Result<Flow>> {
+    ) -> Option<Result<Demand>> {
         Some(Self::nested_loops(left, right, reservation, out))
     }
 
@@ -186,7 +192,7 @@ impl<K: Key, V: Data, W: Record, J: Join<V, W>> Lookup for PastRight<K, V, W, J>
     type Held = W;
     type Out = (K, J::Out);
 
-    fn emit(&self, key: K, value: V, held: &[W], out: &mut Out<Self::Out>) -> Result<Flow> {
+    fn emit(&self, key: K, value: V, held: &[W], out: &mut Out<Self::Out>) -> Result<Demand> {
         if held.is_empty() {
             emit_all(&key, J::left(value), out)
         } else {
@@ -204,7 +210,7 @@ impl<K: Key, V: Record, W: Data, J: Join<V, W>> Lookup for PastLeft<K, V, W, J> 
     type Held = V;
     type Out = (K, J::Out);
 
-    fn emit(&self, key: K, value: W, held: &[V], out: &mut Out<Self::Out>) -> Result<Flow> {
+    fn emit(&self, key: K, value: W, held: &[V], out: &mut Out<Self::Out>) -> Result<Demand> {
         if held.is_empty() {
             return emit_all(&key, J::right(value), out);
         }
@@ -219,11 +225,11 @@ fn pair<K: Clone, P: Clone, H: Clone, O>(
     held: &[H],
     both: impl Fn(P, H) -> O,
     out: &mut Out<(K, O)>,
-) -> Result<Flow> {
-    let Some((last, others)) = held.split_last() else { return Ok(Flow::More) };
+) -> Result<Demand> {
+    let Some((last, others)) = held.split_last() else { return Ok(Demand::More) };
     for other in others {
-        if out.emit((key.clone(), both(value.clone(), other.clone())))? == Flow::Enough {
-            return Ok(Flow::Enough);
+        if out.emit((key.clone(), both(value.clone(), other.clone())))? == Demand::Enough {
+            return Ok(Demand::Enough);
         }
     }
     out.emit((key, both(value, last.clone())))
@@ -233,13 +239,13 @@ fn emit_all<K: Clone, T>(
     key: &K,
     values: impl IntoIterator<Item = T>,
     out: &mut Out<(K, T)>,
-) -> Result<Flow> {
+) -> Result<Demand> {
     for value in values {
-        if out.emit((key.clone(), value))? == Flow::Enough {
-            return Ok(Flow::Enough);
+        if out.emit((key.clone(), value))? == Demand::Enough {
+            return Ok(Demand::Enough);
         }
     }
-    Ok(Flow::More)
+    Ok(Demand::More)
 }
 
 impl<K: Key, V: Record, W: Record, J: Join<V, W>> Joining<K, V, W, J> {
@@ -250,7 +256,7 @@ impl<K: Key, V: Record, W: Record, J: Join<V, W>> Joining<K, V, W, J> {
         right: &Sequence<(K, W)>,
         reservation: &mut Reservation,
         out: &mut Out<(K, J::Out)>,
-    ) -> Result<Flow> {
+    ) -> Result<Demand> {
         let fits = reservation.try_resize(reservation.bytes() + right.bytes() as u64)?;
         let held: Option<Vec<Vec<(K, W)>>> =
             if fits { Some(right.lists().collect::<Result<_>>()?) } else { None };
@@ -260,8 +266,8 @@ impl<K: Key, V: Record, W: Record, J: Join<V, W>> Joining<K, V, W, J> {
                     Some(lists) => Self::pair(row, lists.iter().map(Ok::<_, Error>), out)?,
                     None => Self::pair(row, right.lists(), out)?,
                 };
-                if flow == Flow::Enough {
-                    return Ok(Flow::Enough);
+                if flow == Demand::Enough {
+                    return Ok(Demand::Enough);
                 }
             }
         }
@@ -273,13 +279,13 @@ impl<K: Key, V: Record, W: Record, J: Join<V, W>> Joining<K, V, W, J> {
         (key, value): (K, V),
         right: impl Iterator<Item = Result<L>>,
         out: &mut Out<(K, J::Out)>,
-    ) -> Result<Flow> {
+    ) -> Result<Demand> {
         let mut matched = false;
         for others in right {
             for (_, other) in others?.borrow().iter().filter(|(other, _)| other.key_eq(&key)) {
                 matched = true;
-                if out.emit((key.clone(), J::both(value.clone(), other.clone())))? == Flow::Enough {
-                    return Ok(Flow::Enough);
+                if out.emit((key.clone(), J::both(value.clone(), other.clone())))? == Demand::Enough {
+                    return Ok(Demand::Enough);
                 }
             }
         }
@@ -292,17 +298,17 @@ impl<K: Key, V: Record, W: Record, J: Join<V, W>> Joining<K, V, W, J> {
         left: &Sequence<(K, V)>,
         right: &Sequence<(K, W)>,
         out: &mut Out<(K, J::Out)>,
-    ) -> Result<Flow> {
+    ) -> Result<Demand> {
         for list in right.lists() {
             for (key, other) in list? {
                 // The left side is looked through only if there may be something to emit.
-                let Some(unmatched) = J::right(other) else { return Ok(Flow::More) };
-                if !contains(left, &key)? && out.emit((key, unmatched))? == Flow::Enough {
-                    return Ok(Flow::Enough);
+                let Some(unmatched) = J::right(other) else { return Ok(Demand::More) };
+                if !contains(left, &key)? && out.emit((key, unmatched))? == Demand::Enough {
+                    return Ok(Demand::Enough);
                 }
             }
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 }
 
@@ -332,9 +338,9 @@ impl<K: Key, V: Record> Matching for Existence<K, V> {
 
     const SELECTS: bool = true;
 
-    fn emit(&self, key: K, left: &mut Vec<V>, right: &mut Vec<()>, out: &mut Out<(K, V)>) -> Result<Flow> {
+    fn emit(&self, key: K, left: &mut Vec<V>, right: &mut Vec<()>, out: &mut Out<(K, V)>) -> Result<Demand> {
         let wanted = right.is_empty() != self.with_match;
-        if wanted { emit_all(&key, left.drain(..), out) } else { Ok(Flow::More) }
+        if wanted { emit_all(&key, left.drain(..), out) } else { Ok(Demand::More) }
     }
 
     fn stream(
@@ -343,7 +349,7 @@ impl<K: Key, V: Record> Matching for Existence<K, V> {
         right: &Sequence<(K, ())>,
         _reservation: &mut Reservation,
         out: &mut Out<(K, V)>,
-    ) -> Option<Result<Flow>> {
+    ) -> Option<Result<Demand>> {
         Some(self.filter(left, right, out))
     }
 
@@ -359,8 +365,8 @@ impl<K: Key, V: Record> Lookup for Existence<K, V> {
     type Held = ();
     type Out = (K, V);
 
-    fn emit(&self, key: K, value: V, held: &[()], out: &mut Out<(K, V)>) -> Result<Flow> {
-        if held.is_empty() == self.with_match { Ok(Flow::More) } else { out.emit((key, value)) }
+    fn emit(&self, key: K, value: V, held: &[()], out: &mut Out<(K, V)>) -> Result<Demand> {
+        if held.is_empty() == self.with_match { Ok(Demand::More) } else { out.emit((key, value)) }
     }
 }
 
@@ -370,7 +376,7 @@ impl<K: Key, V: Record> Existence<K, V> {
         left: &Sequence<(K, V)>,
         right: &Sequence<(K, ())>,
         out: &mut Out<(K, V)>,
-    ) -> Result<Flow> {
+    ) -> Result<Demand> {
         let mut last: Option<(K, bool)> = None;
         for list in left.lists() {
             for (key, value) in list? {
@@ -380,11 +386,11 @@ impl<K: Key, V: Record> Existence<K, V> {
                     None => contains(right, &key)?,
                 };
                 last = Some((key.clone(), found));
-                if found == self.with_match && out.emit((key, value))? == Flow::Enough {
-                    return Ok(Flow::Enough);
+                if found == self.with_match && out.emit((key, value))? == Demand::Enough {
+                    return Ok(Demand::Enough);
                 }
             }
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 }

@@ -16,7 +16,7 @@ use super::memory::{Budget, Reservation};
 use super::narrow::Operator;
 use super::out::Out;
 use super::permute::permute_to;
-use super::push::{Flow, Push};
+use super::push::{Demand, Push};
 use super::scatter::Scattered;
 use super::sequence::{List, Sequence};
 use super::table::{AHEAD, Table};
@@ -51,7 +51,7 @@ pub trait Lookup: Send + Sync + 'static {
         value: Self::Passing,
         held: &[Self::Held],
         out: &mut Out<Self::Out>,
-    ) -> Result<Flow>;
+    ) -> Result<Demand>;
 }
 
 /// How much of the memory the side that is held may take.
@@ -175,12 +175,12 @@ impl<K: Key, H: Record> Terminal for Holding<K, H> {
         Ok(AnyPush::new(Writer { shared, list: List::default(), full, reservation, port }))
     }
 
-    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
+    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Demand> {
         let (later, reserved) = downcast::<Scattered<(K, H)>>(batch)?;
         let mut rows = self.0.rows.lock().unwrap_or_else(PoisonError::into_inner);
         rows.0.append(later);
         rows.1.merge(reserved);
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn seal(&self, _cell: usize) -> Result<()> {
@@ -231,14 +231,14 @@ impl<K: Key, H: Record> Writer<K, H> {
 }
 
 impl<K: Key, H: Record> Push<(K, H)> for Writer<K, H> {
-    fn push(&mut self, chunk: &mut Chunk<(K, H)>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<(K, H)>) -> Result<Demand> {
         for row in chunk.items.drain(..) {
             self.list.push(row);
             if self.list.bytes >= LIST_BYTES {
                 self.put_aside()?;
             }
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -370,7 +370,7 @@ struct PassingPush<L: Lookup> {
 }
 
 impl<L: Lookup> Push<(L::Key, L::Passing)> for PassingPush<L> {
-    fn push(&mut self, chunk: &mut Chunk<(L::Key, L::Passing)>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<(L::Key, L::Passing)>) -> Result<Demand> {
         let held = &self.held;
         self.hashes.clear();
         self.hashes.extend(chunk.items.iter().map(|(key, _)| key.key_hash()));
@@ -384,14 +384,14 @@ impl<L: Lookup> Push<(L::Key, L::Passing)> for PassingPush<L> {
                 held.keys.prefetch_entry(hash);
             }
             let values = held.values_of(self.hashes[index], &key);
-            if self.out.at_row(at.row())? == Flow::Enough
-                || self.lookup.emit(key, value, values, &mut self.out)? == Flow::Enough
+            if self.out.at_row(at.row())? == Demand::Enough
+                || self.lookup.emit(key, value, values, &mut self.out)? == Demand::Enough
             {
-                return Ok(Flow::Enough);
+                return Ok(Demand::Enough);
             }
             at.advance();
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn finish(&mut self) -> Result<()> {

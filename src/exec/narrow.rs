@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::chunk::Chunk;
 use super::erased::AnyPush;
 use super::out::Out;
-use super::push::{Flow, Next, Push};
+use super::push::{Demand, Next, Push};
 use super::task::TaskCx;
 use super::trace::Cursor;
 use crate::error::Result;
@@ -118,7 +118,7 @@ struct MapPush<T, U, F> {
 }
 
 impl<T, U, F: Fn(T) -> U> Push<T> for MapPush<T, U, F> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
         let mut at = Cursor::new(self.cx.trace(), &chunk.rows);
         self.out.items.extend(chunk.items.drain(..).map(|item| {
             let item = (self.f)(item);
@@ -145,20 +145,20 @@ struct FlatMapPush<T, I: IntoIterator, F> {
 }
 
 impl<T, I: IntoIterator, F: Fn(T) -> Result<I>> Push<T> for FlatMapPush<T, I, F> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
         let mut at = Cursor::new(self.cx.trace(), &chunk.rows);
         for item in chunk.items.drain(..) {
-            if self.out.at_row(at.row())? == Flow::Enough {
-                return Ok(Flow::Enough);
+            if self.out.at_row(at.row())? == Demand::Enough {
+                return Ok(Demand::Enough);
             }
             for result in (self.f)(item).inspect_err(|_| at.fail())? {
-                if self.out.emit(result)? == Flow::Enough {
-                    return Ok(Flow::Enough);
+                if self.out.emit(result)? == Demand::Enough {
+                    return Ok(Demand::Enough);
                 }
             }
             at.advance();
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn finish(&mut self) -> Result<()> {

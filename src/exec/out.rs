@@ -1,7 +1,7 @@
 //! The sending side of an operator that drops or multiplies elements, and of every source.
 
 use super::chunk::Chunk;
-use super::push::{Flow, Next};
+use super::push::{Demand, Next};
 use crate::error::Result;
 
 /// Collects elements into chunks and pushes each full one on.
@@ -20,7 +20,7 @@ use crate::error::Result;
 ///     fn read(&self, split: usize, out: &mut Out<u64>) -> gristmill::Result<()> {
 ///         for i in 0..10 {
 ///             let i = split as u64 * 10 + i;
-///             if out.emit(i * i)? == Flow::Enough { break }
+///             if out.emit(i * i)? == Demand::Enough { break }
 ///         }
 ///         Ok(())
 ///     }
@@ -53,10 +53,10 @@ impl<T> Out<T> {
 
     /// The elements that follow stem from `row`.
     #[inline]
-    pub(crate) fn at_row(&mut self, row: u64) -> Result<Flow> {
+    pub(crate) fn at_row(&mut self, row: u64) -> Result<Demand> {
         if self.chunk.rows.fill(self.chunk.items.len(), self.row) {
             self.row = row;
-            return Ok(Flow::More);
+            return Ok(Demand::More);
         }
         let flow = self.flush()?;
         self.row = row;
@@ -65,23 +65,23 @@ impl<T> Out<T> {
 
     /// Emits one element.
     ///
-    /// Returns [`Flow::Enough`] once nobody wants more; the caller may then stop.
+    /// Returns [`Demand::Enough`] once nobody wants more; the caller may then stop.
     ///
     /// # Errors
     ///
     /// Whatever the operators that follow fail with.
     #[inline]
-    pub fn emit(&mut self, item: T) -> Result<Flow> {
+    pub fn emit(&mut self, item: T) -> Result<Demand> {
         self.chunk.items.push(item);
-        if self.chunk.items.len() < self.limit { Ok(Flow::More) } else { self.flush() }
+        if self.chunk.items.len() < self.limit { Ok(Demand::More) } else { self.flush() }
     }
 
     /// Emits one element of so many bytes: a chunk of large ones is pushed on before it is full.
-    pub(crate) fn emit_large(&mut self, item: T, bytes: usize) -> Result<Flow> {
+    pub(crate) fn emit_large(&mut self, item: T, bytes: usize) -> Result<Demand> {
         const CHUNK_BYTES: usize = 1 << 20;
         self.large_bytes += bytes;
         match self.emit(item)? {
-            Flow::More if self.large_bytes >= CHUNK_BYTES => self.flush(),
+            Demand::More if self.large_bytes >= CHUNK_BYTES => self.flush(),
             flow => Ok(flow),
         }
     }
@@ -93,35 +93,35 @@ impl<T> Out<T> {
 
     /// Emits elements of which there are no more than a chunk may have. They become a chunk as they are, without a copy, unless few were
     /// emitted before.
-    pub(crate) fn emit_all(&mut self, items: Vec<T>) -> Result<Flow> {
+    pub(crate) fn emit_all(&mut self, items: Vec<T>) -> Result<Demand> {
         debug_assert!(items.len() <= self.limit);
-        if self.chunk.items.len() + items.len() > self.limit && self.flush()? == Flow::Enough {
-            return Ok(Flow::Enough);
+        if self.chunk.items.len() + items.len() > self.limit && self.flush()? == Demand::Enough {
+            return Ok(Demand::Enough);
         }
         if self.chunk.items.is_empty() {
             self.chunk.items = items;
         } else {
             self.chunk.items.extend(items);
         }
-        if self.chunk.items.len() < self.limit { Ok(Flow::More) } else { self.flush() }
+        if self.chunk.items.len() < self.limit { Ok(Demand::More) } else { self.flush() }
     }
 
     /// Emits what `fill` appends to the elements of a chunk, until it says that there is no more. It is given how many elements a chunk
     /// is to have at most.
-    pub(crate) fn emit_from(&mut self, mut fill: impl FnMut(&mut Vec<T>, usize) -> bool) -> Result<Flow> {
+    pub(crate) fn emit_from(&mut self, mut fill: impl FnMut(&mut Vec<T>, usize) -> bool) -> Result<Demand> {
         while fill(&mut self.chunk.items, self.limit) {
-            if self.flush()? == Flow::Enough {
-                return Ok(Flow::Enough);
+            if self.flush()? == Demand::Enough {
+                return Ok(Demand::Enough);
             }
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     /// Pushes on what has been emitted so far.
-    pub(crate) fn flush(&mut self) -> Result<Flow> {
+    pub(crate) fn flush(&mut self) -> Result<Demand> {
         let len = self.chunk.items.len();
         if len == 0 {
-            return Ok(Flow::More);
+            return Ok(Demand::More);
         }
         if self.contiguous {
             self.chunk.rows.restart(self.row);
@@ -137,7 +137,7 @@ impl<T> Out<T> {
 
     /// Pushes on what is left and finishes what follows.
     pub(crate) fn finish(&mut self) -> Result<()> {
-        let _done: Flow = self.flush()?;
+        let _done: Demand = self.flush()?;
         self.next.finish()
     }
 }

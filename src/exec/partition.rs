@@ -8,7 +8,7 @@
 
 use super::aggregate::Combine;
 use super::memory::{Budget, Reservation};
-use super::push::Flow;
+use super::push::Demand;
 use super::scatter::{Packing, Scatter, Spare};
 use super::sequence::{List, Sequence, row_bytes};
 use super::table::{AHEAD, Table, high_bits};
@@ -191,7 +191,7 @@ impl<K: Key, A: Record> Partition<K, A> {
     /// # Errors
     ///
     /// If the disk cannot be read or written, the state of a single key exceeds the memory limit, or `emit` fails.
-    pub fn drain<T, C>(self, combine: &C, emit: &mut impl FnMut((K, A)) -> Result<Flow>) -> Result<Flow>
+    pub fn drain<T, C>(self, combine: &C, emit: &mut impl FnMut((K, A)) -> Result<Demand>) -> Result<Demand>
     where
         C: Combine<T, Key = K, State = A>,
     {
@@ -205,15 +205,15 @@ impl<K: Key, A: Record> Partition<K, A> {
             let bytes = table.bytes() + partition.heap_bytes + ordering;
             partition.reservation.resize(bytes as u64)?;
             for entry in table.into_hash_order() {
-                if emit(entry)? == Flow::Enough {
-                    return Ok(Flow::Enough);
+                if emit(entry)? == Demand::Enough {
+                    return Ok(Demand::Enough);
                 }
             }
             next = divided
                 .pop()
                 .map(|(used_bits, spilled)| Partition { spilled, ..Partition::new(used_bits, &budget) });
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::error::Result;
 /// Whether whoever receives chunks wants more of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Flow {
+pub enum Demand {
     /// Go on.
     More,
     /// Nothing that follows can change the result: the source may stop.
@@ -22,7 +22,7 @@ pub trait Push<T> {
     /// # Errors
     ///
     /// Whatever the operator or anything after it fails with; the task then ends.
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow>;
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand>;
 
     /// No more chunks will come: passes on what is held back and finishes what follows.
     ///

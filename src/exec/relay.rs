@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::chunk::Chunk;
 use super::erased::AnyPush;
-use super::push::{Flow, Next, Push};
+use super::push::{Demand, Next, Push};
 use crate::error::Result;
 
 /// The sending end of a relay: the head of the next segment.
@@ -25,24 +25,24 @@ type Queue<T> = Rc<RefCell<Vec<Chunk<T>>>>;
 struct Receive<T> {
     queue: Queue<T>,
     /// What the next segment said last.
-    flow: Rc<Cell<Flow>>,
+    flow: Rc<Cell<Demand>>,
 }
 
 struct Send<T> {
     queue: Queue<T>,
-    flow: Rc<Cell<Flow>>,
+    flow: Rc<Cell<Demand>>,
     next: Next<T>,
 }
 
 /// The two ends of a relay before `next`.
 pub fn pair<T: 'static>(next: Next<T>) -> (AnyPush, Box<dyn Pump>) {
-    let (queue, flow) = (Queue::default(), Rc::new(Cell::new(Flow::More)));
+    let (queue, flow) = (Queue::default(), Rc::new(Cell::new(Demand::More)));
     let receive = Receive { queue: Rc::clone(&queue), flow: Rc::clone(&flow) };
     (AnyPush::new(receive), Box::new(Send { queue, flow, next }))
 }
 
 impl<T> Push<T> for Receive<T> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
         let mut kept = Chunk::with_capacity(0);
         std::mem::swap(&mut kept.items, &mut chunk.items);
         kept.rows.copy_from(&chunk.rows);
@@ -60,7 +60,7 @@ impl<T> Pump for Send<T> {
         let chunks = std::mem::take(&mut *self.queue.borrow_mut());
         for mut chunk in chunks {
             self.flow.set(self.next.push(&mut chunk)?);
-            if self.flow.get() == Flow::Enough {
+            if self.flow.get() == Demand::Enough {
                 break;
             }
         }
@@ -87,7 +87,7 @@ impl<T> Pumped<T> {
 }
 
 impl<T> Push<T> for Pumped<T> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
         let flow = self.head.push(chunk)?;
         for pump in &mut self.pumps {
             pump.pump()?;

@@ -25,7 +25,7 @@ use crossbeam::channel::{Receiver, Sender, unbounded};
 
 use super::job::{Batch, Order, StepKind};
 use super::metrics::nanos_since;
-use super::push::Flow;
+use super::push::Demand;
 use super::task::{self, Run};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -36,7 +36,7 @@ pub enum Event {
     /// A task ended; what it delivered has been sent before.
     TaskEnded { pipeline: usize, split: usize, result: Result<()> },
     /// Cells have absorbed, or been sealed.
-    CellsDone { terminal: usize, cells: Vec<usize>, sealed: bool, result: Result<Flow> },
+    CellsDone { terminal: usize, cells: Vec<usize>, sealed: bool, result: Result<Demand> },
 }
 
 /// How many workers there are and how far they may run ahead.
@@ -214,7 +214,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn cells_done(&mut self, terminal: usize, cells: &[usize], sealed: bool, result: Result<Flow>) {
+    fn cells_done(&mut self, terminal: usize, cells: &[usize], sealed: bool, result: Result<Demand>) {
         let state = &mut self.terminals[terminal];
         for &cell in cells {
             state.cells[cell].busy = false;
@@ -223,7 +223,7 @@ impl<'a> Driver<'a> {
             state.unsealed -= cells.len();
         }
         match result {
-            Ok(flow) => state.enough |= flow == Flow::Enough,
+            Ok(flow) => state.enough |= flow == Demand::Enough,
             Err(error) => self.note_failure(Some(error)),
         }
     }
@@ -324,7 +324,7 @@ impl<'a> Driver<'a> {
             let indices = cells.iter().map(|(cell, _)| *cell).collect();
             let feed = &run.job.terminals[terminal];
             let result = task::guarded(feed.call, || {
-                let mut flow = Flow::More;
+                let mut flow = Demand::More;
                 for (cell, queue) in cells {
                     for (lane, batch) in queue {
                         run.failed.check()?;

@@ -10,7 +10,7 @@ use super::collect::downcast;
 use super::erased::AnyPush;
 use super::job::{Batch, Port, Terminal};
 use super::memory::{Budget, Holder, Reservation};
-use super::push::{Flow, Push};
+use super::push::{Demand, Push};
 use super::scatter::{Packing, Scatter, Scattered, Spare};
 use super::sequence::Sequence;
 use super::task::TaskCx;
@@ -158,7 +158,7 @@ impl<L: Record, R: Record, F: Route<L, R>> Terminal for Shuffle<L, R, F> {
         }
     }
 
-    fn absorb(&self, index: usize, lane: usize, batch: Batch) -> Result<Flow> {
+    fn absorb(&self, index: usize, lane: usize, batch: Batch) -> Result<Demand> {
         let mut cell = self.cell(index);
         let reserved = if lane == 0 {
             let (rows, reserved) = downcast::<Scattered<L>>(batch)?;
@@ -170,7 +170,7 @@ impl<L: Record, R: Record, F: Route<L, R>> Terminal for Shuffle<L, R, F> {
             reserved
         };
         cell.reservation.merge(reserved);
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 }
 
@@ -192,8 +192,8 @@ impl<T: Record, F: Fn(&T) -> usize + 'static> Writer<T, F> {
 }
 
 impl<T: Record, F: Fn(&T) -> usize> Push<T> for Writer<T, F> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
-        let Some(lists) = &mut self.lists else { return Ok(Flow::Enough) };
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
+        let Some(lists) = &mut self.lists else { return Ok(Demand::Enough) };
         let mut at = Cursor::new(self.cx.trace(), &chunk.rows);
         for row in chunk.items.drain(..) {
             let cell = (self.cell_of)(&row);
@@ -203,7 +203,7 @@ impl<T: Record, F: Fn(&T) -> usize> Push<T> for Writer<T, F> {
             lists.push(cell, row);
             at.advance();
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn finish(&mut self) -> Result<()> {

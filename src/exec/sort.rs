@@ -30,7 +30,7 @@ use super::hold::Storage;
 use super::job::{Batch, Port, Terminal};
 use super::memory::{Budget, Holder, Reservation};
 use super::out::Out;
-use super::push::{Flow, Push};
+use super::push::{Demand, Push};
 use super::sequence::List;
 use super::source::{AnySource, Erased, Source};
 use super::task::TaskCx;
@@ -216,7 +216,7 @@ impl<T: Record, O: Order<T>> Terminal for Sorted<T, O> {
         }))
     }
 
-    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
+    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Demand> {
         let left = downcast::<Vec<Run<T>>>(batch)?;
         let mut arrived = lock(&self.0.arrived);
         for mut run in left {
@@ -229,7 +229,7 @@ impl<T: Record, O: Order<T>> Terminal for Sorted<T, O> {
             prune(arrived.samples.iter_mut(), MAX_DRAWN / 2);
             arrived.drawn = MAX_DRAWN / 2;
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn seal(&self, _cell: usize) -> Result<()> {
@@ -322,7 +322,7 @@ impl Room {
 }
 
 impl<T: Record, O: Order<T>> Push<T> for Writer<T, O> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
         let order = self.shared.order.as_ref();
         let mut at = Cursor::new(self.cx.trace(), &chunk.rows);
         for row in chunk.items.drain(..) {
@@ -331,7 +331,7 @@ impl<T: Record, O: Order<T>> Push<T> for Writer<T, O> {
         }
         drop(at);
         self.reserve()?;
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn finish(&mut self) -> Result<()> {

@@ -5,7 +5,7 @@ use datasketches::hll::{HllType, HllUnion};
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::collect::Gathering;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::trace::Cursor;
 use crate::ops::collect::{finished, gather, refused};
 use crate::record::Key;
@@ -78,16 +78,16 @@ impl<T: Key> Gathering<T> for Sketch {
         self.0.clone()
     }
 
-    fn add(&self, state: &mut HllUnion, items: &mut Vec<T>, at: &mut Cursor<'_>) -> Result<Flow> {
+    fn add(&self, state: &mut HllUnion, items: &mut Vec<T>, at: &mut Cursor<'_>) -> Result<Demand> {
         for item in items.drain(..) {
             state.update_value(item.key_hash());
             at.advance();
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
-    fn join(&self, state: &mut HllUnion, later: HllUnion) -> Flow {
+    fn join(&self, state: &mut HllUnion, later: HllUnion) -> Demand {
         state.update(&later.to_sketch(HllType::Hll8));
-        Flow::More
+        Demand::More
     }
 }

@@ -5,7 +5,7 @@ use datasketches::tdigest::TDigestMut;
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::collect::Gathering;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::trace::Cursor;
 use crate::ops::collect::{finished, gather, refused};
 use crate::record::Data;
@@ -130,18 +130,18 @@ impl<T: Data + Into<f64>> Gathering<T> for Digests {
         self.0.clone()
     }
 
-    fn add(&self, state: &mut Digest, items: &mut Vec<T>, at: &mut Cursor<'_>) -> Result<Flow> {
+    fn add(&self, state: &mut Digest, items: &mut Vec<T>, at: &mut Cursor<'_>) -> Result<Demand> {
         for item in items.drain(..) {
             state.add(item.into());
             at.advance();
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
-    fn join(&self, state: &mut Digest, later: Digest) -> Flow {
+    fn join(&self, state: &mut Digest, later: Digest) -> Demand {
         state.below += later.below;
         state.finite.merge(&later.finite);
         state.above += later.above;
-        Flow::More
+        Demand::More
     }
 }

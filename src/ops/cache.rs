@@ -97,7 +97,7 @@ impl<T: Record> Terminal for Filling<T> {
         cell: usize,
         lane: usize,
         batch: crate::exec::job::Batch,
-    ) -> crate::Result<crate::exec::push::Flow> {
+    ) -> crate::Result<crate::exec::push::Demand> {
         self.hold.absorb(cell, lane, batch)
     }
 

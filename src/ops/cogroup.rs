@@ -6,7 +6,7 @@ use crate::dataset::Dataset;
 use crate::error::{CallSite, Result};
 use crate::exec::cogroup::{ByKey, Matching, bytes_of, moved_out};
 use crate::exec::out::Out;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::record::{Key, Record};
 
 impl<K: Key, V: Record> Dataset<(K, V)> {
@@ -52,7 +52,13 @@ impl<K: Key, V: Record, W: Record> Matching for Both<K, V, W> {
     type Right = W;
     type Out = (K, Groups<V, W>);
 
-    fn emit(&self, key: K, left: &mut Vec<V>, right: &mut Vec<W>, out: &mut Out<Self::Out>) -> Result<Flow> {
+    fn emit(
+        &self,
+        key: K,
+        left: &mut Vec<V>,
+        right: &mut Vec<W>,
+        out: &mut Out<Self::Out>,
+    ) -> Result<Demand> {
         let bytes = bytes_of(left) + bytes_of(right);
         out.emit_large((key, (moved_out(left), moved_out(right))), bytes)
     }

@@ -7,7 +7,7 @@ use crate::dataset::{Action, Dataset, Output};
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::collect::{Gather, Gathered, Gathering};
 use crate::exec::job::Terminal;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::trace::Cursor;
 use crate::io::commit::Transaction;
 use crate::record::Data;
@@ -48,14 +48,14 @@ impl<T: Data> Gathering<T> for All {
         Vec::new()
     }
 
-    fn add(&self, state: &mut Vec<T>, items: &mut Vec<T>, _at: &mut Cursor<'_>) -> Result<Flow> {
+    fn add(&self, state: &mut Vec<T>, items: &mut Vec<T>, _at: &mut Cursor<'_>) -> Result<Demand> {
         state.append(items);
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
-    fn join(&self, state: &mut Vec<T>, mut later: Vec<T>) -> Flow {
+    fn join(&self, state: &mut Vec<T>, mut later: Vec<T>) -> Demand {
         state.append(&mut later);
-        Flow::More
+        Demand::More
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Result};
 use crate::exec::collect::Gathering;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::trace::Cursor;
 use crate::ops::collect::gather;
 use crate::record::Data;
@@ -44,14 +44,14 @@ impl<T: Data> Gathering<T> for Count {
         0
     }
 
-    fn add(&self, state: &mut u64, items: &mut Vec<T>, _at: &mut Cursor<'_>) -> Result<Flow> {
+    fn add(&self, state: &mut u64, items: &mut Vec<T>, _at: &mut Cursor<'_>) -> Result<Demand> {
         *state += items.len() as u64;
         items.clear();
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
-    fn join(&self, state: &mut u64, later: u64) -> Flow {
+    fn join(&self, state: &mut u64, later: u64) -> Demand {
         *state += later;
-        Flow::More
+        Demand::More
     }
 }

@@ -9,7 +9,7 @@ use arrow::compute::concat_batches;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::out::Out;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::record::{Data, Record, from_batch, to_batch};
 
 /// Rows that are turned into columns at once: the columns of a narrow record then stay in a core's cache.
@@ -25,7 +25,11 @@ pub(super) trait Unpack: 'static {
 
     /// Emits the elements that a batch is. An error of the batch is `located`, with the number of its row; one of whoever receives the
     /// elements comes as it is.
-    fn emit(batch: RecordBatch, located: impl Fn(Error) -> Error, out: &mut Out<Self::Item>) -> Result<Flow>;
+    fn emit(
+        batch: RecordBatch,
+        located: impl Fn(Error) -> Error,
+        out: &mut Out<Self::Item>,
+    ) -> Result<Demand>;
 
     /// How many elements a batch of so many rows is.
     fn elements(rows: u64) -> u64;
@@ -58,17 +62,17 @@ impl<T: Record> Unpack for Rows<T> {
 
     const ARE_ROWS: bool = true;
 
-    fn emit(batch: RecordBatch, located: impl Fn(Error) -> Error, out: &mut Out<T>) -> Result<Flow> {
+    fn emit(batch: RecordBatch, located: impl Fn(Error) -> Error, out: &mut Out<T>) -> Result<Demand> {
         let limit = out.limit();
         for start in (0..batch.num_rows()).step_by(limit) {
             // Chunk by chunk, so that a core's cache has the columns and the rows that are made of them.
             let piece = batch.slice(start, limit.min(batch.num_rows() - start));
             let rows = from_batch(&piece).map_err(|error| located(error.rows_on(start as u64)))?;
-            if out.emit_all(rows)? == Flow::Enough {
-                return Ok(Flow::Enough);
+            if out.emit_all(rows)? == Demand::Enough {
+                return Ok(Demand::Enough);
             }
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn elements(rows: u64) -> u64 {
@@ -113,7 +117,7 @@ impl Unpack for Batches {
         batch: RecordBatch,
         _located: impl Fn(Error) -> Error,
         out: &mut Out<RecordBatch>,
-    ) -> Result<Flow> {
+    ) -> Result<Demand> {
         let bytes = batch.get_array_memory_size();
         out.emit_large(batch, bytes)
     }

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::exec::chunk::Chunk;
 use crate::exec::job::Port;
 use crate::exec::memory::{Budget, Reservation};
-use crate::exec::push::{Flow, Push};
+use crate::exec::push::{Demand, Push};
 use crate::exec::task::TaskCx;
 use crate::io::hive::PartitionPath;
 
@@ -103,10 +103,10 @@ impl<I: Intake, F: Format> Writer<I, F> {
 }
 
 impl<I: Intake, F: Format> Push<I::Item> for Writer<I, F> {
-    fn push(&mut self, chunk: &mut Chunk<I::Item>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<I::Item>) -> Result<Demand> {
         self.intake.take(&mut chunk.items);
         self.encode(false)?;
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn finish(&mut self) -> Result<()> {

@@ -3,7 +3,7 @@
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Result};
 use crate::exec::collect::Gathering;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::trace::Cursor;
 use crate::ops::collect::gather;
 use crate::record::Data;
@@ -67,19 +67,19 @@ where
         self.init.clone()
     }
 
-    fn add(&self, state: &mut A, items: &mut Vec<T>, at: &mut Cursor<'_>) -> Result<Flow> {
+    fn add(&self, state: &mut A, items: &mut Vec<T>, at: &mut Cursor<'_>) -> Result<Demand> {
         let before = std::mem::replace(state, self.init.clone());
         *state = items.drain(..).fold(before, |state, item| {
             let state = (self.add)(state, item);
             at.advance();
             state
         });
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
-    fn join(&self, state: &mut A, later: A) -> Flow {
+    fn join(&self, state: &mut A, later: A) -> Demand {
         let earlier = std::mem::replace(state, self.init.clone());
         *state = (self.merge)(earlier, later);
-        Flow::More
+        Demand::More
     }
 }

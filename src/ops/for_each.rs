@@ -3,7 +3,7 @@
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Result};
 use crate::exec::collect::Gathering;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::trace::Cursor;
 use crate::ops::collect::gather;
 use crate::record::Data;
@@ -50,15 +50,15 @@ impl<T: Data, F: Fn(T) + Send + Sync + 'static> Gathering<T> for ForEach<F> {
 
     fn start(&self) {}
 
-    fn add(&self, (): &mut (), items: &mut Vec<T>, at: &mut Cursor<'_>) -> Result<Flow> {
+    fn add(&self, (): &mut (), items: &mut Vec<T>, at: &mut Cursor<'_>) -> Result<Demand> {
         for item in items.drain(..) {
             (self.0)(item);
             at.advance();
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
-    fn join(&self, (): &mut (), (): ()) -> Flow {
-        Flow::More
+    fn join(&self, (): &mut (), (): ()) -> Demand {
+        Demand::More
     }
 }

@@ -6,7 +6,7 @@ use crate::dataset::Dataset;
 use crate::error::{CallSite, Result};
 use crate::exec::cogroup::{ByKey, Matching, bytes_of, moved_out};
 use crate::exec::out::Out;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::record::{Key, Record};
 
 impl<K: Key, V: Record> Dataset<(K, V)> {
@@ -49,7 +49,7 @@ impl<K: Key, V: Record> Matching for Group<K, V> {
     type Right = ();
     type Out = (K, Vec<V>);
 
-    fn emit(&self, key: K, left: &mut Vec<V>, _: &mut Vec<()>, out: &mut Out<(K, Vec<V>)>) -> Result<Flow> {
+    fn emit(&self, key: K, left: &mut Vec<V>, _: &mut Vec<()>, out: &mut Out<(K, Vec<V>)>) -> Result<Demand> {
         let bytes = bytes_of(left);
         out.emit_large((key, moved_out(left)), bytes)
     }

@@ -3,7 +3,7 @@
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::collect::Gathering;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::trace::Cursor;
 use crate::ops::collect::{gather, refused};
 use crate::record::Data;
@@ -124,21 +124,21 @@ impl<T: Data + Into<f64>> Gathering<T> for Buckets {
         Histogram { boundaries: self.0.clone(), counts, below: 0, above: 0, nan: 0 }
     }
 
-    fn add(&self, state: &mut Histogram, items: &mut Vec<T>, at: &mut Cursor<'_>) -> Result<Flow> {
+    fn add(&self, state: &mut Histogram, items: &mut Vec<T>, at: &mut Cursor<'_>) -> Result<Demand> {
         for item in items.drain(..) {
             state.add(item.into());
             at.advance();
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
-    fn join(&self, state: &mut Histogram, later: Histogram) -> Flow {
+    fn join(&self, state: &mut Histogram, later: Histogram) -> Demand {
         for (count, more) in state.counts.iter_mut().zip(later.counts) {
             *count += more;
         }
         state.below += later.below;
         state.above += later.above;
         state.nan += later.nan;
-        Flow::More
+        Demand::More
     }
 }

@@ -10,7 +10,7 @@ use crate::exec::erased::AnyPush;
 use crate::exec::hold::emit_all;
 use crate::exec::narrow::Operator;
 use crate::exec::out::Out;
-use crate::exec::push::{Flow, Push};
+use crate::exec::push::{Demand, Push};
 use crate::exec::task::TaskCx;
 use crate::record::Data;
 
@@ -73,14 +73,14 @@ struct Buffer<T, I: IntoIterator, F> {
 }
 
 impl<T, I: IntoIterator, F: Fn(Vec<T>) -> I> Push<T> for Buffer<T, I, F> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
         self.items.append(&mut chunk.items);
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn finish(&mut self) -> Result<()> {
         let items = std::mem::take(&mut self.items);
-        let _more: Flow = self.out.at_row(Rows::UNKNOWN)?;
+        let _more: Demand = self.out.at_row(Rows::UNKNOWN)?;
         emit_all((self.f)(items), &mut self.out)?;
         self.out.finish()
     }

@@ -9,7 +9,7 @@ use super::elements::Unpack;
 use crate::error::{Error, Place, Result};
 use crate::exec::hold::{ROWS_PER_SPLIT, group};
 use crate::exec::out::Out;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::source::Source;
 use crate::io::parquet::{Filter, StoredPart, stored_parts};
 use crate::io::resolve::InputFile;
@@ -103,7 +103,7 @@ impl<U: Unpack> Source<U::Item> for ParquetFiles<U> {
                     Some(row) => error.moved_to(self.place(split, before + row)),
                     None => error.at(Place::file(part.path())),
                 };
-                if U::emit(batch, located, out)? == Flow::Enough {
+                if U::emit(batch, located, out)? == Demand::Enough {
                     return Ok(());
                 }
                 before += rows;

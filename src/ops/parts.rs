@@ -25,7 +25,7 @@ use crate::exec::collect::downcast;
 use crate::exec::erased::AnyPush;
 use crate::exec::job::{Batch, Port, Terminal};
 use crate::exec::memory::{Budget, Reservation};
-use crate::exec::push::{Flow, Push};
+use crate::exec::push::{Demand, Push};
 use crate::exec::task::TaskCx;
 use crate::io::commit::{Attempt, Finished, Shape, Target, Transaction};
 use crate::io::placement::Placement;
@@ -101,6 +101,7 @@ pub(super) fn output<I: Intake, F: Format>(
 ) -> Output<Written> {
     let detail = crate::error::printable(path);
     let budget = dataset.context().budget().clone();
+    let parameters = dataset.context().parameters();
     let types = PhantomData;
     let action = WriteAction::<I, F> {
         call,
@@ -108,6 +109,7 @@ pub(super) fn output<I: Intake, F: Format>(
         path: path.to_owned(),
         schema: Some(schema),
         budget,
+        parameters,
         opened: None,
         types,
     };
@@ -134,6 +136,8 @@ struct WriteAction<I, F: Format> {
     /// The columns, or why there are none; until it is opened.
     schema: Option<Result<SchemaRef>>,
     budget: Budget,
+    /// What the manifest names as the parameters of the run.
+    parameters: Value,
     opened: Option<Opened<F>>,
     types: PhantomData<fn(I)>,
 }
@@ -185,7 +189,7 @@ impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
     fn complete(self: Box<Self>, transaction: &mut Transaction) -> Result<Written> {
         match self.opened {
             Some(Opened::Files { attempt, schema, files }) => {
-                let (finished, written) = finish(attempt, columns_json(&schema), &files);
+                let (finished, written) = finish(attempt, columns_json(&schema), self.parameters, &files);
                 transaction.add(finished.in_call(self.call));
                 Ok(written)
             }
@@ -201,7 +205,12 @@ impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
 }
 
 /// Makes the parts final, to be committed.
-fn finish<F: Format>(attempt: Attempt, schema: Value, files: &Files<F>) -> (Finished, Written) {
+fn finish<F: Format>(
+    attempt: Attempt,
+    schema: Value,
+    parameters: Value,
+    files: &Files<F>,
+) -> (Finished, Written) {
     let mut written = Written { path: attempt.path().to_owned(), rows: 0, bytes: 0, parts: 0, partitions: 0 };
     let done = files.take_done();
     for part in done.iter().flat_map(|(_, parts)| parts) {
@@ -212,10 +221,10 @@ fn finish<F: Format>(attempt: Attempt, schema: Value, files: &Files<F>) -> (Fini
     let finished = if files.encoding.layout.is_partitioned() {
         written.partitions = done.len();
         let partitions = done.into_iter().filter_map(|(place, parts)| Some((place?, parts)));
-        attempt.finish_partitions(schema, Value::Null, partitions.collect())
+        attempt.finish_partitions(schema, parameters, partitions.collect())
     } else {
         let parts = done.into_iter().flat_map(|(_, parts)| parts);
-        attempt.finish(schema, Value::Null, parts.collect())
+        attempt.finish(schema, parameters, parts.collect())
     };
     (finished, written)
 }
@@ -274,10 +283,10 @@ impl<I: Intake, F: Format> Terminal for WriteTerminal<I, F> {
         Ok(AnyPush::new(Writer::<I, F>::new(Arc::clone(&self.files.encoding), cx, port)?))
     }
 
-    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
+    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Demand> {
         let (pieces, _reserved) = downcast::<(Placed<F>, Reservation)>(batch)?;
         pieces.into_iter().try_for_each(|(place, piece)| self.files.append(place, piece))?;
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn seal(&self, _cell: usize) -> Result<()> {
@@ -293,17 +302,17 @@ impl<T: Data> Terminal for Skip<T> {
         Ok(AnyPush::new(Skipped::<T>(port, PhantomData)))
     }
 
-    fn absorb(&self, _cell: usize, _lane: usize, _batch: Batch) -> Result<Flow> {
-        Ok(Flow::Enough)
+    fn absorb(&self, _cell: usize, _lane: usize, _batch: Batch) -> Result<Demand> {
+        Ok(Demand::Enough)
     }
 }
 
 struct Skipped<T>(Port, PhantomData<fn(T)>);
 
 impl<T: Data> Push<T> for Skipped<T> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
         chunk.items.clear();
-        Ok(Flow::Enough)
+        Ok(Demand::Enough)
     }
 
     fn finish(&mut self) -> Result<()> {

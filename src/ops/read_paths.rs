@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Error, ErrorKind, Place, Result};
 use crate::exec::out::Out;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::source::Source;
 use crate::io::inflate::InflateLimits;
 use crate::io::input::{InputBytes, read_error};
@@ -129,12 +129,12 @@ impl Source<WholeFile> for WholeFiles {
             let path = Text::new(&piece.file.path.to_string_lossy());
             let content = self.content(&piece.file)?;
             gathered += content.len();
-            if out.emit(WholeFile { path, content })? == Flow::Enough {
+            if out.emit(WholeFile { path, content })? == Demand::Enough {
                 break;
             }
             if gathered > CHUNK_BYTES {
                 gathered = 0;
-                if out.flush()? == Flow::Enough {
+                if out.flush()? == Demand::Enough {
                     break;
                 }
             }

@@ -7,7 +7,7 @@ use crate::dataset::Dataset;
 use crate::error::{CallSite, Place, Result, printable};
 use crate::exec::counter::Counter;
 use crate::exec::out::Out;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::source::Source;
 use crate::io::lines::{Invalid, LineOptions};
 use crate::io::origin::{LineOrigins, Origin, Origins};
@@ -209,10 +209,10 @@ impl TextFiles {
     }
 
     /// Reads a split block by block, until `take` has enough.
-    pub(super) fn read(&self, split: usize, mut take: impl FnMut(LineBlock) -> Result<Flow>) -> Result<()> {
+    pub(super) fn read(&self, split: usize, mut take: impl FnMut(LineBlock) -> Result<Demand>) -> Result<()> {
         let mut reader = LineReader::new(self.splits[split].clone(), self.lines);
         while let Some(block) = reader.next_block()? {
-            if take(block)? == Flow::Enough {
+            if take(block)? == Demand::Enough {
                 break;
             }
         }
@@ -268,13 +268,13 @@ impl TextFiles {
 
 struct Texts(TextFiles);
 
-fn emit_lines(block: &LineBlock, out: &mut Out<Text>) -> Result<Flow> {
+fn emit_lines(block: &LineBlock, out: &mut Out<Text>) -> Result<Demand> {
     for line in block.texts() {
-        if out.emit(line)? == Flow::Enough {
-            return Ok(Flow::Enough);
+        if out.emit(line)? == Demand::Enough {
+            return Ok(Demand::Enough);
         }
     }
-    Ok(Flow::More)
+    Ok(Demand::More)
 }
 
 impl Source<Text> for Texts {

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Place, Result};
 use crate::exec::out::Out;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::source::Source;
 use crate::io::line_counts::SplitLineCounts;
 use crate::io::origin::Origins;
@@ -90,19 +90,19 @@ impl Numbering {
     }
 
     /// Emits the lines of a block.
-    fn emit(&mut self, block: &LineBlock, out: &mut Out<OriginLine>) -> Result<Flow> {
+    fn emit(&mut self, block: &LineBlock, out: &mut Out<OriginLine>) -> Result<Demand> {
         let (lines, mut kept) = (block.lines(), 0);
         for range in block.ranges() {
             kept += 1;
             let line = self.before + lines.left_out_before(range.start) + kept;
             let (path, offset) = (self.path.clone(), lines.offset_of(range.start));
             let text = lines.block.text(range);
-            if out.emit(OriginLine { text, path, line, offset })? == Flow::Enough {
-                return Ok(Flow::Enough);
+            if out.emit(OriginLine { text, path, line, offset })? == Demand::Enough {
+                return Ok(Demand::Enough);
             }
         }
         self.before += kept + lines.left_out_before(lines.block.as_str().len());
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Place, Result};
 use crate::exec::out::Out;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::source::Source;
 use crate::io::line_counts::SplitLineCounts;
 use crate::io::line_finder::LineFinder;
@@ -83,10 +83,10 @@ pub(super) fn read_records<U: Elements, F: Format>(
 
 impl<F: Format> Files<F> {
     /// Hands batches to `visit` until it has enough.
-    fn each(&self, split: &Split, visit: &mut impl FnMut(Parsed) -> Result<Flow>) -> Result<()> {
+    fn each(&self, split: &Split, visit: &mut impl FnMut(Parsed) -> Result<Demand>) -> Result<()> {
         let mut reader = self.format.reader(split);
         while let Some(parsed) = reader.next()? {
-            if visit(parsed)? == Flow::Enough {
+            if visit(parsed)? == Demand::Enough {
                 break;
             }
         }
@@ -149,10 +149,10 @@ impl<U: Elements, F: Format> Source<U::Item> for RecordFiles<U, F> {
             let elements = U::elements(parsed.rows.num_rows() as u64);
             if element < before + elements {
                 found = parsed.origin(element - before).map(|(file, offset)| place(file, offset));
-                return Ok(Flow::Enough);
+                return Ok(Demand::Enough);
             }
             before += elements;
-            Ok(Flow::More)
+            Ok(Demand::More)
         });
         // The element is known, and if its record cannot be found again, because the file is gone by now, it has to do.
         read.ok().and(found).unwrap_or_else(|| Place::row(element))

@@ -96,7 +96,10 @@ macro_rules! outputs_of_tuples {
                 let mut transaction = Transaction::default();
                 let committed = completions.into_iter().map(|complete| complete(&mut transaction)).collect::<Result<Vec<_>>>()?;
                 let results = ($($output.action.complete(&mut transaction).map_err(|error| error.in_call($output.sink.call))?,)+);
-                transaction.commit()?;
+                {
+                    let _passed = ctx.pass_fence()?;
+                    transaction.commit()?;
+                }
                 for then in committed {
                     then();
                 }

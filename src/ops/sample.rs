@@ -11,7 +11,7 @@ use crate::exec::chunk::Chunk;
 use crate::exec::erased::AnyPush;
 use crate::exec::narrow::Operator;
 use crate::exec::out::Out;
-use crate::exec::push::{Flow, Push};
+use crate::exec::push::{Demand, Push};
 use crate::exec::task::TaskCx;
 use crate::exec::trace::Cursor;
 use crate::plan::graph::{Node, NodeId, Shape};
@@ -152,19 +152,19 @@ struct DrawnPush<T> {
 }
 
 impl<T> Push<T> for DrawnPush<T> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
         let mut at = Cursor::new(self.cx.trace(), &chunk.rows);
         for item in chunk.items.drain(..) {
             let is_drawn = self.numbers.contains(&number(self.of_task, self.position));
             self.position += 1;
             if is_drawn
-                && (self.out.at_row(at.row())? == Flow::Enough || self.out.emit(item)? == Flow::Enough)
+                && (self.out.at_row(at.row())? == Demand::Enough || self.out.emit(item)? == Demand::Enough)
             {
-                return Ok(Flow::Enough);
+                return Ok(Demand::Enough);
             }
             at.advance();
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn finish(&mut self) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::exec::collect::downcast;
 use crate::exec::erased::AnyPush;
 use crate::exec::job::{Batch, Port, Terminal};
 use crate::exec::memory::Reservation;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::task::TaskCx;
 use crate::io::placement::{Placement, Writes};
 use crate::io::resolve::InputFile;
@@ -141,13 +141,13 @@ impl<I: Intake, F: Format> Terminal for PrintTerminal<I, F> {
         Ok(AnyPush::new(Writer::<I, F>::new(Arc::clone(&self.printed.encoding), cx, port)?))
     }
 
-    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
+    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Demand> {
         let (pieces, _reserved) = downcast::<(Placed<F>, Reservation)>(batch)?;
         for (_, piece) in pieces {
             self.printed.append(piece)?;
         }
         let is_closed = self.printed.is_closed.load(Ordering::Relaxed);
-        Ok(if is_closed { Flow::Enough } else { Flow::More })
+        Ok(if is_closed { Demand::Enough } else { Demand::More })
     }
 
     fn seal(&self, _cell: usize) -> Result<()> {

@@ -3,7 +3,7 @@
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Result};
 use crate::exec::collect::Gathering;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::trace::Cursor;
 use crate::ops::collect::gather;
 use crate::record::Data;
@@ -159,16 +159,16 @@ impl<T: Data + Into<f64>> Gathering<T> for Moments {
         Stats::NONE
     }
 
-    fn add(&self, state: &mut Stats, items: &mut Vec<T>, at: &mut Cursor<'_>) -> Result<Flow> {
+    fn add(&self, state: &mut Stats, items: &mut Vec<T>, at: &mut Cursor<'_>) -> Result<Demand> {
         for item in items.drain(..) {
             state.add(item.into());
             at.advance();
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
-    fn join(&self, state: &mut Stats, later: Stats) -> Flow {
+    fn join(&self, state: &mut Stats, later: Stats) -> Demand {
         state.join(&later);
-        Flow::More
+        Demand::More
     }
 }

@@ -3,7 +3,7 @@
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Result};
 use crate::exec::collect::Gathering;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::trace::Cursor;
 use crate::ops::collect::gather;
 use crate::record::Data;
@@ -38,8 +38,8 @@ impl<T: Data> Dataset<T> {
 pub(super) struct Take(pub(super) usize);
 
 impl Take {
-    fn flow<T>(&self, state: &[T]) -> Flow {
-        if state.len() < self.0 { Flow::More } else { Flow::Enough }
+    fn flow<T>(&self, state: &[T]) -> Demand {
+        if state.len() < self.0 { Demand::More } else { Demand::Enough }
     }
 }
 
@@ -50,12 +50,12 @@ impl<T: Data> Gathering<T> for Take {
         Vec::new()
     }
 
-    fn add(&self, state: &mut Vec<T>, items: &mut Vec<T>, _at: &mut Cursor<'_>) -> Result<Flow> {
+    fn add(&self, state: &mut Vec<T>, items: &mut Vec<T>, _at: &mut Cursor<'_>) -> Result<Demand> {
         state.extend(items.drain(..).take(self.0 - state.len()));
         Ok(self.flow(state))
     }
 
-    fn join(&self, state: &mut Vec<T>, later: Vec<T>) -> Flow {
+    fn join(&self, state: &mut Vec<T>, later: Vec<T>) -> Demand {
         state.extend(later.into_iter().take(self.0 - state.len()));
         self.flow(state)
     }

@@ -14,7 +14,7 @@ use crate::exec::chunk::Chunk;
 use crate::exec::erased::AnyPush;
 use crate::exec::narrow::{FlatMap, Operator};
 use crate::exec::out::Out;
-use crate::exec::push::{Flow, Push};
+use crate::exec::push::{Demand, Push};
 use crate::exec::task::TaskCx;
 use crate::exec::trace::Cursor;
 use crate::record::Data;
@@ -80,21 +80,21 @@ struct TolerantPush<T, I: IntoIterator, F> {
 }
 
 impl<T: 'static, I: IntoIterator, F: Fn(T) -> Result<I>> Push<T> for TolerantPush<T, I, F> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
         let needs_text = self.finding.needs_text();
         let mut at = Cursor::new(self.cx.trace(), &chunk.rows);
         for item in chunk.items.drain(..) {
             let row = at.row();
-            if self.out.at_row(row)? == Flow::Enough {
-                return Ok(Flow::Enough);
+            if self.out.at_row(row)? == Demand::Enough {
+                return Ok(Demand::Enough);
             }
             let text = if needs_text { text_of(&item) } else { None };
             match (self.f)(item) {
                 Ok(results) => {
                     self.finding.good += 1;
                     for result in results {
-                        if self.out.emit(result)? == Flow::Enough {
-                            return Ok(Flow::Enough);
+                        if self.out.emit(result)? == Demand::Enough {
+                            return Ok(Demand::Enough);
                         }
                     }
                 }
@@ -105,7 +105,7 @@ impl<T: 'static, I: IntoIterator, F: Fn(T) -> Result<I>> Push<T> for TolerantPus
             }
             at.advance();
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn finish(&mut self) -> Result<()> {

@@ -6,7 +6,7 @@ use crate::dataset::Dataset;
 use crate::error::{CallSite, Result};
 use crate::exec::cogroup::{ByKey, Matching, bytes_of};
 use crate::exec::out::Out;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::record::{Key, Record};
 
 impl<K: Key, V: Record> Dataset<(K, V)> {
@@ -74,13 +74,13 @@ where
     type Right = ();
     type Out = (K, Vec<V>);
 
-    fn emit(&self, key: K, left: &mut Vec<V>, _: &mut Vec<()>, out: &mut Out<(K, Vec<V>)>) -> Result<Flow> {
+    fn emit(&self, key: K, left: &mut Vec<V>, _: &mut Vec<()>, out: &mut Out<(K, Vec<V>)>) -> Result<Demand> {
         left.sort_by_cached_key(&self.order); // stable, so that equals keep the order of the input
         for window in left.windows(self.size).step_by(self.step) {
-            if out.emit_large((key.clone(), window.to_vec()), bytes_of(window))? == Flow::Enough {
-                return Ok(Flow::Enough);
+            if out.emit_large((key.clone(), window.to_vec()), bytes_of(window))? == Demand::Enough {
+                return Ok(Demand::Enough);
             }
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 }

@@ -7,7 +7,7 @@ use gristmill_derive::Record;
 use super::elements::{Rows, Unpack};
 use crate::error::Result;
 use crate::exec::out::Out;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::io::line_finder::LineFinder;
 use crate::io::parsed::{FileRecords, Parsed};
 use crate::record::{Data, Record, from_batch};
@@ -39,7 +39,7 @@ pub(super) trait Elements: 'static {
     fn elements(rows: u64) -> u64;
 
     /// Emits them. `lines` knows the lines of this split and of what comes after these.
-    fn emit(parsed: Parsed, lines: &mut LineFinder, out: &mut Out<Self::Item>) -> Result<Flow>;
+    fn emit(parsed: Parsed, lines: &mut LineFinder, out: &mut Out<Self::Item>) -> Result<Demand>;
 }
 
 impl<U: Unpack> Elements for U {
@@ -52,7 +52,7 @@ impl<U: Unpack> Elements for U {
         U::elements(rows)
     }
 
-    fn emit(parsed: Parsed, _lines: &mut LineFinder, out: &mut Out<U::Item>) -> Result<Flow> {
+    fn emit(parsed: Parsed, _lines: &mut LineFinder, out: &mut Out<U::Item>) -> Result<Demand> {
         <U as Unpack>::emit(parsed.rows, |error| error, out)
     }
 }
@@ -70,17 +70,17 @@ impl<T: Record> Elements for WithOrigin<T> {
         <Rows<T> as Unpack>::elements(rows)
     }
 
-    fn emit(parsed: Parsed, lines: &mut LineFinder, out: &mut Out<Self::Item>) -> Result<Flow> {
+    fn emit(parsed: Parsed, lines: &mut LineFinder, out: &mut Out<Self::Item>) -> Result<Demand> {
         let mut rows = from_batch::<T>(&parsed.rows)?.into_iter();
         for FileRecords { file, offsets, .. } in &parsed.files {
             let path = Text::new(&file.path.to_string_lossy());
             for (&offset, row) in offsets.iter().zip(&mut rows) {
                 let origin = RecordOrigin { path: path.clone(), line: lines.line(file, offset)?, offset };
-                if out.emit((origin, row))? == Flow::Enough {
-                    return Ok(Flow::Enough);
+                if out.emit((origin, row))? == Demand::Enough {
+                    return Ok(Demand::Enough);
                 }
             }
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 }

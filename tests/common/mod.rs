@@ -5,6 +5,7 @@
 pub mod consumers;
 pub mod faults;
 pub mod place;
+pub mod postgres;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

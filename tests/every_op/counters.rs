@@ -147,7 +147,7 @@ impl Source<u64> for Counted {
     fn read(&self, split: usize, out: &mut Out<u64>) -> gristmill::Result<()> {
         for n in 0..10 {
             self.0.increment();
-            if out.emit(split as u64 * 10 + n)? == Flow::Enough {
+            if out.emit(split as u64 * 10 + n)? == Demand::Enough {
                 break;
             }
         }

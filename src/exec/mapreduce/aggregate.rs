@@ -26,7 +26,7 @@ use crate::exec::job::{Batch, Port, Terminal};
 use crate::exec::memory::Budget;
 use crate::exec::out::Out;
 use crate::exec::partition::SAMPLE;
-use crate::exec::push::{Flow, Push};
+use crate::exec::push::{Demand, Push};
 use crate::exec::scatter::Packing;
 use crate::exec::sort::order::{Order, Prefixes};
 use crate::exec::source::Source;
@@ -133,9 +133,9 @@ impl<T: 'static, C: Combine<T>> Terminal for Aggregate<T, C> {
         Ok(AnyPush::new(Writer { states, cx: cx.clone(), port, combiner, output, hashes }))
     }
 
-    fn absorb(&self, cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
+    fn absorb(&self, cell: usize, _lane: usize, batch: Batch) -> Result<Demand> {
         self.0.partitions.add(cell, batch)?;
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 }
 
@@ -153,9 +153,9 @@ struct Writer<T: 'static, C: Combine<T>> {
 }
 
 impl<T: 'static, C: Combine<T>> Push<T> for Writer<T, C> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
         let Writer { states, cx, combiner, output: Some(output), hashes, .. } = self else {
-            return Ok(Flow::Enough);
+            return Ok(Demand::Enough);
         };
         combine_chunk(
             states.combine.as_ref(),
@@ -170,7 +170,7 @@ impl<T: 'static, C: Combine<T>> Push<T> for Writer<T, C> {
             },
         )?;
         output.make_room(states.as_ref())?;
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -204,7 +204,7 @@ impl<T: 'static, C: Combine<T>> Source<(C::Key, C::State)> for Aggregate<T, C> {
     fn read(&self, split: usize, out: &mut Out<(C::Key, C::State)>) -> Result<()> {
         let partitions = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner)[split].clone();
         for partition in partitions {
-            if self.0.reduce(partition, out)? == Flow::Enough {
+            if self.0.reduce(partition, out)? == Demand::Enough {
                 break;
             }
         }
@@ -214,15 +214,15 @@ impl<T: 'static, C: Combine<T>> Source<(C::Key, C::State)> for Aggregate<T, C> {
 
 impl<T: 'static, C: Combine<T>> Shared<T, C> {
     /// Fetches the segments of a partition, merges them, and emits each key with its state.
-    fn reduce(&self, partition: usize, out: &mut Out<(C::Key, C::State)>) -> Result<Flow> {
+    fn reduce(&self, partition: usize, out: &mut Out<(C::Key, C::State)>) -> Result<Demand> {
         let states = self.states.as_ref();
         let runs = merge_down(states, self.partitions.fetch(partition), &self.budget)?;
         let mut merged = Merged::new(states, runs, &self.budget)?;
         let (mut group, mut hash) = (Group::new(&self.budget), 0);
         while let Some(row) = merged.next()? {
             let next = row.0.key_hash();
-            if next != hash && group.drain(|rows| emit(rows, out))? == Flow::Enough {
-                return Ok(Flow::Enough);
+            if next != hash && group.drain(|rows| emit(rows, out))? == Demand::Enough {
+                return Ok(Demand::Enough);
             }
             hash = next;
             group.join(states, row)?;
@@ -232,15 +232,15 @@ impl<T: 'static, C: Combine<T>> Shared<T, C> {
 }
 
 /// Emits the keys of one hash; if there are several, ordered by another hash, as tables do.
-fn emit<K: Key, A: Record>(group: &mut Vec<(K, A)>, out: &mut Out<(K, A)>) -> Result<Flow> {
+fn emit<K: Key, A: Record>(group: &mut Vec<(K, A)>, out: &mut Out<(K, A)>) -> Result<Demand> {
     const OTHER_SEED: u64 = 1;
     if group.len() > 1 {
         group.sort_by_key(|(key, _)| key.hash_into(OTHER_SEED));
     }
     for entry in group.drain(..) {
-        if out.emit(entry)? == Flow::Enough {
-            return Ok(Flow::Enough);
+        if out.emit(entry)? == Demand::Enough {
+            return Ok(Demand::Enough);
         }
     }
-    Ok(Flow::More)
+    Ok(Demand::More)
 }

@@ -14,7 +14,7 @@ use crate::exec::erased::AnyPush;
 use crate::exec::job::{Batch, Port, Terminal};
 use crate::exec::memory::Budget;
 use crate::exec::out::Out;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::scatter::Packing;
 use crate::exec::sort::order::{Order, Prefixes};
 use crate::exec::source::Source;
@@ -87,9 +87,9 @@ impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> Terminal for Divided<T
         Ok(map_rows::writer(&self.0.layout, cx, port))
     }
 
-    fn absorb(&self, cell: usize, _lane: usize, batch: Batch) -> Result<Flow> {
+    fn absorb(&self, cell: usize, _lane: usize, batch: Batch) -> Result<Demand> {
         self.0.partitions.add(cell, batch)?;
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 }
 
@@ -103,7 +103,7 @@ impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> Source<T> for Divided<
         let runs = merge_down(layout.as_ref(), partitions.fetch(split), budget)?;
         let mut merged = Merged::new(layout.as_ref(), runs, budget)?;
         while let Some(row) = merged.next()? {
-            if out.emit(row)? == Flow::Enough {
+            if out.emit(row)? == Demand::Enough {
                 break;
             }
         }

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::exec::chunk::Chunk;
 use crate::exec::erased::AnyPush;
 use crate::exec::job::Port;
-use crate::exec::push::{Flow, Push};
+use crate::exec::push::{Demand, Push};
 use crate::exec::task::TaskCx;
 use crate::exec::trace::Cursor;
 use crate::record::Record;
@@ -29,8 +29,8 @@ pub fn writer<T: Record, L: Layout<T>>(layout: &Arc<L>, cx: &TaskCx, port: Port)
 }
 
 impl<T: Record, L: Layout<T>> Push<T> for Writer<T, L> {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
-        let Some(output) = &mut self.output else { return Ok(Flow::Enough) };
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
+        let Some(output) = &mut self.output else { return Ok(Demand::Enough) };
         let mut at = Cursor::new(self.cx.trace(), &chunk.rows);
         for row in chunk.items.drain(..) {
             output.push(self.layout.as_ref(), row);
@@ -38,7 +38,7 @@ impl<T: Record, L: Layout<T>> Push<T> for Writer<T, L> {
         }
         drop(at);
         output.make_room(self.layout.as_ref())?;
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn finish(&mut self) -> Result<()> {

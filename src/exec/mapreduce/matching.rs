@@ -19,7 +19,7 @@ use crate::exec::hold::group;
 use crate::exec::job::{Batch, Port, Terminal};
 use crate::exec::memory::{Budget, Reservation};
 use crate::exec::out::Out;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::scatter::Packing;
 use crate::exec::sequence::{List, Sequence, row_bytes};
 use crate::exec::sort::order::{Order, Prefixes};
@@ -110,12 +110,12 @@ impl<M: Matching> Terminal for Matched<M> {
         })
     }
 
-    fn absorb(&self, cell: usize, lane: usize, batch: Batch) -> Result<Flow> {
+    fn absorb(&self, cell: usize, lane: usize, batch: Batch) -> Result<Demand> {
         match lane {
             0 => self.0.left_rows.add(cell, batch)?,
             _ => self.0.right_rows.add(cell, batch)?,
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 }
 
@@ -131,7 +131,7 @@ impl<M: Matching> Source<M::Out> for Matched<M> {
     fn read(&self, split: usize, out: &mut Out<M::Out>) -> Result<()> {
         let partitions = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner)[split].clone();
         for partition in partitions {
-            if self.0.reduce(partition, out)? == Flow::Enough {
+            if self.0.reduce(partition, out)? == Demand::Enough {
                 break;
             }
         }
@@ -141,7 +141,7 @@ impl<M: Matching> Source<M::Out> for Matched<M> {
 
 impl<M: Matching> Shared<M> {
     /// Fetches the segments of a partition, merges them, and emits what each key gives.
-    fn reduce(&self, partition: usize, out: &mut Out<M::Out>) -> Result<Flow> {
+    fn reduce(&self, partition: usize, out: &mut Out<M::Out>) -> Result<Demand> {
         let left_runs = merge_down(self.left.as_ref(), self.left_rows.fetch(partition), &self.budget)?;
         let right_runs = merge_down(self.right.as_ref(), self.right_rows.fetch(partition), &self.budget)?;
         let mut left = Side::new(Merged::new(self.left.as_ref(), left_runs, &self.budget)?)?;
@@ -155,30 +155,30 @@ impl<M: Matching> Shared<M> {
             let (left_goes_on, right_goes_on) = (left.goes_on(hash), right.goes_on(hash));
             if left_goes_on || right_goes_on {
                 // The rows of one hash are more than is taken at once: they get a part of their own.
-                if self.emit_large(hash, &mut left, &mut right, &mut reservation, out)? == Flow::Enough {
-                    return Ok(Flow::Enough);
+                if self.emit_large(hash, &mut left, &mut right, &mut reservation, out)? == Demand::Enough {
+                    return Ok(Demand::Enough);
                 }
             } else if bytes >= bound || next_hash(&left, &right).is_none() {
                 reservation.resize(2 * bytes as u64)?;
                 let pairing = Pairing::new(left.taken(), right.taken());
-                if self.emit(pairing, out)? == Flow::Enough {
-                    return Ok(Flow::Enough);
+                if self.emit(pairing, out)? == Demand::Enough {
+                    return Ok(Demand::Enough);
                 }
             }
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
-    fn emit(&self, mut pairing: Pairing<M::Key, M::Left, M::Right>, out: &mut Out<M::Out>) -> Result<Flow> {
+    fn emit(&self, mut pairing: Pairing<M::Key, M::Left, M::Right>, out: &mut Out<M::Out>) -> Result<Demand> {
         let (mut values, mut others) = (Vec::new(), Vec::new());
         while let Some(key) = pairing.next_key(&mut values, &mut others) {
-            if self.matching.emit(key, &mut values, &mut others, out)? == Flow::Enough {
-                return Ok(Flow::Enough);
+            if self.matching.emit(key, &mut values, &mut others, out)? == Demand::Enough {
+                return Ok(Demand::Enough);
             }
             values.clear();
             others.clear();
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     /// Emits what has been taken of earlier hashes, and then the rows of one hash, of which there are many: from memory if they fit, else
@@ -190,10 +190,10 @@ impl<M: Matching> Shared<M> {
         right: &mut Side<'_, M::Key, M::Right>,
         reservation: &mut Reservation,
         out: &mut Out<M::Out>,
-    ) -> Result<Flow> {
+    ) -> Result<Demand> {
         let (left_rows, right_rows) = (left.take_back(hash), right.take_back(hash));
-        if self.emit(Pairing::new(left.taken(), right.taken()), out)? == Flow::Enough {
-            return Ok(Flow::Enough);
+        if self.emit(Pairing::new(left.taken(), right.taken()), out)? == Demand::Enough {
+            return Ok(Demand::Enough);
         }
         let left_rows = left.gather(hash, left_rows, &self.budget)?;
         let right_rows = right.gather(hash, right_rows, &self.budget)?;

@@ -8,7 +8,7 @@ use std::vec::IntoIter;
 
 use super::order::{Order, Prefixes};
 use crate::error::Result;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 
 /// Rows in order, list by list; no list need be there before its turn comes.
 pub type Lists<'a, T> = Box<dyn Iterator<Item = Result<Vec<T>>> + 'a>;
@@ -22,15 +22,15 @@ pub type Lists<'a, T> = Box<dyn Iterator<Item = Result<Vec<T>>> + 'a>;
 pub fn merge<T, O: Order<T>>(
     order: &O,
     sources: Vec<Lists<'_, T>>,
-    emit: &mut impl FnMut(usize, T) -> Result<Flow>,
-) -> Result<Flow> {
+    emit: &mut impl FnMut(usize, T) -> Result<Demand>,
+) -> Result<Demand> {
     let mut tree = Tree::new(order, sources)?;
     while let Some((source, row)) = tree.next()? {
-        if emit(source, row)? == Flow::Enough {
-            return Ok(Flow::Enough);
+        if emit(source, row)? == Demand::Enough {
+            return Ok(Demand::Enough);
         }
     }
-    Ok(Flow::More)
+    Ok(Demand::More)
 }
 
 /// What is left of a source.
@@ -166,9 +166,9 @@ mod tests {
         let flow = merge(order, lists.collect(), &mut |source, row: (u64, usize)| {
             assert_eq!(source, row.1);
             rows.push(row);
-            Ok(Flow::More)
+            Ok(Demand::More)
         });
-        assert_eq!(flow.unwrap(), Flow::More);
+        assert_eq!(flow.unwrap(), Demand::More);
         rows
     }
 
@@ -195,8 +195,8 @@ mod tests {
         let mut seen = 0;
         let flow = merge(&ByKey::new(|n: &u64| *n), lists, &mut |_, row| {
             seen += 1;
-            Ok(if row == 9 { Flow::Enough } else { Flow::More })
+            Ok(if row == 9 { Demand::Enough } else { Demand::More })
         });
-        assert_eq!((flow.unwrap(), seen), (Flow::Enough, 10));
+        assert_eq!((flow.unwrap(), seen), (Demand::Enough, 10));
     }
 }

@@ -4,7 +4,7 @@ use super::merge::{Lists, merge};
 use super::order::Order;
 use super::run::{Pieces, Run, Sampled};
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::sequence::List;
 use crate::record::Record;
 
@@ -47,7 +47,7 @@ fn merge_group<T: Record, O: Order<T>>(order: &O, group: Vec<Run<T>>, list_bytes
     let mut merged = Run::new(budget.reservation());
     merged.spill()?;
     let (mut list, mut at) = (List::default(), 0);
-    let _all: Flow = merge(order, lists, &mut |source, row| {
+    let _all: Demand = merge(order, lists, &mut |source, row| {
         let (passed, sample) = &mut samples[source];
         merged
             .sample
@@ -57,7 +57,7 @@ fn merge_group<T: Record, O: Order<T>>(order: &O, group: Vec<Run<T>>, list_bytes
         if list.bytes >= list_bytes {
             merged.push(std::mem::take(&mut list))?;
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     })?;
     merged.push(list)?;
     merged.end()?;

@@ -14,7 +14,7 @@ use super::order::Order;
 use super::run::{Pieces, Run};
 use crate::error::Result;
 use crate::exec::memory::Reservation;
-use crate::exec::push::Flow;
+use crate::exec::push::Demand;
 use crate::exec::sequence::{List, ends};
 use crate::exec::spill::Block;
 use crate::record::Record;
@@ -106,8 +106,8 @@ impl<T: Record> Ranges<T> {
         &self,
         order: &O,
         range: usize,
-        emit: &mut impl FnMut(T) -> Result<Flow>,
-    ) -> Result<Flow> {
+        emit: &mut impl FnMut(T) -> Result<Demand>,
+    ) -> Result<Demand> {
         let lists = |(index, run): (usize, &'_ DividedRun<T>)| {
             let pieces = run.pieces_of(range);
             Box::new(pieces.map(move |piece| self.take(order, range, index, piece))) as Lists<'_, T>
@@ -297,9 +297,9 @@ mod tests {
                 let mut rows = Vec::new();
                 let flow = ranges.read(&order, range, &mut |row| {
                     rows.push(row);
-                    Ok(Flow::More)
+                    Ok(Demand::More)
                 });
-                assert_eq!(flow.unwrap(), Flow::More);
+                assert_eq!(flow.unwrap(), Demand::More);
                 rows
             };
             // Not in their order: neighbours meet in pieces, and whoever comes first cuts them.

@@ -1,0 +1,25 @@
+//! `gristmill flow check`.
+
+use std::process::ExitCode;
+
+use super::arguments::{Pair, params};
+use crate::cli::escape::escaped;
+use crate::cli::print;
+use crate::error::Result;
+use crate::flow::{Flow, Plan};
+
+/// Prints the plan of a run.
+///
+/// # Errors
+///
+/// For what is wrong with it.
+pub fn check(flow: &Flow, pairs: &[Pair]) -> Result<ExitCode> {
+    let plan = Plan::new(flow, params(pairs)?)?;
+    print(&escaped_lines(&plan.describe()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Each line without anything that a terminal acts on.
+fn escaped_lines(text: &str) -> String {
+    text.lines().map(|line| format!("{}\n", escaped(line))).collect()
+}

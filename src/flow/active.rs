@@ -1,0 +1,279 @@
+//! A run that goes on: its plan, how far each task is, and what is at work.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::fingerprint;
+use super::ledger::{Change, Ledger, NewRun, NewTask, RunId, RunRow, TaskRow};
+use super::log::Mask;
+use super::machine::{Machine, Slots};
+use super::plan::{Plan, Role};
+use super::recover;
+use super::run_lock::RunLock;
+use super::state::State;
+use super::work::Stop;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Which tasks of a run are run, if an earlier attempt has done some of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Which {
+    /// Those that are not complete: they did not succeed, what they read has changed, or what they wrote is gone.
+    #[default]
+    Missing,
+    /// A task and all that wait for it, and what is missing.
+    From(String),
+    /// All.
+    All,
+}
+
+/// What is asked for: a run.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub plan: Plan,
+    pub which: Which,
+    /// Why: manual, rerun, backfill, schedule.
+    pub cause: &'static str,
+    pub backfill: Option<i64>,
+    /// Whether tasks are retried as they say.
+    pub retries: bool,
+    /// Whether a run goes on although the flow, or the program, has changed since the last attempt.
+    pub accept_changes: bool,
+}
+
+/// A run that goes on.
+pub(super) struct ActiveRun {
+    pub id: RunId,
+    pub attempt: u32,
+    pub request: Request,
+    pub machine: Machine,
+    pub mask: Mask,
+    /// When it began, by the clock that nobody sets.
+    pub began: Duration,
+    /// The tries that are at work, by node.
+    pub tries: HashMap<usize, Try>,
+    pub is_canceled: bool,
+    /// Why tasks are in their states, where that needs to be said.
+    pub reasons: HashMap<usize, String>,
+    _lock: RunLock,
+}
+
+/// A try that is at work.
+pub(super) struct Try {
+    pub number: u32,
+    pub began: Duration,
+    pub stop: Arc<Stop>,
+    /// How it ends, although its work may not have ended yet: it took too long, or was canceled.
+    pub stopped: Option<State>,
+}
+
+impl ActiveRun {
+    /// Begins a run: takes its lock, notes it, and settles what an earlier attempt has done.
+    ///
+    /// # Errors
+    ///
+    /// If it is running already, if what has changed is not accepted, or if the ledger fails.
+    pub fn begin(
+        ledger: &Ledger,
+        request: Request,
+        pool: &dyn Fn(&Plan, usize) -> Slots,
+        now: (Timestamp, Duration),
+    ) -> Result<ActiveRun> {
+        let plan = &request.plan;
+        let mut lock = RunLock::take(&ledger.dir().join("locks"), plan.run_key())?;
+        recover::reconcile_key(ledger, plan.run_key(), now.0)?;
+        let earlier = ledger.last_attempt(plan.run_key())?;
+        let code = code(plan)?;
+        if let Some(earlier) = &earlier {
+            check_changes(earlier, &request, &code)?;
+        }
+        let (id, attempt) = ledger.begin(&new_run(&request, code, now.0))?;
+        lock.name(id);
+        let machine = Machine::new(&plan.nodes, |node| pool(plan, node));
+        let mask = Mask::new(plan.scope.params.secrets());
+        let mut run = ActiveRun {
+            id,
+            attempt,
+            machine,
+            mask,
+            began: now.1,
+            tries: HashMap::new(),
+            is_canceled: false,
+            reasons: HashMap::new(),
+            request,
+            _lock: lock,
+        };
+        if let Some(earlier) = earlier {
+            let tasks = ledger.tasks(earlier.id)?;
+            ledger.note(&run.settle_earlier(&earlier, tasks)?)?;
+        }
+        run.machine.begin();
+        Ok(run)
+    }
+
+    /// Settles the tasks that an earlier attempt has completed, and gives what is to be noted of them.
+    fn settle_earlier(&mut self, earlier: &RunRow, tasks: Vec<TaskRow>) -> Result<Vec<(RunId, Change)>> {
+        let tasks: HashMap<String, TaskRow> =
+            tasks.into_iter().map(|task| (task.task.clone(), task)).collect();
+        let mut changes = Vec::new();
+        for (index, is_asked_again) in self.asked_again()?.into_iter().enumerate() {
+            let node = &self.request.plan.nodes[index];
+            let needs_are_complete =
+                node.needs.iter().all(|&need| self.machine.state(need) == State::Succeeded);
+            let Some(task) = tasks.get(&node.key) else { continue };
+            if !needs_are_complete || is_asked_again || node.role == Role::Group {
+                continue;
+            }
+            if task.state == State::UnknownOutcome {
+                return Err(unknown_outcome(earlier, &node.key));
+            }
+            if task.state == State::Succeeded && self.is_complete(index, task)? {
+                changes.push((
+                    self.id,
+                    Change::Fingerprint {
+                        task: node.key.clone(),
+                        inputs: task.inputs.clone(),
+                        outputs: task.outputs.clone().unwrap_or_default(),
+                    },
+                ));
+                self.reasons.insert(index, format!("complete since attempt {}", earlier.attempt));
+                self.machine.settle(index, State::Succeeded);
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Which nodes are to be run although they are complete.
+    fn asked_again(&self) -> Result<Vec<bool>> {
+        let plan = &self.request.plan;
+        let from = match &self.request.which {
+            Which::Missing => return Ok(vec![false; plan.nodes.len()]),
+            Which::All => return Ok(vec![true; plan.nodes.len()]),
+            Which::From(name) => name,
+        };
+        if !plan.flow.tasks.iter().any(|task| task.name == *from) {
+            let names = plan.flow.tasks.iter().map(|task| task.name.as_str());
+            return Err(super::check::unknown("task", from, names));
+        }
+        let mut again: Vec<bool> = Vec::with_capacity(plan.nodes.len());
+        for (index, node) in plan.nodes.iter().enumerate() {
+            again.push(plan.task(index).name == *from || node.needs.iter().any(|&need| again[need]));
+        }
+        Ok(again)
+    }
+
+    /// Whether what a task has read is what it was, and what it has written is there.
+    fn is_complete(&self, node: usize, task: &TaskRow) -> Result<bool> {
+        let (inputs, outputs) = self.paths(node)?;
+        let same = match &task.inputs {
+            Some(before) => !inputs.is_empty() && *before == fingerprint::of_inputs(&inputs)?,
+            None => inputs.is_empty(),
+        };
+        Ok(same && fingerprint::are_complete(&outputs))
+    }
+
+    /// What a node reads and writes, as far as it says so.
+    pub fn paths(&self, node: usize) -> Result<(Vec<std::path::PathBuf>, Vec<std::path::PathBuf>)> {
+        let (task, scope) = (self.request.plan.task(node), self.request.plan.scope_of(node));
+        let outputs = task.all_outputs();
+        Ok((scope.paths(task.all_inputs())?, scope.paths(outputs.iter().map(String::as_str))?))
+    }
+
+    /// Cancels what is not running, and stops what is.
+    pub fn cancel(&mut self) {
+        self.is_canceled = true;
+        self.machine.cancel();
+        for one in self.tries.values_mut() {
+            one.stopped.get_or_insert(State::Canceled);
+            one.stop.ask();
+        }
+    }
+
+    /// The changes of states that are to be noted.
+    pub fn take_changes(&mut self) -> Vec<(RunId, Change)> {
+        let changed = self.machine.take_changes();
+        let change = |node: usize| {
+            let (task, state) = (self.request.plan.nodes[node].key.clone(), self.machine.state(node));
+            (self.id, Change::Task { task, state, reason: self.reasons.get(&node).cloned() })
+        };
+        changed
+            .into_iter()
+            .filter(|&node| self.machine.state(node) != State::Queued || self.machine.tries(node) > 0)
+            .map(change)
+            .collect()
+    }
+}
+
+fn new_run(request: &Request, code: String, started: Timestamp) -> NewRun {
+    let plan = &request.plan;
+    let parameters: serde_json::Map<_, _> =
+        plan.scope.params.shown().map(|(name, value)| (name.to_owned(), value.to_string().into())).collect();
+    let tasks = (0..plan.nodes.len()).map(|node| new_task(plan, node));
+    NewRun {
+        flow: plan.flow.name.clone(),
+        source: plan.flow.source.as_ref().map(|path| path.to_string_lossy().into_owned()),
+        run_key: plan.run_key().to_owned(),
+        parameters: serde_json::Value::Object(parameters).to_string(),
+        definition: plan.definition().to_owned(),
+        code,
+        interval: plan.interval().map(|interval| (interval.start.timestamp(), interval.end.timestamp())),
+        time_zone: plan.flow.time_zone.clone(),
+        cause: request.cause,
+        backfill: request.backfill,
+        started,
+        tasks: tasks.collect(),
+    }
+}
+
+/// A node as the ledger has it.
+pub(super) fn new_task(plan: &Plan, node: usize) -> NewTask {
+    let task = plan.task(node);
+    NewTask { key: plan.nodes[node].key.clone(), kind: task.step.kind(), is_idempotent: task.idempotent }
+}
+
+/// A hash of this program, where a flow has closures: what they do is in it alone.
+fn code(plan: &Plan) -> Result<String> {
+    static CODE: std::sync::OnceLock<std::io::Result<String>> = std::sync::OnceLock::new();
+    if plan.flow.tasks.iter().all(|task| task.step.kind() != "job") {
+        return Ok(String::new());
+    }
+    let hash = CODE.get_or_init(|| hash_of_file(&std::env::current_exe()?));
+    hash.as_ref().cloned().map_err(|error| {
+        Error::new(
+            ErrorKind::Config,
+            format!("the program itself cannot be read, to tell whether it has changed: {error}"),
+        )
+    })
+}
+
+fn hash_of_file(path: &Path) -> std::io::Result<String> {
+    let bytes = std::fs::read(path)?;
+    Ok(format!("{:032x}", xxhash_rust::xxh3::xxh3_128(&bytes)))
+}
+
+/// Fails if the flow or the program has changed since an attempt that is to be completed, unless that is accepted or everything is run anew.
+fn check_changes(earlier: &RunRow, request: &Request, code: &str) -> Result<()> {
+    let same = earlier.definition == request.plan.definition() && earlier.code == code;
+    if same || request.accept_changes || request.which == Which::All {
+        return Ok(());
+    }
+    let what = if earlier.definition == request.plan.definition() { "the program" } else { "the flow" };
+    let message = format!("{what} has changed since attempt {} of {}", earlier.attempt, earlier.run_key);
+    Err(Error::new(ErrorKind::Config, message).hint(
+        "--accept-changes completes it with what it is now, and keeps what succeeded before; `rerun --all` runs everything anew",
+    ))
+}
+
+fn unknown_outcome(earlier: &RunRow, task: &str) -> Error {
+    let message = format!(
+        "nobody knows what `{task}` did in run {}: its process died, and it is not idempotent",
+        earlier.id
+    );
+    let run = earlier.id;
+    Error::new(ErrorKind::Config, message).hint(format!(
+        "look, and say `confirm {run} {task} --succeeded` or `confirm {run} {task} --failed`, which lets it run again"
+    ))
+}

@@ -1,0 +1,133 @@
+//! Time, without waiting for it.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::super::backoff::Backoff;
+use super::super::clock::FakeClock;
+use super::super::define::{Flow, Task};
+use super::super::failure::transient;
+use super::super::notify::Notifier;
+use super::*;
+use crate::flow::Which;
+
+/// Runs of plans, one after the other.
+#[derive(Default)]
+struct Given {
+    requests: Vec<Request>,
+    ended: Vec<RunEnded>,
+}
+
+impl Given {
+    fn new(flows: &[&Flow]) -> Given {
+        let request = |flow: &&Flow| Request {
+            plan: Plan::new(flow, [("", ""); 0]).unwrap(),
+            which: Which::Missing,
+            cause: "manual",
+            backfill: None,
+            retries: true,
+            accept_changes: false,
+        };
+        Given { requests: flows.iter().rev().map(request).collect(), ended: Vec::new() }
+    }
+}
+
+impl Feed for Given {
+    fn next(&mut self, _active: usize, _now: (Timestamp, Duration)) -> Result<Next> {
+        Ok(self.requests.pop().map_or(Next::Nothing, |request| Next::Start(Box::new(request))))
+    }
+
+    fn began(&mut self, _run: &ActiveRun) -> Result<()> {
+        Ok(())
+    }
+
+    fn ended(&mut self, ended: RunEnded) -> Result<()> {
+        self.ended.push(ended);
+        Ok(())
+    }
+}
+
+/// Runs flows under a clock, and gives the states of the runs.
+fn run(dir: &std::path::Path, clock: &FakeClock, flows: &[&Flow]) -> Vec<State> {
+    let ledger = Ledger::open(&dir.join("ledger.sqlite")).unwrap();
+    let context = Context::builder().threads(1).build().unwrap();
+    let mut given = Given::new(flows);
+    Scheduler::new(&ledger, context, clock, 2, CancelToken::new()).run(&mut given).unwrap();
+    given.ended.iter().map(|ended| ended.result.as_ref().unwrap().1).collect()
+}
+
+#[test]
+fn a_task_that_always_fails_takes_the_sum_of_its_waits_and_a_notifier_that_hangs_takes_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let fails = move |_: &TaskContext| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Err(transient("never"))
+    };
+    let backoff = Backoff::exponential(Duration::from_secs(1)).max(Duration::from_secs(60));
+    let hangs = Notifier::command(["sleep", "3600"]).timeout(Duration::from_millis(1));
+    let flow = Flow::new("fails").add(Task::job("t", fails).retries(20).backoff(backoff)).notify(hangs);
+    let clock = FakeClock::new("2026-01-31T12:00:00Z", 0);
+    assert_eq!(run(dir.path(), &clock, &[&flow]), [State::Failed]);
+    assert_eq!(tries.load(Ordering::SeqCst), 21);
+    assert_eq!(clock.time().as_secs(), 1 + 2 + 4 + 8 + 16 + 32 + 14 * 60);
+}
+
+#[test]
+fn seven_tries_wait_1_2_4_8_16_and_32_seconds() {
+    let dir = tempfile::tempdir().unwrap();
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let clock = Arc::new(FakeClock::new("2026-01-31T12:00:00Z", 0));
+    let (noted, seen) = (Arc::clone(&times), Arc::clone(&clock));
+    let fails = move |_: &TaskContext| {
+        noted.lock().unwrap().push(seen.time().as_secs());
+        Err(transient("never"))
+    };
+    let flow = Flow::new("seven").add(Task::job("t", fails).retries(6));
+    assert_eq!(run(dir.path(), &clock, &[&flow]), [State::Failed]);
+    assert_eq!(*times.lock().unwrap(), [0, 1, 3, 7, 15, 31, 63]);
+}
+
+#[test]
+fn a_task_that_never_ends_is_left_alone_after_its_timeout_and_the_rest_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let never = |_: &TaskContext| {
+        let (_kept, ends) = std::sync::mpsc::channel::<()>();
+        let _ = ends.recv();
+        Ok(())
+    };
+    let flow =
+        Flow::new("stuck").add(Task::job("t", never).timeout(Duration::from_secs(600))).task("u", |_| Ok(()));
+    let clock = FakeClock::new("2026-01-31T12:00:00Z", 1);
+    assert_eq!(run(dir.path(), &clock, &[&flow]), [State::Failed]);
+    assert!((600..=620).contains(&clock.time().as_secs()), "{:?}", clock.time());
+    let ledger = Ledger::open(&dir.path().join("ledger.sqlite")).unwrap();
+    let states: Vec<State> = ledger.tasks(1).unwrap().iter().map(|task| task.state).collect();
+    assert_eq!(states, [State::TimedOut, State::Succeeded]);
+}
+
+#[test]
+fn a_deadline_is_told_once_and_stops_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = dir.path().join("told");
+    let tries = Arc::new(AtomicUsize::new(0));
+    let late = move |_: &TaskContext| match tries.fetch_add(1, Ordering::SeqCst) {
+        0..4 => Err(transient("not yet")),
+        _ => Ok(()),
+    };
+    let minute = Backoff::exponential(Duration::from_secs(60)).factor(1.0);
+    let notifier = Notifier::file(&told).on([Occasion::Deadline]);
+    let flow = Flow::new("late")
+        .add(Task::job("t", late).retries(9).backoff(minute).deadline(Duration::from_secs(90)))
+        .deadline(Duration::from_secs(120))
+        .notify(notifier);
+    let clock = FakeClock::new("2026-01-31T12:00:00Z", 0);
+    assert_eq!(run(dir.path(), &clock, &[&flow]), [State::Succeeded]);
+    let told = std::fs::read_to_string(told).unwrap();
+    let events: Vec<serde_json::Value> =
+        told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let tasks: Vec<_> = events.iter().map(|event| event["task"].as_str()).collect();
+    assert_eq!(tasks.len(), 2, "{told}");
+    assert!(tasks.contains(&Some("t")) && tasks.contains(&None));
+}

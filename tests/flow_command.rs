@@ -1,0 +1,178 @@
+//! `gristmill flow` as a user types it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::fs;
+
+use common::place::{Place, assert_says, utf8};
+
+const FLOW: &str = r#"
+name = "words"
+time_zone = "Europe/Berlin"
+
+[params]
+date = "date"
+site = { type = "text", default = "eu" }
+
+[tasks.count]
+wordcount = { input = ["raw/${date}.txt"], output = "counts/${date}", top = 2 }
+retries = 2
+timeout = "10m"
+
+[tasks.tell]
+depends_on = ["count"]
+command = { argv = ["sh", "-c", "echo counted ${site} ${date - 1d}"] }
+"#;
+
+fn place(flow: &str) -> Place {
+    Place::new(&[("words.flow.toml", flow), ("raw/2026-03-29.txt", "to be or not to be\n")])
+}
+
+#[test]
+fn check_prints_the_plan_and_runs_nothing() {
+    let place = place(FLOW);
+    let (plan, _) = place.succeed("flow check words.flow.toml date=2026-03-29");
+    assert_eq!(
+        plan,
+        "\
+words?date=2026-03-29&site=eu
+interval 2026-03-29T00:00:00+01:00[Europe/Berlin] to 2026-03-30T00:00:00+02:00[Europe/Berlin]
+count: wordcount raw/2026-03-29.txt output=counts/2026-03-29 top=2
+    2 retries, timeout 10m
+tell: sh -c echo counted eu 2026-03-28 after count
+"
+    );
+    assert_eq!(place.names(), ["raw", "words.flow.toml"]);
+}
+
+#[test]
+fn a_run_is_recorded_and_what_is_complete_is_not_run_again() {
+    let place = place(FLOW);
+    let (first, _) = place.succeed("flow run words.flow.toml date=2026-03-29");
+    assert!(
+        first.starts_with("run 1 words?date=2026-03-29&site=eu  succeeded\nattempt 1, manual"),
+        "{first}"
+    );
+    let (second, _) = place.succeed("flow run words.flow.toml date=2026-03-29");
+    assert!(second.contains("complete since attempt 1"), "{second}");
+    let (again, _) = place.succeed("flow rerun 1 --from tell");
+    assert!(again.contains("run 3") && again.contains("attempt 3, rerun"), "{again}");
+    let (runs, _) = place.succeed("flow runs words");
+    let keys: Vec<&str> = runs.lines().skip(1).map(|line| line.split_whitespace().nth(1).unwrap()).collect();
+    assert_eq!(keys, ["words?date=2026-03-29&site=eu"; 3]);
+    let (logs, _) = place.succeed("flow logs 3");
+    assert!(logs.contains("== tell try 1\n") && logs.contains(" counted eu 2026-03-28\n"), "{logs}");
+    let (counts, _) = place.succeed("show counts/2026-03-29");
+    assert!(counts.contains("be") && counts.contains("to"), "{counts}");
+}
+
+#[test]
+fn what_is_wrong_with_a_flow_is_told_with_what_to_do() {
+    let fails = |flow: &str, arguments: &str| {
+        place(flow).fail(format!("flow check words.flow.toml {arguments}").trim(), 2)
+    };
+    let date = "date=2026-03-29";
+    assert_says(&fails(FLOW, ""), &["parameter `date` is missing", "give it as date=2026-01-31"]);
+    assert_says(&fails(FLOW, "date=2026-02-30"), &["`2026-02-30` is no date"]);
+    assert_says(&fails(FLOW, "date=2026-03-29 sit=us"), &["there is no parameter `sit`", "`site`"]);
+    let other = |from: &str, to: &str| FLOW.replace(from, to);
+    assert_says(
+        &fails(&other("depends_on = [\"count\"]", "depends_on = [\"cuont\"]"), date),
+        &["task `tell`", "no task `cuont`", "`count`"],
+    );
+    assert_says(
+        &fails(&other("depends_on", "depend_on"), date),
+        &["words.flow.toml", "no key `depend_on`", "`depends_on`"],
+    );
+    assert_says(&fails(&other("${site}", "${sight}"), date), &["task `tell`", "no parameter `sight`"]);
+    assert_says(&fails(&other("Europe/Berlin", "Europe/Berlni"), date), &["no time zone `Europe/Berlni`"]);
+    assert_says(
+        &fails(&other("retries = 2", "retries = \"two\""), date),
+        &["words.flow.toml", "invalid type"],
+    );
+    let cycle = format!(
+        "{FLOW}\n[tasks.a]\ndepends_on = [\"b\"]\ncommand.argv = [\"true\"]\n[tasks.b]\ndepends_on = [\"c\"]\ncommand.argv = [\"true\"]\n[tasks.c]\ndepends_on = [\"a\"]\ncommand.argv = [\"true\"]\n"
+    );
+    assert_says(&fails(&cycle, date), &["a after b after c after a"]);
+    let doubled = format!("{FLOW}\n[tasks.count]\ncommand.argv = [\"true\"]\n");
+    assert_says(&fails(&doubled, date), &["duplicate key"]);
+}
+
+#[test]
+fn a_failure_says_where_its_log_is_and_how_to_go_on() {
+    let place = place(&FLOW.replace("echo counted", "exit 7; echo"));
+    let output = place.run("flow run words.flow.toml date=2026-03-29");
+    let (stdout, stderr) = (utf8(output.stdout), utf8(output.stderr));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stdout.contains("tell")
+            && stdout.contains("failed")
+            && stdout.contains("it ended with exit status: 7"),
+        "{stdout}"
+    );
+    assert!(stderr.contains("flow rerun 1 --failed"), "{stderr}");
+    let log = stdout.lines().find_map(|line| line.trim().strip_prefix("log ")).unwrap();
+    assert!(fs::read_to_string(place.at(log)).unwrap().contains("failed: it ended with exit status: 7"));
+}
+
+#[test]
+fn a_dry_backfill_lists_its_days_and_a_schedule_its_times() {
+    let place = place(&format!("{FLOW}\n[schedule]\ncron = \"30 2 * * *\"\n"));
+    let (days, _) = place
+        .succeed("flow backfill words.flow.toml --from 2026-02-27 --to 2026-03-01 --order desc --dry-run");
+    assert_eq!(days, "2026-03-01\n2026-02-28\n2026-02-27\n");
+    let (times, _) = place.succeed("flow schedule next words.flow.toml 3 --after 2026-03-28T00:00:00Z");
+    assert_eq!(
+        times,
+        "2026-03-28 02:30:00 +01:00  2026-03-27\n2026-03-29 03:30:00 +02:00  2026-03-28\n2026-03-30 02:30:00 +02:00  2026-03-29\n"
+    );
+}
+
+#[test]
+fn a_ledger_that_cannot_be_used_is_refused_and_outputs_are_left_alone() {
+    let place = place(FLOW);
+    place.succeed("flow run words.flow.toml date=2026-03-29");
+    let ledger = place.at(".gristmill/ledger.sqlite");
+    let good = fs::read(&ledger).unwrap();
+    let run = "flow run words.flow.toml date=2026-03-29";
+    let refused = |bytes: &[u8]| {
+        for name in ["ledger.sqlite-wal", "ledger.sqlite-shm"] {
+            let _ = fs::remove_file(place.at(".gristmill").join(name));
+        }
+        fs::write(&ledger, bytes).unwrap();
+        let output = place.run(run);
+        assert_eq!(output.status.code(), Some(2));
+        utf8(output.stderr)
+    };
+    assert_says(
+        &refused(b"this is no database, but it is long enough to be looked at as one"),
+        &["ledger.sqlite cannot be used", "move it away"],
+    );
+    let mut newer = good.clone();
+    newer[60..64].copy_from_slice(&99u32.to_be_bytes());
+    assert_says(&refused(&newer), &["was written by a newer gristmill (version 99"]);
+    let mut foreign = good.clone();
+    foreign[68..72].copy_from_slice(&7u32.to_be_bytes());
+    assert_says(&refused(&foreign), &["is a database, but no ledger"]);
+    place.succeed("verify counts/2026-03-29");
+}
+
+#[test]
+fn colours_are_for_terminals_only() {
+    let place = place(FLOW);
+    let (plain, _) = place.succeed("flow run words.flow.toml date=2026-03-29");
+    assert!(!plain.contains('\u{1b}'));
+    // `script` gives a command a pseudo-terminal.
+    let on_terminal = |no_colour: &str| {
+        let gristmill = env!("CARGO_BIN_EXE_gristmill");
+        let mut script = std::process::Command::new("script");
+        script.args(["-qec", &format!("{gristmill} flow show 1"), "/dev/null"]).current_dir(place.at(""));
+        let output = script.env("NO_COLOR", no_colour).env_remove("GRISTMILL_LEDGER").output().unwrap();
+        utf8(output.stdout)
+    };
+    let coloured = on_terminal("");
+    assert!(coloured.contains("\u{1b}[32msucceeded"), "{coloured:?}");
+    assert!(!on_terminal("1").contains('\u{1b}'));
+}
