@@ -10,7 +10,7 @@ use crate::exec::chunk::{Chunk, Rows};
 use crate::exec::erased::AnyPush;
 use crate::exec::narrow::Operator;
 use crate::exec::out::Out;
-use crate::exec::push::{Flow, Push};
+use crate::exec::push::{Demand, Push};
 use crate::exec::task::TaskCx;
 use crate::record::Data;
 
@@ -52,14 +52,14 @@ struct Batcher<T, F> {
 }
 
 impl<T, F: Fn(&[T]) -> Result<RecordBatch>> Batcher<T, F> {
-    fn end_batch(&mut self) -> Result<Flow> {
+    fn end_batch(&mut self) -> Result<Demand> {
         if self.rows.is_empty() {
-            return Ok(Flow::More);
+            return Ok(Demand::More);
         }
         let batch = (self.columns)(&self.rows)?;
         self.rows.clear();
         self.bytes = 0;
-        let _more: Flow = self.out.at_row(Rows::UNKNOWN)?;
+        let _more: Demand = self.out.at_row(Rows::UNKNOWN)?;
         let bytes = batch.get_array_memory_size();
         self.out.emit_large(batch, bytes)
     }
@@ -70,20 +70,20 @@ where
     T: Data,
     F: Fn(&[T]) -> Result<RecordBatch> + Send + Sync + 'static,
 {
-    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Flow> {
+    fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {
         for row in chunk.items.drain(..) {
             self.bytes += (self.bytes_of)(&row);
             self.rows.push(row);
             let is_full = self.rows.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES;
-            if is_full && self.end_batch()? == Flow::Enough {
-                return Ok(Flow::Enough);
+            if is_full && self.end_batch()? == Demand::Enough {
+                return Ok(Demand::Enough);
             }
         }
-        Ok(Flow::More)
+        Ok(Demand::More)
     }
 
     fn finish(&mut self) -> Result<()> {
-        let _more: Flow = self.end_batch()?;
+        let _more: Demand = self.end_batch()?;
         self.out.finish()
     }
 }
