@@ -5,8 +5,10 @@
 mod common;
 
 use std::fs;
+use std::time::Duration;
 
 use common::place::{Place, assert_says, utf8};
+use gristmill::flow::{Engine, EngineCommand, Flow, Param, ParamType, Plan, Task};
 
 const FLOW: &str = r#"
 name = "words"
@@ -175,4 +177,63 @@ fn colours_are_for_terminals_only() {
     let coloured = on_terminal("");
     assert!(coloured.contains("\u{1b}[32msucceeded"), "{coloured:?}");
     assert!(!on_terminal("1").contains('\u{1b}'));
+}
+
+/// The same flow as [`FLOW`].
+fn in_rust() -> Flow {
+    let count = Engine::new(EngineCommand::Wordcount)
+        .set("input", ["raw/${date}.txt"])
+        .set("output", "counts/${date}")
+        .set("top", 2);
+    let tell = ["sh", "-c", "echo counted ${site} ${date - 1d}"];
+    Flow::new("words")
+        .time_zone("Europe/Berlin")
+        .param("date", ParamType::Date)
+        .param_with(Param::new("site", ParamType::Text).default("eu"))
+        .add(Task::step("count", count).retries(2).timeout(Duration::from_secs(600)))
+        .step("tell", gristmill::flow::Command::new(tell))
+        .after("count")
+}
+
+#[test]
+fn a_flow_gives_the_same_plan_in_rust_and_in_a_file() {
+    let date = [("date", "2026-03-29")];
+    let (one, other) =
+        (Plan::new(&in_rust(), date).unwrap(), Plan::new(&Flow::from_toml(FLOW).unwrap(), date).unwrap());
+    assert_eq!(one.describe(), other.describe());
+    assert_eq!(one.definition(), other.definition());
+    assert_eq!(one.task_keys().collect::<Vec<_>>(), other.task_keys().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_child_does_not_outlive_a_gristmill_that_is_killed() {
+    let script = "echo $$ > pid; trap '' TERM HUP; while true; do sleep 0.01; echo > alive; done";
+    let flow = format!("name = \"stays\"\n[tasks.t]\ncommand.argv = [\"sh\", \"-c\", \"{script}\"]\n");
+    let place = Place::new(&[("stays.flow.toml", &flow)]);
+    let mut run = place.command("flow run stays.flow.toml").spawn().unwrap();
+    let written = |name: &str| fs::metadata(place.at(name)).is_ok_and(|found| found.len() > 0);
+    wait_for(|| written("pid") && written("alive"));
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let pid = fs::read_to_string(place.at("pid")).unwrap();
+    wait_for(|| {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        stat.is_empty() || stat.contains(") Z ")
+    });
+    let (runs, _) = place.succeed("flow runs");
+    assert!(runs.contains("running"), "nobody has looked yet: {runs}");
+    // Whoever comes next settles it.
+    let refused = place.run("flow rerun 1 --accept-changes --from nothing");
+    assert_says(&utf8(refused.stderr), &["there is no task `nothing`"]);
+    let (runs, _) = place.succeed("flow runs");
+    assert!(runs.contains("lost"), "{runs}");
+}
+
+/// Waits for something that another process does.
+fn wait_for(mut is_so: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it does not happen");
+        std::thread::yield_now();
+    }
 }
