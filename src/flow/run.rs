@@ -35,7 +35,7 @@ const LEDGER: &str = ".gristmill/ledger.sqlite";
 /// let runner = Runner::open(dir.path().join("ledger.sqlite"))?;
 /// let ran = runner.run(Plan::new(&flow, [("", ""); 0])?)?;
 /// assert_eq!(ran.state, State::Succeeded);
-/// # Ok::<(), gristmill::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Runner {
     ledger: Ledger,
