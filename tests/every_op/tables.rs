@@ -47,8 +47,8 @@ fn bits(rows: Vec<Row>) -> Vec<(Text, Option<u64>, i64)> {
     rows.into_iter().map(|(key, float, n, _)| (key, float.map(f64::to_bits), n)).collect()
 }
 
-fn bits_of(batch: RecordBatch) -> Vec<(Text, Option<u64>, i64)> {
-    bits(from_batch(&batch).unwrap())
+fn bits_of(batch: &RecordBatch) -> Vec<(Text, Option<u64>, i64)> {
+    bits(from_batch(batch).unwrap())
 }
 
 fn sorted(input: &[(Text, i64)], compare: impl Fn(&Row, &Row) -> Ordering) -> Vec<(Text, Option<u64>, i64)> {
@@ -67,7 +67,8 @@ fn sort_by_is_stable_and_keeps_every_bit() {
             let by_both = table.sort_by(&descending).unwrap();
             let by_text = table.sort_by(&[SortColumn::descending("_1")]).unwrap();
             let tables = [by_float, by_both, by_text];
-            let [by_float, by_both, by_text] = &tables.each_ref().map(|table| table.batches().map(bits_of));
+            let [by_float, by_both, by_text] =
+                &tables.each_ref().map(|table| table.batches().map(|batch| bits_of(&batch)));
             data.context().run((by_float.to_vec(), by_both.to_vec(), by_text.to_vec())).unwrap()
         },
         |input, (by_float, by_both, by_text)| {
