@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gristmill::flow::{
-    Backfill, Backoff, Command, Flow, ForEach, ParamType, Plan, Ran, Reprocess, Runner, State, Task, Which,
-    transient,
+    Backfill, Backoff, Command, Flow, ForEach, Notifier, ParamType, Plan, Ran, Reprocess, Runner, State,
+    Task, Which, transient,
 };
 use gristmill::prelude::*;
 
@@ -148,12 +148,33 @@ fn only_transient_errors_are_tried_again_and_no_more_than_asked() {
 }
 
 #[test]
+fn any_error_can_be_named_and_each_failed_try_is_told_with_its_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = dir.path().join("told.jsonl");
+    let backoff = Backoff::exponential(Duration::from_millis(1));
+    let fails = |_: &gristmill::flow::TaskContext| Err("wrong".into());
+    let task = Task::job("t", fails).retries(1).retry_on(["error"]).backoff(backoff);
+    let flow = Flow::new("told").add(task).notify(Notifier::file(&told));
+    assert_eq!(runner(dir.path()).run(Plan::new(&flow, none()).unwrap()).unwrap().state, State::Failed);
+    let told = fs::read_to_string(told).unwrap();
+    let events: Vec<serde_json::Value> =
+        told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of_tries: Vec<_> = events.iter().filter(|event| event["event"] == "try_failed").collect();
+    assert_eq!((events.len(), of_tries.len()), (3, 2), "{told}");
+    for event in of_tries {
+        assert!(
+            fs::read_to_string(event["log"].as_str().unwrap()).unwrap().contains("failed: wrong"),
+            "{event}"
+        );
+    }
+}
+
+#[test]
 fn a_task_that_never_returns_times_out_and_commits_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
-    let (started, go_on) =
-        (Arc::new(std::sync::Barrier::new(1)), Arc::new((Mutex::new(false), std::sync::Condvar::new())));
-    let (target, wait, _) = (out.clone(), Arc::clone(&go_on), started);
+    let go_on = Arc::new((Mutex::new(false), std::sync::Condvar::new()));
+    let (target, wait) = (out.clone(), Arc::clone(&go_on));
     let (ended, has_ended) = std::sync::mpsc::channel();
     let slow = move |t: &gristmill::flow::TaskContext| {
         let (is_free, signal) = &*wait;

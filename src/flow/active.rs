@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::fingerprint;
 use super::ledger::{Change, Ledger, NewRun, NewTask, RunId, RunRow, TaskRow};
-use super::log::Mask;
+use super::log::{Mask, TaskLog};
 use super::machine::{Machine, Slots};
 use super::plan::{Plan, Role};
 use super::recover;
@@ -66,6 +66,7 @@ pub(super) struct Try {
     pub number: u32,
     pub began: Duration,
     pub stop: Arc<Stop>,
+    pub log: Arc<TaskLog>,
     /// How it ends, although its work may not have ended yet: it took too long, or was canceled.
     pub stopped: Option<State>,
 }

@@ -197,19 +197,15 @@ impl Runner {
         backfill: &Backfill,
     ) -> Result<BackfillReport> {
         let values = self.backfill_values(flow, params, backfill)?;
-        let (param, _) = told_by(flow)?;
-        let flow = Arc::new(flow.clone());
-        let definition = values.first().map(|value| plan(&flow, params, &param, value)).transpose()?;
         let new = NewBackfill {
             flow: flow.name().to_owned(),
-            parameters: json!(shown(&flow, params)).to_string(),
-            definition: definition.map(|plan| plan.definition().to_owned()).unwrap_or_default(),
+            parameters: json!(shown(flow, params)).to_string(),
             options: json!({"pace": backfill.pace, "all": backfill.reprocess == Reprocess::All}).to_string(),
             started: Timestamp::now(),
             values,
         };
         let id = self.ledger().begin_backfill(&new)?;
-        self.resume_backfill(&flow, params, id)
+        self.resume_backfill(flow, params, id)
     }
 
     /// Goes on with a backfill: runs the intervals that have not succeeded.

@@ -153,8 +153,9 @@ fn pool(flow: &Flow, task: &Task) -> Result<()> {
 }
 
 /// The kinds of errors that a task can be retried after.
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 13] = [
     "transient",
+    "error",
     "timeout",
     "panic",
     "exit",

@@ -1,6 +1,7 @@
 //! `Flow` and `Task`: what is to be done, before it is known with which parameters.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,9 +55,9 @@ pub struct Flow {
     pub(super) notifiers: Vec<Notifier>,
     pub(super) schedule: Option<Schedule>,
     /// Where relative paths begin: the directory of a flow file; else where the process is.
-    pub(super) dir: std::path::PathBuf,
+    pub(super) dir: PathBuf,
     /// The file that it was read from.
-    pub(super) source: Option<std::path::PathBuf>,
+    pub(super) source: Option<PathBuf>,
     /// Calls that made no sense where they stood.
     pub(super) faults: Vec<String>,
 }
@@ -95,14 +96,14 @@ impl Flow {
             deadline: None,
             notifiers: Vec::new(),
             schedule: None,
-            dir: std::path::PathBuf::from("."),
+            dir: PathBuf::from("."),
             source: None,
             faults: Vec::new(),
         }
     }
 
     /// Where relative paths begin.
-    pub fn directory(&self) -> &std::path::Path {
+    pub fn directory(&self) -> &Path {
         &self.dir
     }
 
@@ -210,7 +211,7 @@ impl Flow {
     }
 
     /// Where relative paths begin; default the directory of the process.
-    pub fn dir(mut self, dir: impl Into<std::path::PathBuf>) -> Flow {
+    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Flow {
         self.dir = dir.into();
         self
     }
@@ -264,7 +265,7 @@ impl Task {
     }
 
     /// The errors after which it is tried again; default `transient`: what an error says of [itself](super::transient), what the system calls
-    /// temporary, and exit codes of a command that mean so. Others are `timeout`, `panic`, `exit`, and the names of [`ErrorKind`](crate::ErrorKind) in small letters.
+    /// temporary, and exit codes of a command that mean so. Others are `timeout`, `panic`, `exit`, `error` for any that is not of gristmill, and the names of [`ErrorKind`](crate::ErrorKind) in small letters.
     pub fn retry_on<S: Into<String>>(mut self, kinds: impl IntoIterator<Item = S>) -> Task {
         self.retry_on = kinds.into_iter().map(Into::into).collect();
         self

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::process::ExitStatus;
 
 use crate::error::{Error, ErrorKind};
 
@@ -60,6 +61,17 @@ impl StdError for Skip {}
 /// A program that ended without success.
 #[derive(Debug)]
 pub(super) struct Exit(pub Failure);
+
+impl Exit {
+    /// Fails unless a program has succeeded; some codes mean that its failure may pass.
+    pub fn check(status: ExitStatus, transient_codes: &[i32]) -> Result<(), TaskError> {
+        if status.success() {
+            return Ok(());
+        }
+        let is_transient = status.code().is_some_and(|code| transient_codes.contains(&code));
+        Err(Box::new(Exit(Failure::new("exit", format!("it ended with {status}")).transient(is_transient))))
+    }
+}
 
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

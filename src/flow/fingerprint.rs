@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
 
+use super::files;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::commit::manifest;
 
@@ -18,7 +19,7 @@ use crate::io::commit::manifest;
 pub(super) fn of_inputs(paths: &[PathBuf]) -> Result<String> {
     let mut hash = Xxh3::new();
     for path in paths {
-        for found in matching(path)? {
+        for found in files::matching(path)? {
             add(&mut hash, &found)?;
         }
     }
@@ -41,19 +42,6 @@ pub(super) fn identity(paths: &[PathBuf]) -> String {
     let all: Vec<String> =
         paths.iter().map(|path| format!("{} {}", of(path), of(&path.join(manifest::FILE_NAME)))).collect();
     all.join(", ")
-}
-
-/// The files and directories that a path stands for, in the order of their names.
-fn matching(path: &Path) -> Result<Vec<PathBuf>> {
-    let text = path.to_string_lossy();
-    if path.exists() || !text.contains(['*', '?', '[']) {
-        return Ok(vec![path.to_owned()]);
-    }
-    let wrong = |error: &dyn std::fmt::Display| {
-        Error::new(ErrorKind::Config, format!("`{}` is no pattern of files: {error}", text.escape_debug()))
-    };
-    let found = glob::glob(&text).map_err(|error| wrong(&error))?;
-    found.map(|entry| entry.map_err(|error| wrong(&error))).collect()
 }
 
 fn add(hash: &mut Xxh3, path: &Path) -> Result<()> {

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::child::Program;
-use super::failure::{Exit, Failure, TaskError};
+use super::failure::{Exit, TaskError};
+use super::files;
 use super::load::LoadIn;
+use super::step::TEMPORARY;
 use super::task_context::TaskContext;
 use super::work::{Stop, cannot_run};
 use crate::error::{Error, ErrorKind, Result, printable};
@@ -21,53 +23,51 @@ struct Copied {
     sha256: String,
 }
 
-/// Copies what a load names.
+/// Copies what a load names: beside its place, then checked, then by one rename.
 pub(super) fn run(load: &LoadIn, context: &TaskContext, stop: &Stop) -> std::result::Result<(), TaskError> {
     let target = context.path(&load.to)?;
+    let staging = Staging::new(&target)?;
     let copied = if load.command.is_empty() {
-        copy_files(load, context, stop, &target)?
+        copy_files(load, context, stop, &staging.path)?
     } else {
-        copy_output(load, context, stop, &target)?
+        copy_output(load, context, stop, &staging.path)?
     };
+    check(load, context, &copied)?;
+    let _passed = stop.fence.pass()?;
+    staging.commit(&target)?;
     let bytes: u64 = copied.iter().map(|file| file.bytes).sum();
     context.log(&format!("{} file(s), {bytes} bytes to {}", copied.len(), printable(&target)));
     Ok(())
 }
 
-/// Copies files to a directory, which takes the place of an older one.
-fn copy_files(load: &LoadIn, context: &TaskContext, stop: &Stop, target: &Path) -> Result<Vec<Copied>> {
+/// Copies files to a new directory.
+fn copy_files(load: &LoadIn, context: &TaskContext, stop: &Stop, to: &Path) -> Result<Vec<Copied>> {
     let files = sources(context, load)?;
-    let staging = Staging::new(target)?;
-    fs::create_dir(&staging.path)
-        .map_err(|error| Error::io(ErrorKind::Output, "create", &staging.path, error))?;
+    fs::create_dir(to).map_err(|error| Error::io(ErrorKind::Output, "create", to, error))?;
     let mut copied = Vec::new();
     for file in &files {
         stop.cancel.check()?;
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = file.file_name().unwrap_or_default();
         let mut from = File::open(file).map_err(|error| Error::io(ErrorKind::Input, "open", file, error))?;
-        copied.push(copy(&mut from, name, &staging.path.join(file.file_name().unwrap_or_default()))?);
+        copied.push(copy(&mut from, name.to_string_lossy().into_owned(), &to.join(name))?);
     }
-    check(load, context, &copied)?;
-    let _passed = stop.fence.pass()?;
-    staging.commit(target)?;
     Ok(copied)
 }
 
-/// Copies what a command prints to a file.
+/// Copies what a command prints to a new file.
 fn copy_output(
     load: &LoadIn,
     context: &TaskContext,
     stop: &Stop,
-    target: &Path,
+    to: &Path,
 ) -> std::result::Result<Vec<Copied>, TaskError> {
     let argv: Vec<String> = load.command.iter().map(|text| context.expand(text)).collect::<Result<_>>()?;
-    let staging = Staging::new(target)?;
     let program =
         Program { argv, env: BTreeMap::new(), pass_env: Vec::new(), dir: context.scope.dir.clone() };
-    let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = context.path(&load.to)?.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut result = None;
     let mut take = |from: &mut dyn Read| {
-        let copied = copy(from, name.clone(), &staging.path);
+        let copied = copy(from, name.clone(), to);
         let failed = copied.is_err();
         result = Some(copied);
         if failed { Err(io::Error::other("its output cannot be kept")) } else { Ok(()) }
@@ -76,25 +76,15 @@ fn copy_output(
     if let Some(Err(error)) = result {
         return Err(error.into());
     }
-    let status = ended.map_err(|error| cannot_run(&program.argv, error))?;
-    if !status.success() {
-        let is_transient = status.code() == Some(75);
-        return Err(Box::new(Exit(
-            Failure::new("exit", format!("it ended with {status}")).transient(is_transient),
-        )));
-    }
-    let copied: Vec<Copied> = result.into_iter().flatten().collect();
-    check(load, context, &copied)?;
-    let _passed = stop.fence.pass()?;
-    staging.commit(target)?;
-    Ok(copied)
+    Exit::check(ended.map_err(|error| cannot_run(&program.argv, error))?, &TEMPORARY)?;
+    Ok(result.into_iter().flatten().collect())
 }
 
 /// The files that are copied, of which no two have the same name.
 fn sources(context: &TaskContext, load: &LoadIn) -> Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = Vec::new();
     for path in context.scope.paths(load.from.iter().map(String::as_str))? {
-        let found = super::unfold::files(&path)?;
+        let found = files::matching(&path)?;
         if found.is_empty() {
             return Err(Error::new(ErrorKind::Input, format!("there is no file {}", printable(&path))));
         }

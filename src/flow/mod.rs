@@ -18,6 +18,7 @@ mod duration;
 mod engine;
 mod failure;
 mod file;
+mod files;
 mod fingerprint;
 mod for_each;
 mod ledger;

@@ -392,6 +392,7 @@ impl<'a> Scheduler<'a> {
         if !matches!(state, State::Succeeded | State::Skipped | State::Canceled) {
             let mut event = event("try_failed", run, Some(node));
             event.number = Some(number);
+            event.log = Some(one.log.path().display().to_string());
             event.error = error.map(|(_, message)| message);
             if let Some(wait) = wait {
                 event.more.insert("next_try_in", super::duration::text(wait));
@@ -477,8 +478,8 @@ fn start(
     let context = context.for_task(stop.cancel.clone(), stop.fence.clone(), parameters);
     let scope = plan.scope_of(node);
     let step = plan.task(node).step.clone();
-    let context = TaskContext { scope, task: key, number, context, log };
-    run.tries.insert(node, Try { number, began: now, stop: Arc::clone(&stop), stopped: None });
+    let context = TaskContext { scope, task: key, number, context, log: Arc::clone(&log) };
+    run.tries.insert(node, Try { number, began: now, stop: Arc::clone(&stop), log, stopped: None });
     (Work { run: run.id, node, step, context, stop }, changes)
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::load::Load;
 use super::task_context::{TaskContext, TaskResult};
+use crate::error::{Error, ErrorKind, Result};
 
 /// What a task does. The other types of this module become one by [`Into`].
 #[derive(Clone)]
@@ -201,9 +202,8 @@ impl Engine {
     }
 
     /// What is wrong with it, as far as that can be told without its parameters.
-    pub(super) fn check(&self) -> crate::error::Result<()> {
-        let wrong =
-            |what: &str| Err(crate::error::Error::new(crate::error::ErrorKind::Config, what.to_owned()));
+    pub(super) fn check(&self) -> Result<()> {
+        let wrong = |what: &str| Err(Error::new(ErrorKind::Config, what.to_owned()));
         match (self.input().is_empty(), self.outputs().is_empty()) {
             (true, _) => wrong("it has no `input`"),
             (_, true) => wrong("it has no `output`"),
@@ -236,9 +236,11 @@ pub struct Command {
     transient_exit_codes: Vec<i32>,
 }
 
-/// The exit code of a program that failed for the moment, `EX_TEMPFAIL` of sysexits.h.
+/// The exit codes of programs that failed for the moment: `EX_TEMPFAIL` of sysexits.h.
+pub(super) const TEMPORARY: [i32; 1] = [75];
+
 fn temporary() -> Vec<i32> {
-    vec![75]
+    TEMPORARY.into()
 }
 
 #[allow(clippy::ptr_arg)] // as serde calls it
@@ -315,8 +317,8 @@ impl Command {
         self.dir.as_deref()
     }
 
-    pub(super) fn is_transient(&self, code: i32) -> bool {
-        self.transient_exit_codes.contains(&code)
+    pub(super) fn transient_codes(&self) -> &[i32] {
+        &self.transient_exit_codes
     }
 }
 

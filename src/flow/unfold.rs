@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::active::ActiveRun;
+use super::files;
 use super::for_each::ForEach;
 use super::ledger::{Change, RunId};
 use super::machine::Slots;
@@ -44,7 +45,7 @@ fn items(plan: &Plan, group: usize) -> Result<Vec<Node>> {
     let Some(ForEach { glob: Some(glob), group_by, .. }) = &plan.task(group).for_each else {
         return Ok(Vec::new());
     };
-    let files = files(&scope.path(glob)?)?;
+    let files = files::matching(&scope.path(glob)?)?;
     let text = |file: &Path| {
         file.to_str().map(str::to_owned).ok_or_else(|| {
             Error::new(ErrorKind::Input, format!("the name of {} is no UTF-8", file.display()))
@@ -62,16 +63,6 @@ fn items(plan: &Plan, group: usize) -> Result<Vec<Node>> {
         }
     };
     item_nodes(&plan.nodes[group], group, values)
-}
-
-/// The files that a glob finds, in the order of their names.
-pub(super) fn files(pattern: &Path) -> Result<Vec<PathBuf>> {
-    let pattern = pattern.to_string_lossy();
-    let wrong = |error: &dyn std::fmt::Display| {
-        Error::new(ErrorKind::Config, format!("`{}` is no pattern of files: {error}", pattern.escape_debug()))
-    };
-    let found = glob::glob(&pattern).map_err(|error| wrong(&error))?;
-    found.map(|entry| entry.map_err(|error| wrong(&error))).collect()
 }
 
 /// Files in groups of so many bytes at most, but for a single file that has more.

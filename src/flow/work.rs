@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crossbeam::channel::Sender;
 
 use super::child::{Group, Program};
-use super::failure::{Exit, Failure, Outcome, TaskError};
+use super::failure::{Exit, Outcome, TaskError};
 use super::ledger::RunId;
 use super::load::Load;
 use super::step::{Command, Engine, Step};
@@ -104,11 +104,7 @@ fn run_command(command: &Command, context: &TaskContext, stop: &Stop) -> std::re
     context.log(&format!("$ {}", program.argv.join(" ")));
     let status =
         program.run(&stop.group, &context.log, None).map_err(|error| cannot_run(&program.argv, error))?;
-    if status.success() {
-        return Ok(());
-    }
-    let is_transient = status.code().is_some_and(|code| command.is_transient(code));
-    Err(Box::new(Exit(Failure::new("exit", format!("it ended with {status}")).transient(is_transient))))
+    Exit::check(status, command.transient_codes())
 }
 
 pub(super) fn cannot_run(argv: &[String], error: std::io::Error) -> Error {

@@ -1,6 +1,6 @@
 //! `gristmill flow run`, `rerun`, `cancel` and `confirm`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -87,7 +87,7 @@ impl Rerun {
             (Some(task), _) => Which::From(task.clone()),
             _ => Which::Missing,
         };
-        let (runner, signals) = self.arguments.runner(std::path::Path::new(""))?;
+        let (runner, signals) = self.arguments.runner(Path::new(""))?;
         let runner = runner.which(which);
         let ran = runner.run(plan)?;
         ended(&runner, ran, &signals)
@@ -115,7 +115,7 @@ fn find(ledger: &Ledger, run: i64) -> Result<RunRow> {
 /// If there is no such run, or it has ended.
 pub fn cancel(run: i64, arguments: &LedgerArguments) -> Result<ExitCode> {
     find(&arguments.open()?, run)?;
-    let runner = Runner::open(arguments.path(std::path::Path::new("")))?;
+    let runner = Runner::open(arguments.path(Path::new("")))?;
     if runner.cancel(run)? {
         tell(format_args!("run {run} is asked to stop"));
         return Ok(ExitCode::SUCCESS);
@@ -148,7 +148,7 @@ impl Confirm {
     /// If there is no such task, or what became of it is known.
     pub fn run(&self) -> Result<ExitCode> {
         find(&self.ledger.open()?, self.run)?;
-        let runner = Runner::open(self.ledger.path(std::path::Path::new("")))?;
+        let runner = Runner::open(self.ledger.path(Path::new("")))?;
         let state = if self.succeeded { State::Succeeded } else { State::Failed };
         runner.confirm(self.run, &self.task, state)?;
         Ok(ExitCode::SUCCESS)

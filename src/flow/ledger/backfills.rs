@@ -12,7 +12,6 @@ use crate::error::Result;
 pub(in crate::flow) struct NewBackfill {
     pub flow: String,
     pub parameters: String,
-    pub definition: String,
     pub options: String,
     pub started: Timestamp,
     /// The values of its intervals, in the order in which they are run.
@@ -33,9 +32,9 @@ impl Ledger {
     /// Notes a backfill with all its intervals.
     pub(in crate::flow) fn begin_backfill(&self, backfill: &NewBackfill) -> Result<i64> {
         self.transaction(|sql| {
-            let insert = "INSERT INTO backfills (flow, parameters, definition, options, state, started) VALUES (?, ?, ?, ?, 'running', ?)";
-            let NewBackfill { flow, parameters, definition, options, started, values } = backfill;
-            sql.execute(insert, params![flow, parameters, definition, options, millis(*started)])?;
+            let insert = "INSERT INTO backfills (flow, parameters, options, state, started) VALUES (?, ?, ?, 'running', ?)";
+            let NewBackfill { flow, parameters, options, started, values } = backfill;
+            sql.execute(insert, params![flow, parameters, options, millis(*started)])?;
             let id = sql.last_insert_rowid();
             let mut add = sql.prepare_cached("INSERT INTO backfill_intervals (backfill, position, value, state) VALUES (?, ?, ?, 'queued')")?;
             for (position, value) in values.iter().enumerate() {

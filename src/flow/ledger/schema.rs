@@ -72,7 +72,6 @@ CREATE TABLE backfills (
     id INTEGER PRIMARY KEY,
     flow TEXT NOT NULL,
     parameters TEXT NOT NULL,
-    definition TEXT NOT NULL,
     options TEXT NOT NULL,        -- JSON: order, max_active, rate, reprocess
     state TEXT NOT NULL,
     started INTEGER NOT NULL,
