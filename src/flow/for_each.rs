@@ -151,12 +151,12 @@ impl ForEach {
         }
     }
 
-    /// What the items are, in words.
+    /// What the items are of, in words.
     pub(super) fn of_what(&self) -> String {
         let by = self.group_by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
         match (&self.glob, self.every) {
             (Some(glob), _) => format!("each file of {glob}{by}"),
-            (None, Some(every)) => format!("each {} of the interval", every.name()),
+            (None, Some(every)) => format!("the interval by {}", every.name()),
             (None, None) => self.list.join(", "),
         }
     }

@@ -14,6 +14,7 @@ use serde_json::json;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::active::{ActiveRun, Request, Try, new_task};
+use super::bounds::Gauge;
 use super::clock::Clock;
 use super::failure::{Failure, Outcome};
 use super::fingerprint;
@@ -191,7 +192,8 @@ impl<'a> Scheduler<'a> {
             }
         }
         let pool = |plan: &Plan, node: usize| pool_of(&self.pool_names, plan, node);
-        match ActiveRun::begin(self.ledger, request, &pool, self.now()) {
+        let now = self.now();
+        match ActiveRun::begin(self.ledger, request, &pool, Gauge::new(now.1, &self.context), now) {
             Err(error) => feed.ended(RunEnded { run_key, result: Err(error) }),
             Ok(run) => {
                 feed.began(&run)?;
@@ -319,10 +321,12 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Notes all that has changed.
+    /// Notes all that has changed, and what tasks wait for from now on.
     fn note(&mut self) -> Result<()> {
+        let now = self.clock.elapsed();
         for run in self.runs.values_mut() {
             self.changes.extend(run.take_changes());
+            run.gauge.wait(now, run.machine.waits(&self.pools));
         }
         self.ledger.note(&self.changes)?;
         self.changes.clear();
@@ -337,8 +341,10 @@ impl<'a> Scheduler<'a> {
             let Some(run) = self.runs.remove(id) else { continue };
             let (at, now) = self.now();
             let state = run.machine.outcome();
-            let duration = millis(now.saturating_sub(run.began));
-            self.ledger.note(&[(*id, Change::Ended { state, at, duration, bounds: None })])?;
+            let took = now.saturating_sub(run.began);
+            let bounds = run.gauge.report(took, &run.request.plan.nodes, &self.pool_names, &self.context);
+            let bounds = Some(json!(bounds).to_string());
+            self.ledger.note(&[(*id, Change::Ended { state, at, duration: millis(took), bounds })])?;
             let (occasion, name) = if state == State::Succeeded {
                 (Occasion::Success, "run_succeeded")
             } else {
@@ -385,7 +391,9 @@ impl<'a> Scheduler<'a> {
             _ => drop(run.reasons.remove(&node)),
         }
         let tried = if state == State::Skipped { None } else { error.clone() };
-        let duration = millis(now.saturating_sub(one.began));
+        let took = now.saturating_sub(one.began);
+        run.gauge.worked(node, took);
+        let duration = millis(took);
         self.changes.push((id, Change::Tried { task: key, number, state, at, duration, error: tried }));
         let ended = wait.map_or(Ended::As(state), |wait| Ended::Again(now + wait));
         run.machine.ended(node, ended, &mut self.pools);

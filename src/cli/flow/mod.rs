@@ -2,6 +2,7 @@
 
 mod arguments;
 mod backfill;
+mod bounds;
 mod own;
 mod plan;
 mod run;

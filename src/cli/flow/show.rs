@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::LedgerArguments;
 use super::style::{Style, ago, took};
+use super::{LedgerArguments, bounds};
 use crate::cli::escape::escaped;
 use crate::cli::print;
 use crate::error::{Error, ErrorKind, Result};
@@ -119,6 +119,9 @@ fn described(run: &RunRow, tasks: &[TaskRow], tries: &[TryRow], style: Style, no
                 describe_try(&mut text, one, style);
             }
         }
+    }
+    if let Some(bounds) = &run.bounds {
+        text.push_str(&bounds::described(bounds, run.duration.unwrap_or(0)));
     }
     text
 }
