@@ -1,7 +1,7 @@
 //! `gristmill flow backfill`.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -10,6 +10,7 @@ use super::Flows;
 use super::arguments::{Pair, RunArguments, params};
 use super::style::Style;
 use crate::cli::escape::escaped;
+use crate::cli::signals::StopSignals;
 use crate::cli::{print, tell};
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::{Backfill, BackfillReport, Every, Order, Reprocess, State};
@@ -106,20 +107,7 @@ impl Arguments {
             (None, Some(backfill)) => runner.backfill(&flow, &params, &backfill)?,
             (None, None) => return Err(Error::new(ErrorKind::Config, "give --from and --to, or --resume")),
         };
-        print(&summary(&report, Style::of_stdout()))?;
-        if let Some(signal) = signals.caught() {
-            return Ok(ExitCode::from(signal.exit_code()));
-        }
-        if report.intervals.iter().all(|interval| interval.state == State::Succeeded) {
-            return Ok(ExitCode::SUCCESS);
-        }
-        let flow = self.flow.display().to_string();
-        let hint = format!(
-            "gristmill: run again what has not succeeded with `flow backfill {flow} --resume {}`",
-            report.id
-        );
-        tell(escaped(&hint));
-        Ok(ExitCode::FAILURE)
+        ended(&report, &signals)
     }
 
     fn backfill(&self) -> Option<Backfill> {
@@ -148,6 +136,46 @@ impl Arguments {
             ReprocessArgument::All => Reprocess::All,
         }))
     }
+}
+
+/// Goes on with a backfill: runs the intervals that have not succeeded.
+///
+/// # Errors
+///
+/// If there is no such backfill, or it cannot begin.
+pub fn resume(
+    id: i64,
+    flow: Option<&Path>,
+    secrets: &[Pair],
+    run: &RunArguments,
+    flows: &Flows,
+) -> Result<ExitCode> {
+    let Some((name, source)) = run.ledger.open()?.flow_of_backfill(id)? else {
+        return Err(Error::new(ErrorKind::Config, format!("there is no backfill {id}")));
+    };
+    let recorded = match (flows, source) {
+        (Flows::Files, Some(source)) => source,
+        _ => name,
+    };
+    let flow = flows.find(flow.unwrap_or(Path::new(&recorded)))?;
+    let (runner, signals) = run.runner(Path::new(""))?;
+    ended(&runner.resume_backfill(&flow, &params(secrets)?, id)?, &signals)
+}
+
+/// Prints how a backfill has ended, and gives the exit code that says so.
+fn ended(report: &BackfillReport, signals: &StopSignals) -> Result<ExitCode> {
+    print(&summary(report, Style::of_stdout()))?;
+    if let Some(signal) = signals.caught() {
+        return Ok(ExitCode::from(signal.exit_code()));
+    }
+    if report.intervals.iter().all(|interval| interval.state == State::Succeeded) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let id = report.id;
+    tell(format_args!(
+        "gristmill: run again what has not succeeded with `flow rerun --failed --backfill {id}`"
+    ));
+    Ok(ExitCode::FAILURE)
 }
 
 /// The counts of all states, and each interval that did not succeed.
