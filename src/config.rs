@@ -75,6 +75,9 @@ pub enum Execution {
     /// [`Record`](crate::record::Record) cannot be written; they stay in memory. What a record does not store (`#[record(skip)]`) is its
     /// default after an exchange.
     MapReduce,
+    /// On a cluster of Apache Spark: the driver runs the stages of the graph there, and this process, or one like it on each executor, does their work. A
+    /// program comes to run so by `--master`, and not by this setting.
+    Spark,
 }
 
 impl Execution {
@@ -83,7 +86,13 @@ impl Execution {
         match self {
             Execution::Dataflow => "dataflow",
             Execution::MapReduce => "mapreduce",
+            Execution::Spark => "spark",
         }
+    }
+
+    /// Whether what is exchanged goes to disk from the beginning, ordered by the tasks that leave it.
+    pub(crate) fn stores_exchanges(self) -> bool {
+        self != Execution::Dataflow
     }
 
     /// The execution of this name, in small letters or capitals.

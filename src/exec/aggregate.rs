@@ -30,7 +30,6 @@ use super::source::{AnySource, Erased, Source};
 use super::table::{AHEAD, high_bits};
 use super::task::TaskCx;
 use super::trace::{Cursor, Trace};
-use crate::config::Execution;
 use crate::error::Result;
 use crate::record::{Data, Key, Record};
 
@@ -89,7 +88,7 @@ impl<T: Data, C: Combine<T>> ByKey<T, C> {
 
 impl<T: Data, C: Combine<T>> Exchange for ByKey<T, C> {
     fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
-        if settings.execution == Execution::MapReduce {
+        if settings.execution.stores_exchanges() {
             let aggregate = mapreduce::aggregate::Aggregate::<T, C>::new(Arc::clone(&self.combine), settings);
             return (Arc::new(aggregate.clone()), Arc::new(Erased::new(aggregate)));
         }

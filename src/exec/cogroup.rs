@@ -26,7 +26,6 @@ use super::sequence::{Sequence, row_bytes};
 use super::shuffle::{Cell, Route, Shuffle};
 use super::source::{AnySource, Erased, Source};
 use super::table::high_bits;
-use crate::config::Execution;
 use crate::error::Result;
 use crate::record::{Data, Key, Record};
 
@@ -103,7 +102,7 @@ impl<M: Matching> ByKey<M> {
 
 impl<M: Matching> Exchange for ByKey<M> {
     fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
-        if settings.execution == Execution::MapReduce {
+        if settings.execution.stores_exchanges() {
             let matched = mapreduce::matching::Matched::new(Arc::clone(&self.0), settings);
             return (Arc::new(matched.clone()), Arc::new(Erased::new(matched)));
         }

@@ -15,6 +15,7 @@ use super::erased::AnyPush;
 use super::job::{Batch, Port, Terminal};
 use super::push::Demand;
 use super::task::TaskCx;
+use super::wire::Wire;
 use crate::error::Result;
 
 /// A number that closures add to while a run goes on, such as that of the lines that could not be parsed.
@@ -291,6 +292,10 @@ impl Terminal for Watched {
 
     fn seal(&self, cell: usize) -> Result<()> {
         self.tally.terminal(|| self.terminal.seal(cell))
+    }
+
+    fn wire(&self) -> Option<&dyn Wire> {
+        self.terminal.wire()
     }
 }
 

@@ -69,7 +69,7 @@ impl<T: Record, U: Record> Operator for Crossing<T, U> {
     fn build(&self, cx: &TaskCx, next: AnyPush) -> Result<AnyPush> {
         let max_bytes = match self.execution {
             Execution::Dataflow => MAX_LOADED_BYTES,
-            Execution::MapReduce => u64::MAX,
+            Execution::MapReduce | Execution::Spark => u64::MAX,
         };
         Ok(AnyPush::new(CrossingPush {
             right: self.right.clone(),

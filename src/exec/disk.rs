@@ -118,7 +118,7 @@ impl Disk {
     fn contents(&self) -> &'static str {
         match self.0.execution {
             Execution::Dataflow => "data beyond the memory limit",
-            Execution::MapReduce => "data between stages",
+            Execution::MapReduce | Execution::Spark => "data between stages",
         }
     }
 
@@ -126,7 +126,7 @@ impl Disk {
     fn or_more_memory(&self, advice: &str, more: &str) -> String {
         match self.0.execution {
             Execution::Dataflow => format!("{advice}, or {more}"),
-            Execution::MapReduce => advice.to_owned(),
+            Execution::MapReduce | Execution::Spark => advice.to_owned(),
         }
     }
 

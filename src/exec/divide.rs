@@ -12,7 +12,6 @@ use super::out::Out;
 use super::push::Demand;
 use super::shuffle::{Route, Shuffle};
 use super::source::{AnySource, Erased, Source};
-use crate::config::Execution;
 use crate::error::{Place, Result};
 use crate::record::{Data, Record};
 
@@ -118,7 +117,7 @@ impl<T: Record, F: Fn(&T) -> u64> DivideByHash<T, F> {
 
 impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> Exchange for DivideByHash<T, F> {
     fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
-        if settings.execution == Execution::MapReduce {
+        if settings.execution.stores_exchanges() {
             let hash = Arc::clone(&self.hash);
             let divided = mapreduce::divide::Divided::<T, F>::new(self.partitions, hash, &settings.budget);
             return (Arc::new(divided.clone()), Arc::new(Erased::new(divided)));

@@ -49,7 +49,7 @@ impl Storage {
     pub fn of(execution: Execution) -> Storage {
         match execution {
             Execution::Dataflow => Storage::Memory,
-            Execution::MapReduce => Storage::Disk,
+            Execution::MapReduce | Execution::Spark => Storage::Disk,
         }
     }
 }

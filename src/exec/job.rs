@@ -11,6 +11,7 @@ use super::push::Demand;
 use super::scheduler::Event;
 use super::source::AnySource;
 use super::task::TaskCx;
+use super::wire::Wire;
 use crate::error::{CallSite, Result};
 
 /// A whole run: a graph of pipelines between terminals.
@@ -93,6 +94,11 @@ pub trait Terminal: Send + Sync {
     /// Everything for this cell has been absorbed.
     fn seal(&self, _cell: usize) -> Result<()> {
         Ok(())
+    }
+
+    /// How what is left for it travels between processes; none if it cannot.
+    fn wire(&self) -> Option<&dyn Wire> {
+        None
     }
 }
 

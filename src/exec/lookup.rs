@@ -195,7 +195,7 @@ impl<K: Key, H: Record> Terminal for Holding<K, H> {
                 let lists = rows.into_lists().map(|list| list.map(|list| list.rows));
                 Complete::Table(Arc::new(Held::new(lists, count, bytes, reserved)?))
             }
-            Execution::MapReduce => {
+            Execution::MapReduce | Execution::Spark => {
                 rows.spill(budget.disk())?;
                 reserved.resize(0)?;
                 Complete::Stored(Stored { rows, budget, shared: Mutex::default() })

@@ -45,3 +45,4 @@ pub mod spill;
 pub mod table;
 pub mod task;
 pub mod trace;
+pub mod wire;

@@ -60,6 +60,24 @@ impl<T: Record> Block<T> {
         from_batch(&batch.map_err(|error| damaged(&error))?)
     }
 
+    /// The block as it is on disk.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or is not what was written.
+    pub fn encoded(&self) -> Result<Vec<u8>> {
+        self.extent.read()
+    }
+
+    /// The block of so many rows that was [encoded](Block::encoded) elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// If the disk is full or its limit reached.
+    pub fn from_encoded(encoded: &[u8], rows: usize, bytes: usize, disk: &Disk) -> Result<Block<T>> {
+        Ok(Block { extent: disk.write(encoded)?, rows, bytes, types: PhantomData })
+    }
+
     /// The number of rows.
     pub fn rows(&self) -> usize {
         self.rows

@@ -140,7 +140,7 @@ pub fn plan(sinks: &[Sink], rules: Rules, execution: Execution, held: &Held) -> 
     let (pipelines, ends) = in_run_order(planner.pipelines, planner.ends);
     let plan = Plan { nodes, pipelines, ends, rules, execution, cycles: Vec::new(), held: held.clone() };
     match execution {
-        Execution::Dataflow => plan,
+        Execution::Dataflow | Execution::Spark => plan,
         Execution::MapReduce => into_cycles(plan),
     }
 }

@@ -10,14 +10,17 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::DataType;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::group::Group;
-use super::map_output::{Layout, MapOutput};
+use super::map_output::{Layout, MapOutput, Segment};
 use super::merge::{Merged, merge_down};
 use super::partitions::{Partitions, deliver};
 use crate::error::Result;
 use crate::exec::aggregate::{Combine, ROWS_PER_TASK, combine_chunk};
 use crate::exec::chunk::Chunk;
+use crate::exec::collect::downcast;
 use crate::exec::combiner::{Combiner, Span};
 use crate::exec::erased::AnyPush;
 use crate::exec::exchange::ExchangeSettings;
@@ -32,6 +35,7 @@ use crate::exec::sort::order::{Order, Prefixes};
 use crate::exec::source::Source;
 use crate::exec::table::high_bits;
 use crate::exec::task::TaskCx;
+use crate::exec::wire::{ExchangeWire, Frames, Wire, damaged};
 use crate::record::{Key, Record};
 
 /// An aggregation by key: the terminal that its input ends in, and the source of what follows.
@@ -136,6 +140,55 @@ impl<T: 'static, C: Combine<T>> Terminal for Aggregate<T, C> {
     fn absorb(&self, cell: usize, _lane: usize, batch: Batch) -> Result<Demand> {
         self.0.partitions.add(cell, batch)?;
         Ok(Demand::More)
+    }
+
+    fn wire(&self) -> Option<&dyn Wire> {
+        Some(self)
+    }
+}
+
+impl<T: 'static, C: Combine<T>> Wire for Aggregate<T, C> {
+    fn pack(&self, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
+        downcast::<Segment<(C::Key, C::State)>>(batch)?.pack(frames)
+    }
+
+    fn unpack(&self, frame: &[u8]) -> Result<Batch> {
+        Ok(Box::new(Segment::<(C::Key, C::State)>::unpack(frame, self.0.budget.disk())?))
+    }
+
+    fn join(&self, first: Batch, later: Batch) -> Result<Batch> {
+        let mut segment = downcast::<Segment<(C::Key, C::State)>>(first)?;
+        segment.append(downcast(later)?);
+        Ok(Box::new(segment))
+    }
+
+    fn exchange(&self) -> Option<&dyn ExchangeWire> {
+        Some(self)
+    }
+
+    fn told(&self) -> Value {
+        json!(*self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn tell(&self, told: &Value) -> Result<()> {
+        let tasks = Vec::<Range<usize>>::deserialize(told).map_err(damaged)?;
+        *self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
+        Ok(())
+    }
+}
+
+impl<T: 'static, C: Combine<T>> ExchangeWire for Aggregate<T, C> {
+    fn summary(&self, batch: &Batch) -> Result<Vec<u8>> {
+        let segment = batch.downcast_ref::<Segment<(C::Key, C::State)>>();
+        segment.map(Segment::summary).ok_or_else(|| damaged("it is no segment"))
+    }
+
+    fn summarized(&self, summary: &[u8]) -> Result<Batch> {
+        Ok(Box::new(Segment::<(C::Key, C::State)>::summarized(summary)?))
+    }
+
+    fn cells_of(&self, split: usize) -> Range<usize> {
+        self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner)[split].clone()
     }
 }
 

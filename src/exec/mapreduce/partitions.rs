@@ -5,7 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::map_output::{Run, Segment};
 use crate::error::Result;
 use crate::exec::collect::downcast;
+use crate::exec::disk::Disk;
 use crate::exec::job::{Batch, Port};
+use crate::exec::spill::Block;
+use crate::exec::wire::{Frames, take_u64};
 use crate::record::Record;
 
 /// The segments of each partition.
@@ -55,6 +58,49 @@ impl<T: Record> Partitions<T> {
 
     fn of(&self, partition: usize) -> MutexGuard<'_, Vec<Segment<T>>> {
         self.0[partition].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Record> Segment<T> {
+    /// Packs it into frames, one for each block.
+    pub fn pack(self, frames: &mut Frames<'_>) -> Result<()> {
+        for block in self.blocks {
+            let mut frame = Vec::new();
+            frame.extend((block.rows() as u64).to_le_bytes());
+            frame.extend((block.bytes() as u64).to_le_bytes());
+            frame.extend(block.encoded()?);
+            frames(frame)?;
+        }
+        Ok(())
+    }
+
+    /// The segment of one block that a frame brings.
+    pub fn unpack(mut frame: &[u8], disk: &Disk) -> Result<Segment<T>> {
+        let (rows, bytes) = (take_u64(&mut frame)? as usize, take_u64(&mut frame)? as usize);
+        let block = Block::from_encoded(frame, rows, bytes, disk)?;
+        Ok(Segment { blocks: vec![block], rows, sample: Vec::new() })
+    }
+
+    /// Adds the blocks of a later frame.
+    pub fn append(&mut self, mut later: Segment<T>) {
+        self.blocks.append(&mut later.blocks);
+        self.rows += later.rows;
+    }
+
+    /// Its rows and its sample, without the rows themselves.
+    pub fn summary(&self) -> Vec<u8> {
+        let numbers = std::iter::once(self.rows as u64).chain(self.sample.iter().copied());
+        numbers.flat_map(u64::to_le_bytes).collect()
+    }
+
+    /// A segment that has only its summary.
+    pub fn summarized(mut summary: &[u8]) -> Result<Segment<T>> {
+        let rows = take_u64(&mut summary)? as usize;
+        let mut sample = Vec::with_capacity(summary.len() / size_of::<u64>());
+        while !summary.is_empty() {
+            sample.push(take_u64(&mut summary)?);
+        }
+        Ok(Segment { blocks: Vec::new(), rows, sample })
     }
 }
 
