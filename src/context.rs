@@ -21,6 +21,7 @@ use crate::io::metrics_file::MetricsFile;
 use crate::plan::graph::Held;
 use crate::plan::lower::OpenSink;
 use crate::plan::stages::Plan;
+use crate::spark::{self, Role};
 use jobs::Jobs;
 pub use totals::RunTotals;
 use totals::{Ended, Totals};
@@ -47,6 +48,8 @@ struct Inner {
     observer: Mutex<Option<Observer>>,
     counters: Mutex<BTreeMap<String, Counter>>,
     totals: Totals,
+    /// Whether jobs are run here.
+    role: Role,
     /// What is different for a task of a flow.
     task: Option<OfTask>,
 }
@@ -126,7 +129,7 @@ impl Context {
         fence: Fence,
         parameters: serde_json::Value,
     ) -> Context {
-        let Inner { config, pool, budget, .. } = self.0.as_ref();
+        let Inner { config, pool, budget, role, .. } = self.0.as_ref();
         Context(Arc::new(Inner {
             config: config.clone(),
             pool: Arc::clone(pool),
@@ -135,6 +138,7 @@ impl Context {
             observer: Mutex::new(None),
             counters: Mutex::default(),
             totals: Totals::new(config),
+            role: role.clone(),
             task: Some(OfTask { fence, parameters }),
         }))
     }
@@ -375,6 +379,8 @@ impl ContextBuilder {
     pub fn build(self) -> Result<Context> {
         let mut config = Config::from_env()?;
         self.changes.into_iter().for_each(|change| change(&mut config));
+        let role = spark::role()?;
+        role.adapt(&mut config);
         config.check()?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(config.threads)
@@ -388,7 +394,17 @@ impl ContextBuilder {
         let budget = Budget::new(config.memory_bytes, disk);
         let (cancel, observer, counters) = (CancelToken::new(), Mutex::new(None), Mutex::default());
         let totals = Totals::new(&config);
-        Ok(Context(Arc::new(Inner { config, pool, budget, cancel, observer, counters, totals, task: None })))
+        Ok(Context(Arc::new(Inner {
+            config,
+            pool,
+            budget,
+            cancel,
+            observer,
+            counters,
+            totals,
+            role,
+            task: None,
+        })))
     }
 
     fn change(mut self, change: impl FnOnce(&mut Config) + 'static) -> ContextBuilder {

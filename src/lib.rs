@@ -18,6 +18,7 @@ pub mod parse;
 mod plan;
 pub mod record;
 mod report;
+mod spark;
 pub mod text;
 
 pub use context::{Context, ContextBuilder, RunTotals};

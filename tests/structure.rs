@@ -6,14 +6,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the lowest to the highest; a file may import from its own layer and from lower ones.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["error", "config", "text", "record"],
     &["parse"],
     &["io"],
     &["exec"],
     &["plan"],
+    &["spark"],
     &["dataset", "context", "ops"],
-    &["cli", "flow", "spark", "report", "main", "lib"],
+    &["cli", "flow", "report", "main", "lib"],
 ];
 
 const MAX_FILE_LINES: usize = 600;

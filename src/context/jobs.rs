@@ -138,6 +138,7 @@ impl<'a> Jobs<'a> {
         let ctx = self.ctx;
         let described: Vec<_> = sinks.iter().map(|open| open.sink.clone()).collect();
         let plan = plan(&described, ctx.config.rules, ctx.config.execution, held);
+        let identity = ctx.role.identity(&plan, held)?;
         let mut job = lower(&plan, sinks, &ctx.budget)?;
         let tally = Arc::new(Tally::new(computations(&plan)));
         for feed in &mut job.terminals {
@@ -165,7 +166,9 @@ impl<'a> Jobs<'a> {
             observer(&Arc::new(Started { plan, sinks: described, run: Arc::clone(&run) }));
         }
         let limits = Limits { threads: ctx.config.threads, in_flight: ctx.config.in_flight_splits };
-        scheduler::run(Arc::clone(&run), &ctx.pool, limits)?;
+        if !ctx.role.run(&run, identity)? {
+            scheduler::run(Arc::clone(&run), &ctx.pool, limits)?;
+        }
         self.input_bytes += run.metrics.bytes().0;
         self.counted.take_in(&tally);
         Ok(())

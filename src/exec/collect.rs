@@ -9,6 +9,7 @@ use super::job::{Batch, Port, Terminal};
 use super::push::{Demand, Push};
 use super::task::TaskCx;
 use super::trace::Cursor;
+use super::wire::{Frames, Wire, damaged};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How a [`Gather`] works: what a task builds from its elements, and how these are joined in order.
@@ -24,6 +25,33 @@ pub trait Gathering<T>: Send + Sync + 'static {
 
     /// Joins the state of a later task.
     fn join(&self, state: &mut Self::State, later: Self::State) -> Demand;
+
+    /// The state as bytes, to travel between processes.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot.
+    fn pack(&self, _state: Self::State) -> Result<Vec<u8>> {
+        Err(stays())
+    }
+
+    /// The state that bytes stand for.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot travel, or these are not its bytes.
+    fn unpack(&self, _bytes: &[u8]) -> Result<Self::State> {
+        Err(stays())
+    }
+}
+
+/// The error of a result that cannot leave the process in which it was computed.
+pub fn stays() -> Error {
+    Error::new(
+        ErrorKind::Config,
+        "what this action gathers cannot travel from the executors of Spark to the driver",
+    )
+    .hint("write it to files, or gather the records that an exchange gives")
 }
 
 /// A terminal of one cell that joins what the tasks gathered, in their order.
@@ -73,6 +101,24 @@ impl<T: 'static, G: Gathering<T>> Terminal for Gather<T, G> {
         let later = downcast::<G::State>(batch)?;
         let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(result.as_mut().map_or(Demand::Enough, |state| self.gathering.join(state, later)))
+    }
+
+    fn wire(&self) -> Option<&dyn Wire> {
+        Some(self)
+    }
+}
+
+impl<T: 'static, G: Gathering<T>> Wire for Gather<T, G> {
+    fn pack(&self, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
+        frames(self.gathering.pack(downcast::<G::State>(batch)?)?)
+    }
+
+    fn unpack(&self, frame: &[u8]) -> Result<Batch> {
+        Ok(Box::new(self.gathering.unpack(frame)?))
+    }
+
+    fn join(&self, _first: Batch, _later: Batch) -> Result<Batch> {
+        Err(damaged("a state is one frame"))
     }
 }
 

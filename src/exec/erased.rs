@@ -8,13 +8,14 @@ use std::sync::Arc;
 use super::between::Between;
 use super::chunk::Chunk;
 use super::hold::{Division, Hold, Keep, Storage};
-use super::job::Terminal;
+use super::job::{Batch, Terminal};
 use super::memory::Budget;
 use super::metrics::{FirstOutput, StepMetrics};
 use super::push::{Demand, Next, Push};
 use super::relay::{self, Pump};
 use super::source::{AnySource, Erased};
 use super::task::TaskCx;
+use super::wire::{damaged, rows_from_bytes, rows_to_bytes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::Record;
 
@@ -64,6 +65,12 @@ pub trait Elements: Send + Sync {
     /// Whether they are known to be records, which can go to disk.
     fn are_records(&self) -> bool;
 
+    /// A `Vec` of elements as bytes; none if they are not known to be records.
+    fn to_bytes(&self, rows: &dyn Any) -> Option<Result<Vec<u8>>>;
+
+    /// The `Vec` of elements that bytes hold; none if they are not known to be records.
+    fn from_bytes(&self, bytes: &[u8]) -> Option<Result<Batch>>;
+
     /// Runs `pumps` in order after each chunk that `head` receives.
     fn pumped(&self, head: AnyPush, pumps: Vec<Box<dyn Pump>>) -> Result<AnyPush>;
 }
@@ -74,9 +81,12 @@ pub type Held = (Arc<dyn Terminal>, Arc<dyn AnySource>);
 /// [`Elements`] of type `T`.
 pub struct Of<T> {
     hold: fn(Keep, Division, Storage, &Budget) -> Held,
-    are_records: bool,
+    /// For records: to bytes and back.
+    bytes: Option<Codec<T>>,
     types: PhantomData<fn() -> T>,
 }
+
+type Codec<T> = (fn(&[T]) -> Result<Vec<u8>>, fn(&[u8]) -> Result<Vec<T>>);
 
 impl<T: Clone + Send + Sync + 'static> Of<T> {
     /// The table of functions for `T`, which may be no record: what is held stays in memory.
@@ -85,7 +95,7 @@ impl<T: Clone + Send + Sync + 'static> Of<T> {
             let between = Between::<T>::new(keep, division, budget);
             (Arc::new(between.clone()), Arc::new(Erased::new(between)))
         };
-        Arc::new(Of::<T> { hold, are_records: false, types: PhantomData })
+        Arc::new(Of::<T> { hold, bytes: None, types: PhantomData })
     }
 }
 
@@ -96,7 +106,8 @@ impl<T: Record> Of<T> {
             let hold = Hold::<T>::new(keep, division, storage, budget);
             (Arc::new(hold.clone()), Arc::new(Erased::new(hold)))
         };
-        Arc::new(Of::<T> { hold, are_records: true, types: PhantomData })
+        let bytes: Option<Codec<T>> = Some((rows_to_bytes, rows_from_bytes));
+        Arc::new(Of::<T> { hold, bytes, types: PhantomData })
     }
 }
 
@@ -122,7 +133,18 @@ impl<T: Clone + Send + Sync + 'static> Elements for Of<T> {
     }
 
     fn are_records(&self) -> bool {
-        self.are_records
+        self.bytes.is_some()
+    }
+
+    fn to_bytes(&self, rows: &dyn Any) -> Option<Result<Vec<u8>>> {
+        let (to_bytes, _) = self.bytes?;
+        let rows = rows.downcast_ref::<Vec<T>>().ok_or_else(|| damaged("rows of another type"));
+        Some(rows.and_then(|rows| to_bytes(rows)))
+    }
+
+    fn from_bytes(&self, bytes: &[u8]) -> Option<Result<Batch>> {
+        let (_, from_bytes) = self.bytes?;
+        Some(from_bytes(bytes).map(|rows| Box::new(rows) as Batch))
     }
 
     fn pumped(&self, head: AnyPush, pumps: Vec<Box<dyn Pump>>) -> Result<AnyPush> {

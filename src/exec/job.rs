@@ -30,6 +30,8 @@ pub struct Pipeline {
     pub call: CallSite,
     /// What the source's elements can do.
     pub elements: Arc<dyn Elements>,
+    /// The terminal whose output is read, where this job fills it.
+    pub reads: Option<usize>,
     /// The terminals that must be sealed before: the one that is read, where this run fills it, and those that operators look at.
     pub after: Vec<usize>,
     /// Pipelines start when all of earlier phases have ended. All are of phase 0 where nothing but `after` says what waits.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::dataset::{Action, Dataset, Output};
 use crate::error::{CallSite, Error, ErrorKind, Result};
-use crate::exec::collect::{Gather, Gathered, Gathering};
+use crate::exec::collect::{Gather, Gathered, Gathering, downcast, stays};
+use crate::exec::erased::Elements;
 use crate::exec::job::Terminal;
 use crate::exec::push::Demand;
 use crate::exec::trace::Cursor;
@@ -29,17 +30,23 @@ impl<T: Data> Dataset<T> {
     /// ```
     #[track_caller]
     pub fn collect(&self) -> Result<Vec<T>> {
-        gather(self, CallSite::here("collect"), All).run()
+        gather(self, CallSite::here("collect"), All::of(self)).run()
     }
 
     /// The lazy form of [`Dataset::collect`], for [`crate::Context::run`].
     #[track_caller]
     pub fn to_vec(&self) -> Output<Vec<T>> {
-        gather(self, CallSite::here("to_vec"), All)
+        gather(self, CallSite::here("to_vec"), All::of(self))
     }
 }
 
-struct All;
+struct All(Arc<dyn Elements>);
+
+impl All {
+    fn of<T>(dataset: &Dataset<T>) -> All {
+        All(Arc::clone(&dataset.node().elements))
+    }
+}
 
 impl<T: Data> Gathering<T> for All {
     type State = Vec<T>;
@@ -56,6 +63,14 @@ impl<T: Data> Gathering<T> for All {
     fn join(&self, state: &mut Vec<T>, mut later: Vec<T>) -> Demand {
         state.append(&mut later);
         Demand::More
+    }
+
+    fn pack(&self, state: Vec<T>) -> Result<Vec<u8>> {
+        self.0.to_bytes(&state).unwrap_or_else(|| Err(stays()))
+    }
+
+    fn unpack(&self, bytes: &[u8]) -> Result<Vec<T>> {
+        self.0.from_bytes(bytes).map_or_else(|| Err(stays()), |rows| downcast(rows?))
     }
 }
 

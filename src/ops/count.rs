@@ -5,6 +5,7 @@ use crate::error::{CallSite, Result};
 use crate::exec::collect::Gathering;
 use crate::exec::push::Demand;
 use crate::exec::trace::Cursor;
+use crate::exec::wire::take_u64;
 use crate::ops::collect::gather;
 use crate::record::Data;
 
@@ -53,5 +54,13 @@ impl<T: Data> Gathering<T> for Count {
     fn join(&self, state: &mut u64, later: u64) -> Demand {
         *state += later;
         Demand::More
+    }
+
+    fn pack(&self, state: u64) -> Result<Vec<u8>> {
+        Ok(state.to_le_bytes().to_vec())
+    }
+
+    fn unpack(&self, mut bytes: &[u8]) -> Result<u64> {
+        take_u64(&mut bytes)
     }
 }

@@ -78,6 +78,7 @@ mod stats;
 mod subtract;
 mod table;
 mod take;
+mod task_parts;
 mod tolerant;
 mod top_k;
 mod top_k_by_key;

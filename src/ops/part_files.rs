@@ -5,6 +5,7 @@
 //! the output ends. So the bytes are the same whatever the bound.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::encode::Encoding;
@@ -60,21 +61,58 @@ impl<F: Format> Files<F> {
         part_bytes: u64,
         budget: &Budget,
     ) -> Result<Files<F>> {
+        let first =
+            if encoding.layout.is_partitioned() { None } else { Some(attempt.next_part_number(None)?) };
+        Ok(Files::at(encoding, attempt.parts(), attempt.part_numbers(), first, part_bytes, budget))
+    }
+
+    /// The files of one task, in a directory of its own.
+    pub fn of_task(encoding: Arc<Encoding<F>>, parts: Parts, part_bytes: u64, budget: &Budget) -> Files<F> {
+        let first = (!encoding.layout.is_partitioned()).then_some(0);
+        Files::at(encoding, parts, PartNumbers::default(), first, part_bytes, budget)
+    }
+
+    fn at(
+        encoding: Arc<Encoding<F>>,
+        parts: Parts,
+        numbers: PartNumbers,
+        first: Option<usize>,
+        part_bytes: u64,
+        budget: &Budget,
+    ) -> Files<F> {
         let max_open = (budget.limit_bytes() / 8 / OPEN_BYTES).clamp(1, MAX_OPEN as u64) as usize;
-        let parts = attempt.parts();
-        let mut dirs = BTreeMap::new();
-        if !encoding.layout.is_partitioned() {
-            dirs.insert(None, Dir::new(parts.clone(), attempt.next_part_number(None)?));
-        }
+        let whole = first.map(|first| (None, Dir::new(parts.clone(), first)));
+        let dirs = whole.into_iter().collect();
         let state = State { dirs, open: 0, waiting: 0, reservation: budget.reservation() };
-        Ok(Files {
-            encoding,
-            parts,
-            part_bytes,
-            max_open,
-            numbers: attempt.part_numbers(),
-            state: Mutex::new(state),
-        })
+        Files { encoding, parts, part_bytes, max_open, numbers, state: Mutex::new(state) }
+    }
+
+    /// Takes a part that a task of another process has written into a directory.
+    pub fn adopt(&self, place: Option<PartitionPath>, from: &Path, part: &PartEntry) -> Result<()> {
+        let mut state = self.state();
+        let dirs = &mut state.dirs;
+        if !dirs.contains_key(&place) {
+            self.encoding.layout.check_count(dirs.len() + 1)?;
+            let dir = self.dir(place.as_ref())?;
+            dirs.insert(place.clone(), dir);
+        }
+        let Some(dir) = dirs.get_mut(&place) else { return Ok(()) };
+        let from = place.as_ref().map_or_else(|| from.to_owned(), |place| from.join(place.as_path()));
+        let name = self.part_name(dir);
+        dir.done.push(dir.parts.adopt(&from, part, name)?);
+        Ok(())
+    }
+
+    /// Ends the files of a task; the parts of each partition that has any.
+    pub fn end_task(&self) -> Result<Vec<(Option<PartitionPath>, Vec<PartEntry>)>> {
+        let mut state = self.state();
+        for dir in state.dirs.values_mut() {
+            self.write(dir)?;
+            dir.end()?;
+        }
+        state.reservation.resize(0)?;
+        drop(state);
+        Ok(self.take_done().into_iter().filter(|(_, parts)| !parts.is_empty()).collect())
     }
 
     fn state(&self) -> MutexGuard<'_, State<F>> {
@@ -160,9 +198,12 @@ impl<F: Format> Files<F> {
         Ok(())
     }
 
+    fn part_name(&self, dir: &Dir<F>) -> String {
+        format!("part-{:05}.{}", dir.next + dir.done.len(), self.encoding.format.extension())
+    }
+
     fn begin(&self, dir: &Dir<F>) -> Result<F::File<PartWriter>> {
-        let number = dir.next + dir.done.len();
-        let name = format!("part-{number:05}.{}", self.encoding.format.extension());
+        let name = self.part_name(dir);
         self.encoding.format.begin(self.encoding.layout.file_schema(), dir.parts.create(&name)?)
     }
 }

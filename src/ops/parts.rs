@@ -7,7 +7,7 @@
 use std::io::Write;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -18,6 +18,7 @@ use super::encode::{Encoding, Placed, Writer};
 use super::part_files::Files;
 use super::partition_rows::Layout;
 use super::standard_output::{PrintTerminal, Printed, check_placement, is_standard_output};
+use super::task_parts::{TaskParts, TaskTerminal, not_by_tasks};
 use crate::dataset::{Action, Dataset, Output};
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::chunk::Chunk;
@@ -27,10 +28,12 @@ use crate::exec::job::{Batch, Port, Terminal};
 use crate::exec::memory::{Budget, Reservation};
 use crate::exec::push::{Demand, Push};
 use crate::exec::task::TaskCx;
+use crate::exec::wire::{Frames, Wire, damaged};
 use crate::io::commit::{Attempt, Finished, Shape, Target, Transaction};
 use crate::io::placement::Placement;
 use crate::io::schema_text::columns_json;
 use crate::record::{self, Data, Record};
+use crate::spark::{self, Role};
 
 /// A file format: how pieces are encoded, and how they are put into files.
 pub trait Format: Clone + Send + Sync + 'static {
@@ -149,6 +152,8 @@ enum Opened<F: Format> {
         schema: SchemaRef,
         files: Arc<Files<F>>,
     },
+    /// By tasks of other processes, of which this one may be one: the driver commits.
+    OfTask(Arc<Mutex<Written>>),
     /// What is to be appended is there already.
     Appended(Attempt),
     Printed(Arc<Printed<F>>),
@@ -171,6 +176,18 @@ impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
             return Ok(Arc::new(PrintTerminal::<I, F> { printed, types: PhantomData }));
         }
         let shape = shape_of(&self.path, self.format.extension())?;
+        let role = spark::role()?;
+        if !matches!(role, Role::Alone) && shape == Shape::File {
+            return Err(not_by_tasks(&crate::error::printable(&self.path)));
+        }
+        let part_bytes = if shape == Shape::File { u64::MAX } else { placement.target_file_bytes.max(1) };
+        if matches!(role, Role::Worker(_)) {
+            let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+            let written = Written { path, rows: 0, bytes: 0, parts: 0, partitions: 0 };
+            let written = Arc::new(Mutex::new(written));
+            self.opened = Some(Opened::OfTask(Arc::clone(&written)));
+            return Ok(Arc::new(TaskTerminal::<I, F>::new(encoding, part_bytes, &self.budget, written)));
+        }
         let target = Target::new(&self.path, shape, placement.existing)
             .partitioned_by(placement.partition_by.clone())
             .mode(placement.mode()?);
@@ -180,10 +197,10 @@ impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
             self.opened = Some(Opened::Appended(attempt));
             return Ok(Arc::new(Skip::<I::Item>(PhantomData)));
         }
-        let part_bytes = if shape == Shape::File { u64::MAX } else { placement.target_file_bytes.max(1) };
+        let tasks = if matches!(role, Role::Driver(_)) { Some(attempt.tasks_dir()?) } else { None };
         let files = Arc::new(Files::new(encoding, &attempt, part_bytes, &self.budget)?);
         self.opened = Some(Opened::Files { attempt, schema, files: Arc::clone(&files) });
-        Ok(Arc::new(WriteTerminal::<I, F> { files, types: PhantomData }))
+        Ok(Arc::new(WriteTerminal::<I, F> { files, tasks, types: PhantomData }))
     }
 
     fn complete(self: Box<Self>, transaction: &mut Transaction) -> Result<Written> {
@@ -197,6 +214,9 @@ impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
                 let path = attempt.path().to_owned();
                 attempt.abort()?;
                 Ok(Written { path, rows: 0, bytes: 0, parts: 0, partitions: 0 })
+            }
+            Some(Opened::OfTask(written)) => {
+                Ok(written.lock().unwrap_or_else(PoisonError::into_inner).clone())
             }
             Some(Opened::Printed(printed)) => Ok(printed.written()),
             None => Err(Error::new(ErrorKind::Internal, "an output was committed before it was opened")),
@@ -275,6 +295,8 @@ pub(super) fn shape_of(path: &Path, extension: &str) -> Result<Shape> {
 
 struct WriteTerminal<I, F: Format> {
     files: Arc<Files<F>>,
+    /// Where tasks of other processes write.
+    tasks: Option<PathBuf>,
     types: PhantomData<fn(I)>,
 }
 
@@ -284,6 +306,10 @@ impl<I: Intake, F: Format> Terminal for WriteTerminal<I, F> {
     }
 
     fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Demand> {
+        if self.tasks.is_some() {
+            downcast::<TaskParts>(batch)?.adopt(&self.files)?;
+            return Ok(Demand::More);
+        }
         let (pieces, _reserved) = downcast::<(Placed<F>, Reservation)>(batch)?;
         pieces.into_iter().try_for_each(|(place, piece)| self.files.append(place, piece))?;
         Ok(Demand::More)
@@ -291,6 +317,28 @@ impl<I: Intake, F: Format> Terminal for WriteTerminal<I, F> {
 
     fn seal(&self, _cell: usize) -> Result<()> {
         self.files.seal()
+    }
+
+    fn wire(&self) -> Option<&dyn Wire> {
+        Some(self)
+    }
+}
+
+impl<I: Intake, F: Format> Wire for WriteTerminal<I, F> {
+    fn pack(&self, _batch: Batch, _frames: &mut Frames<'_>) -> Result<()> {
+        Err(damaged("the driver of a job writes nothing itself"))
+    }
+
+    fn unpack(&self, frame: &[u8]) -> Result<Batch> {
+        Ok(Box::new(TaskParts::from_frame(frame)?))
+    }
+
+    fn join(&self, _first: Batch, _later: Batch) -> Result<Batch> {
+        Err(damaged("what a task has written is one frame"))
+    }
+
+    fn told(&self) -> Value {
+        self.tasks.as_ref().map_or(Value::Null, |tasks| tasks.to_string_lossy().into())
     }
 }
 

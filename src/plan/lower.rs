@@ -161,6 +161,7 @@ fn lower_pipeline(
         source: source.ok_or_else(|| broken("a pipeline without a source"))?,
         call: origin.call,
         elements: Arc::clone(&origin.elements),
+        reads: planned.reads,
         after: planned.after.iter().copied().collect(),
         phase: 0,
         steps,

@@ -84,7 +84,7 @@ pub(super) enum Contents {
 }
 
 /// The numbers of parts that are added to the partitions of a table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct PartNumbers {
     /// The table, unless there is none or its partitions are replaced.
     added_to: Option<(Fs, PathBuf)>,
@@ -121,6 +121,15 @@ impl Attempt {
     /// Creates a part; the same as [`Parts::create`].
     pub fn create_part(&self, name: &str) -> Result<PartWriter> {
         self.parts.create(name)
+    }
+
+    /// Where tasks of other processes write the parts that [`Parts::adopt`] takes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Output`] if the directory cannot be created.
+    pub fn tasks_dir(&self) -> Result<PathBuf> {
+        self.staging.tasks_dir()
     }
 
     /// A handle for the threads that create the parts.

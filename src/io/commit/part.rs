@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::fs::Fs;
 use super::manifest::{PartEntry, check_part_name, checksum_text};
+use super::staging::new_id;
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::io::hive::PartitionPath;
 
@@ -28,6 +29,29 @@ pub struct Parts {
 impl Parts {
     pub(super) fn new(fs: Fs, dir: PathBuf) -> Parts {
         Parts { fs, dir, created: Arc::default() }
+    }
+
+    /// The parts that a task of another process writes: in a directory of its own within that of all tasks of an attempt, which
+    /// nobody reads before the process that owns the attempt [adopts](Parts::adopt) them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Output`] if the directory cannot be created.
+    pub fn of_task(tasks: &Path) -> Result<Parts> {
+        let fs = Fs::real();
+        let dir = tasks.join(new_id());
+        fs.create_dir(&dir)?;
+        Ok(Parts::new(fs, dir))
+    }
+
+    /// Takes a part that a task has written into the directory `from`, under another name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Output`] if it is not there.
+    pub fn adopt(&self, from: &Path, part: &PartEntry, name: String) -> Result<PartEntry> {
+        self.fs.rename_new(&from.join(&part.name), &self.dir.join(&name))?;
+        Ok(PartEntry { name, ..part.clone() })
     }
 
     /// A handle for the parts of one partition, whose directory is created if this is the first one.
@@ -50,7 +74,7 @@ impl Parts {
     }
 
     /// The directory that the parts lie in.
-    pub(super) fn dir(&self) -> &Path {
+    pub fn dir(&self) -> &Path {
         &self.dir
     }
 

@@ -6,6 +6,7 @@
 //!   .out.gristmill-lock               lock.rs
 //!   .out.gristmill-staging-<id>/
 //!     .live                           locked as long as the attempt lives
+//!     tasks/<id>/                     what a task of another process writes, until the attempt takes it
 //!     claims                          the partitions that the attempt owns, if it does not own the whole output
 //!     new/                            the parts and, last, the manifest; after the exchange, the old output
 //!     journal                         a commit of several changes, from its decision until it is carried out: journal.rs
@@ -34,6 +35,9 @@ pub(super) const LIVE: &str = ".live";
 
 /// The directory of the parts within a staging directory.
 pub(super) const NEW: &str = "new";
+
+/// The directory of what tasks of other processes write.
+const TASKS: &str = "tasks";
 
 const CLAIMS: &str = "claims";
 
@@ -74,6 +78,15 @@ impl Staging {
     /// Where the parts go.
     pub(super) fn new_dir(&self) -> PathBuf {
         self.root.join(NEW)
+    }
+
+    /// Where tasks of other processes write, each in a directory of its own.
+    pub(super) fn tasks_dir(&self) -> Result<PathBuf> {
+        let dir = self.root.join(TASKS);
+        if self.fs.inspect(&dir)?.is_none() {
+            self.fs.create_dir(&dir)?;
+        }
+        Ok(dir)
     }
 
     /// The directory itself.
@@ -216,7 +229,7 @@ fn take_live(fs: &Fs, root: &Path) -> Result<Lock> {
 
 /// An id that no other attempt has, on this machine or after a restart. It is only part of a hidden name, never of an
 /// output, whose bytes must not differ between runs.
-fn new_id() -> String {
+pub(super) fn new_id() -> String {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
     format!("{:x}-{time:x}-{:x}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed))

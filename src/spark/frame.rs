@@ -1,0 +1,67 @@
+//! Frames as they travel: what a batch is for, and a piece of it.
+
+use crate::error::Result;
+use crate::exec::job::Order;
+use crate::exec::wire::{damaged, take_u64};
+
+/// What a frame belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Head {
+    /// The terminal of the job.
+    pub terminal: usize,
+    /// Its cell.
+    pub cell: usize,
+    /// Its lane.
+    pub lane: usize,
+    /// The place of the task that left it.
+    pub order: Order,
+    /// Which batch of the task for this cell it belongs to.
+    pub batch: usize,
+    /// Which frame of the batch it is.
+    pub number: usize,
+}
+
+/// The bytes of a head.
+pub const HEAD_BYTES: usize = 7 * 8;
+
+impl Head {
+    /// As bytes.
+    pub fn to_bytes(self) -> [u8; HEAD_BYTES] {
+        let Head { terminal, cell, lane, order, batch, number } = self;
+        let mut bytes = [0; HEAD_BYTES];
+        let numbers = [terminal, cell, lane, order.rank, order.split, batch, number];
+        for (place, number) in bytes.chunks_exact_mut(8).zip(numbers) {
+            place.copy_from_slice(&(number as u64).to_le_bytes());
+        }
+        bytes
+    }
+
+    /// The head of a frame, and what follows it.
+    ///
+    /// # Errors
+    ///
+    /// If the frame is shorter.
+    pub fn parse(mut frame: &[u8]) -> Result<(Head, &[u8])> {
+        let mut numbers = [0; 7];
+        for number in &mut numbers {
+            *number = usize::try_from(take_u64(&mut frame)?).map_err(damaged)?;
+        }
+        let [terminal, cell, lane, rank, split, batch, number] = numbers;
+        Ok((Head { terminal, cell, lane, order: Order { rank, split }, batch, number }, frame))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_comes_back() {
+        let head =
+            Head { terminal: 1, cell: 2, lane: 3, order: Order { rank: 4, split: 5 }, batch: 6, number: 7 };
+        let mut frame = head.to_bytes().to_vec();
+        frame.extend(b"rest");
+        assert_eq!(Head::parse(&frame).unwrap(), (head, b"rest".as_slice()));
+        assert!(Head::parse(&frame[..HEAD_BYTES - 1]).is_err());
+    }
+}

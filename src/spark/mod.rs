@@ -1,0 +1,113 @@
+//! The same program on a cluster of Apache Spark.
+//!
+//! A driver written in Java (`spark/src`) starts this program once as the *driver* of the job, and once on the executors for each task, as a *worker*. All of
+//! them run the same `main` and build the same graph. Where an action would run a job, the driver has its stages run by Spark, in the order of the plan, and
+//! absorbs what comes back; a worker does the work of one task of one stage, and ends. A worker repeats the results of earlier jobs from what the driver
+//! has sent along, so that `main` comes to the wanted one as it did in the driver.
+//!
+//! Spark schedules, moves frames from stage to stage, and tries again; what is in the frames it does not know ([`crate::exec::wire`]).
+
+mod driver;
+mod frame;
+mod identity;
+mod link;
+mod stage;
+mod worker;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::exec::task::Run;
+use crate::plan::graph::Held;
+use crate::plan::stages::Plan;
+use driver::Driver;
+use link::Link;
+use worker::Worker;
+
+/// What this process is to a cluster.
+#[derive(Clone)]
+pub enum Role {
+    /// Nothing: all is run within the process.
+    Alone,
+    /// It plans, and has the stages run by Spark.
+    Driver(Arc<Driver>),
+    /// It runs one task of one stage.
+    Worker(Arc<Worker>),
+}
+
+/// The variable by which the Java driver tells the driver of the job where it listens.
+const DRIVER: &str = "GRISTMILL_DRIVER";
+
+/// The variable by which an executor tells a worker where it listens.
+const STAGE: &str = "GRISTMILL_STAGE";
+
+static ROLE: Mutex<Option<Role>> = Mutex::new(None);
+
+/// What this process is, found out when this is asked first.
+///
+/// # Errors
+///
+/// If whoever started it cannot be reached.
+pub fn role() -> Result<Role> {
+    let mut role = ROLE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(role) = &*role {
+        return Ok(role.clone());
+    }
+    let address = |name| std::env::var(name).ok();
+    let found = match (address(STAGE), address(DRIVER)) {
+        (Some(address), _) => Role::Worker(Arc::new(Worker::new(Link::connect(&address)?)?)),
+        (None, Some(address)) => Role::Driver(Arc::new(Driver::new(Link::connect(&address)?)?)),
+        (None, None) => Role::Alone,
+    };
+    Ok(role.insert(found).clone())
+}
+
+/// Whether this process runs a task of another one's job.
+pub fn is_worker() -> bool {
+    matches!(*ROLE.lock().unwrap_or_else(PoisonError::into_inner), Some(Role::Worker(_)))
+}
+
+impl Role {
+    /// The settings of a context in a process of this role.
+    pub fn adapt(&self, config: &mut Config) {
+        match self {
+            Role::Alone => {}
+            Role::Driver(_) => config.execution = crate::config::Execution::Spark,
+            Role::Worker(worker) => worker.adapt(config),
+        }
+    }
+
+    /// What tells a plan from others, where several processes have to mean the same one; 0 where all is run here.
+    ///
+    /// # Errors
+    ///
+    /// If it needs what an earlier job of the run holds.
+    pub fn identity(&self, plan: &Plan, held: &Held) -> Result<u64> {
+        match self {
+            Role::Alone => Ok(0),
+            _ if !held.is_empty() => Err(not_on_a_cluster("a loop")),
+            Role::Driver(_) | Role::Worker(_) => Ok(identity::of(plan)),
+        }
+    }
+
+    /// Runs a job on the cluster, or as much of it as is this process's; false if it is to be run here.
+    ///
+    /// # Errors
+    ///
+    /// If a stage fails, or something of the job cannot be run on a cluster.
+    pub fn run(&self, run: &Arc<Run>, identity: u64) -> Result<bool> {
+        match self {
+            Role::Alone => return Ok(false),
+            Role::Driver(driver) => driver.run(run, identity)?,
+            Role::Worker(worker) => worker.run(run, identity)?,
+        }
+        Ok(true)
+    }
+}
+
+/// An error about what is not done on a cluster.
+fn not_on_a_cluster(what: &str) -> Error {
+    Error::new(ErrorKind::Config, format!("{what} cannot be run on a cluster of Spark yet"))
+        .hint("run it without --master")
+}

@@ -1,0 +1,174 @@
+//! What the driver and its workers agree on about a stage.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::frame::Head;
+use super::not_on_a_cluster;
+use crate::error::{CallSite, Error, ErrorKind, Place, Result};
+use crate::exec::job::{Batch, Job, StepKind};
+use crate::exec::wire::{ExchangeWire, Wire};
+
+/// The version of this agreement.
+pub const VERSION: u32 = 1;
+
+/// One task of one stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    /// The version of the agreement.
+    pub version: u32,
+    /// The hash of the program, in hexadecimal digits.
+    pub program: String,
+    /// Which job of the program this is; the first one is 0.
+    pub job: usize,
+    /// The hash of its plan, in hexadecimal digits.
+    pub plan: String,
+    /// The pipeline.
+    pub pipeline: usize,
+    /// The splits of the task.
+    pub splits: Range<usize>,
+    /// What terminals tell.
+    pub told: BTreeMap<usize, Value>,
+    /// The broadcast of the results of earlier jobs.
+    pub history: Option<u32>,
+}
+
+/// The terminals that tasks of a pipeline leave something for, once each.
+pub fn fed_by(job: &Job, pipeline: usize) -> Vec<usize> {
+    let ends = job.pipelines[pipeline].steps.iter().filter_map(|step| match step.kind {
+        StepKind::Terminal { terminal, .. } => Some(terminal),
+        StepKind::Operator { .. } => None,
+    });
+    let mut ends: Vec<usize> = ends.collect();
+    ends.sort_unstable();
+    ends.dedup();
+    ends
+}
+
+/// The first partition of the output of a stage that belongs to each of its exchanges, and the number of partitions. Partition 0 is the driver's.
+pub fn partitions(job: &Job, pipeline: usize) -> Result<(BTreeMap<usize, usize>, usize)> {
+    let (mut bases, mut next) = (BTreeMap::new(), 1);
+    for terminal in fed_by(job, pipeline) {
+        if wire(job, terminal)?.exchange().is_some() && is_read(job, terminal) {
+            bases.insert(terminal, next);
+            next += job.terminals[terminal].terminal.cells();
+        }
+    }
+    Ok((bases, next - 1))
+}
+
+/// Whether a pipeline reads what there is behind a terminal, and does not just look at it.
+pub fn is_read(job: &Job, terminal: usize) -> bool {
+    job.pipelines.iter().any(|pipeline| pipeline.reads == Some(terminal))
+}
+
+/// How what is left for a terminal travels.
+///
+/// # Errors
+///
+/// If it cannot.
+pub fn wire(job: &Job, terminal: usize) -> Result<&dyn Wire> {
+    let feed = &job.terminals[terminal];
+    feed.terminal
+        .wire()
+        .ok_or_else(|| not_on_a_cluster(&format!("`{}`", feed.call.operator)).in_call(feed.call))
+}
+
+/// How an exchange is read.
+///
+/// # Errors
+///
+/// If it cannot be.
+pub fn exchange(job: &Job, terminal: usize) -> Result<&dyn ExchangeWire> {
+    let call = job.terminals[terminal].call;
+    wire(job, terminal)?
+        .exchange()
+        .ok_or_else(|| not_on_a_cluster(&format!("what follows `{}`", call.operator)).in_call(call))
+}
+
+/// Absorbs what frames have brought, in the order that counts; what belongs together is joined first.
+///
+/// # Errors
+///
+/// If a terminal cannot absorb it.
+pub fn absorb(job: &Job, mut pieces: Vec<(Head, Batch)>) -> Result<()> {
+    pieces.sort_by_key(|(head, _)| *head);
+    let mut pieces = pieces.into_iter().peekable();
+    while let Some((first, mut batch)) = pieces.next() {
+        while let Some((_, later)) =
+            pieces.next_if(|(head, _)| Head { number: first.number, ..*head } == first)
+        {
+            batch = wire(job, first.terminal)?.join(batch, later)?;
+        }
+        job.terminals[first.terminal].terminal.absorb(first.cell, first.lane, batch)?;
+    }
+    Ok(())
+}
+
+/// An error as it travels from a worker to the driver.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Failure {
+    kind: String,
+    message: String,
+    hint: Option<String>,
+    /// Operator, file and line of the call.
+    call: Option<(String, String, u32)>,
+    path: Option<std::path::PathBuf>,
+    line: Option<u64>,
+    offset: Option<u64>,
+    row: Option<u64>,
+}
+
+impl Failure {
+    /// What there is to tell of an error.
+    pub fn of(error: &Error) -> Failure {
+        let place = error.place();
+        let call = error
+            .call()
+            .map(|call| (call.operator.to_owned(), call.location.file().to_owned(), call.location.line()));
+        Failure {
+            kind: format!("{:?}", error.kind()),
+            message: error.message().to_owned(),
+            hint: error.advice().map(str::to_owned),
+            call,
+            path: place.and_then(|place| place.path.clone()),
+            line: place.and_then(|place| place.line),
+            offset: place.and_then(|place| place.offset),
+            row: place.and_then(|place| place.row),
+        }
+    }
+
+    /// The error, with the call of this process that it is about.
+    pub fn into_error(self, job: &Job) -> Error {
+        let mut error = Error::new(kind_named(&self.kind), self.message);
+        if let Some(hint) = self.hint {
+            error = error.hint(hint);
+        }
+        if let Some(call) = self.call.and_then(|call| find_call(job, &call)) {
+            error = error.in_call(call);
+        }
+        let (path, line, offset, row) = (self.path, self.line, self.offset, self.row);
+        if path.is_some() || line.is_some() || offset.is_some() || row.is_some() {
+            error = error.at(Place { path, line, offset, row });
+        }
+        error
+    }
+}
+
+fn find_call(job: &Job, (operator, file, line): &(String, String, u32)) -> Option<CallSite> {
+    let steps = job.pipelines.iter().flat_map(|pipeline| {
+        std::iter::once(pipeline.call).chain(pipeline.steps.iter().map(|step| step.call))
+    });
+    let mut calls = steps.chain(job.terminals.iter().map(|feed| feed.call));
+    calls.find(|call| {
+        call.operator == operator && call.location.file() == file && call.location.line() == *line
+    })
+}
+
+fn kind_named(name: &str) -> ErrorKind {
+    use ErrorKind::{Busy, Canceled, Closure, Config, Input, Internal, Memory, Output, Panic, Spill};
+    let all = [Config, Input, Output, Busy, Panic, Closure, Memory, Spill, Canceled];
+    all.into_iter().find(|kind| format!("{kind:?}") == name).unwrap_or(Internal)
+}

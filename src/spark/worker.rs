@@ -1,0 +1,274 @@
+//! A worker: it runs one task of one stage, and ends.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crossbeam::channel::unbounded;
+
+use super::frame::Head;
+use super::identity;
+use super::link::{Kind, Link, Receiver, Sender, broken};
+use super::stage::{self, Failure, Spec, VERSION, partitions, wire};
+use crate::config::{Config, Execution};
+use crate::error::{Error, ErrorKind, Result};
+use crate::exec::job::{Batch, Job};
+use crate::exec::scheduler::Event;
+use crate::exec::task::{self, Run};
+use crate::exec::wire::take_u64;
+
+/// Frames with what they belong to.
+type Frames = Vec<(Head, Vec<u8>)>;
+
+/// The process of one task.
+pub struct Worker {
+    spec: Spec,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// The jobs that `main` has come to.
+    jobs: usize,
+    sender: Sender,
+    /// None once it is read to its end.
+    receiver: Option<Receiver>,
+    /// Frames that have been read already: those behind the specification.
+    first: Option<(Kind, Vec<u8>)>,
+    /// The results of earlier jobs.
+    history: BTreeMap<usize, Frames>,
+    /// The results of earlier stages that operators look at.
+    broadcasts: Frames,
+}
+
+impl Worker {
+    /// The worker that an executor has started.
+    ///
+    /// # Errors
+    ///
+    /// If the executor is gone, or means another program.
+    pub fn new(link: Link) -> Result<Worker> {
+        let Link { mut sender, mut receiver } = link;
+        let spec = match receiver.receive()? {
+            (Kind::Spec, bytes) => {
+                serde_json::from_slice::<Spec>(&bytes).map_err(|error| broken(error.to_string()))?
+            }
+            (kind, _) => return Err(broken(format!("{kind:?} came instead of a task"))),
+        };
+        if let Err(error) = check(&spec) {
+            tell(&mut sender, &error)?;
+            return Err(error);
+        }
+        let mut state = State {
+            jobs: 0,
+            sender,
+            receiver: None,
+            first: None,
+            history: BTreeMap::new(),
+            broadcasts: Vec::new(),
+        };
+        state.first = Some(state.read_broadcasts(&mut receiver, &spec)?);
+        state.receiver = Some(receiver);
+        Ok(Worker { spec, state: Mutex::new(state) })
+    }
+
+    /// The settings of a context: one task runs here, on one thread.
+    pub fn adapt(&self, config: &mut Config) {
+        config.execution = Execution::Spark;
+        config.threads = 1;
+        config.in_flight_splits = 1;
+    }
+
+    /// Repeats the results of an earlier job; or runs the task, and ends the process.
+    ///
+    /// # Errors
+    ///
+    /// If the results cannot be repeated.
+    pub fn run(&self, run: &Arc<Run>, plan: u64) -> Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = state.jobs;
+        state.jobs += 1;
+        if number < self.spec.job {
+            let frames = state.history.remove(&number).unwrap_or_default();
+            return repeat(run, frames);
+        }
+        let done = self.task(&mut state, run, plan);
+        let code = match done.and_then(|frames| end(&mut state.sender, frames)) {
+            Ok(()) => 0,
+            Err(error) => {
+                let _ = tell(&mut state.sender, &error); // whoever is gone needs to be told nothing
+                1
+            }
+        };
+        std::process::exit(code)
+    }
+
+    fn task(&self, state: &mut State, run: &Arc<Run>, plan: u64) -> Result<u64> {
+        if self.spec.plan != format!("{plan:016x}") {
+            return Err(Error::new(ErrorKind::Config, "the program does something else here than in the driver").hint(
+                "let what it does depend on its arguments and inputs alone, and give them by paths that mean the same on all hosts",
+            ));
+        }
+        for (terminal, told) in &self.spec.told {
+            wire(&run.job, *terminal)?.tell(told)?;
+        }
+        self.take_in(state, run)?;
+        let mut sending = Sending::new(&mut state.sender, &run.job, self.spec.pipeline)?;
+        for split in self.spec.splits.clone() {
+            let (events, inbox) = unbounded();
+            task::run(run, self.spec.pipeline, split, &events)?;
+            drop(events);
+            inbox.iter().try_for_each(|event| sending.event(event))?;
+        }
+        Ok(sending.frames)
+    }
+
+    /// Absorbs what the task reads, and what its operators look at.
+    fn take_in(&self, state: &mut State, run: &Arc<Run>) -> Result<()> {
+        let job = &run.job;
+        let mut arrived: Vec<(Head, Batch)> = Vec::new();
+        let mut receiver = state.receiver.take().ok_or_else(|| broken("a task was run twice"))?;
+        let mut next = state.first.take();
+        loop {
+            let (kind, bytes) = next.take().map_or_else(|| receiver.receive(), Ok)?;
+            match kind {
+                Kind::Frame => {
+                    let (head, rest) = Head::parse(&bytes)?;
+                    arrived.push((head, wire(job, head.terminal)?.unpack(rest)?));
+                }
+                Kind::End => break,
+                other => return Err(broken(format!("{other:?} came instead of a frame"))),
+            }
+        }
+        die_with(receiver);
+        for (head, rest) in std::mem::take(&mut state.broadcasts) {
+            arrived.push((head, wire(job, head.terminal)?.unpack(&rest)?));
+        }
+        stage::absorb(job, arrived)?;
+        for &terminal in &job.pipelines[self.spec.pipeline].after {
+            let terminal = &job.terminals[terminal].terminal;
+            (0..terminal.cells()).try_for_each(|cell| terminal.seal(cell))?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether all has been said, so that the executor may end the connection.
+static IS_DONE: AtomicBool = AtomicBool::new(false);
+
+/// Ends the process with its executor.
+fn die_with(executor: Receiver) {
+    std::thread::spawn(move || {
+        executor.wait_for_the_end();
+        if !IS_DONE.load(Ordering::SeqCst) {
+            std::process::exit(1);
+        }
+    });
+}
+
+/// Whether this is the program, and the version, that a task is meant for.
+fn check(spec: &Spec) -> Result<()> {
+    if spec.version != VERSION {
+        return Err(broken(format!("its version is {}, not {VERSION}", spec.version)));
+    }
+    let program = format!("{:016x}", identity::of_program()?);
+    if program == spec.program {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Config, "the program on this executor is not that of the driver")
+        .hint("submit it again; two programs of one name must not run on one application of Spark"))
+}
+
+impl State {
+    /// Reads the frames that all tasks of the stage get; the first message that is none.
+    fn read_broadcasts(&mut self, receiver: &mut Receiver, spec: &Spec) -> Result<(Kind, Vec<u8>)> {
+        loop {
+            let (kind, bytes) = receiver.receive()?;
+            if kind != Kind::Broadcast {
+                return Ok((kind, bytes));
+            }
+            let (id, mut frame) =
+                bytes.split_first_chunk().ok_or_else(|| broken("a broadcast is too short"))?;
+            let into = if spec.history == Some(u32::from_be_bytes(*id)) {
+                self.history.entry(take_u64(&mut frame)? as usize).or_default()
+            } else {
+                &mut self.broadcasts
+            };
+            let (head, rest) = Head::parse(frame)?;
+            into.push((head, rest.to_vec()));
+        }
+    }
+}
+
+/// Repeats what an earlier job has resulted in.
+fn repeat(run: &Arc<Run>, frames: Frames) -> Result<()> {
+    let job = &run.job;
+    let pieces = frames.into_iter().map(|(head, rest)| Ok((head, wire(job, head.terminal)?.unpack(&rest)?)));
+    stage::absorb(job, pieces.collect::<Result<Vec<_>>>()?)?;
+    let outputs = job.terminals.iter().filter(|feed| feed.is_output);
+    for feed in outputs {
+        (0..feed.terminal.cells()).try_for_each(|cell| feed.terminal.seal(cell))?;
+    }
+    Ok(())
+}
+
+/// Sends what tasks leave.
+struct Sending<'a> {
+    sender: &'a mut Sender,
+    job: &'a Job,
+    /// The first partition of each exchange.
+    bases: BTreeMap<usize, usize>,
+    /// Frames that have been sent.
+    frames: u64,
+}
+
+impl<'a> Sending<'a> {
+    fn new(sender: &'a mut Sender, job: &'a Job, pipeline: usize) -> Result<Sending<'a>> {
+        Ok(Sending { sender, job, bases: partitions(job, pipeline)?.0, frames: 0 })
+    }
+
+    fn event(&mut self, event: Event) -> Result<()> {
+        let Event::Delivered { terminal, lane, order, batches } = event else { return Ok(()) };
+        for (batch, (cell, left)) in batches.into_iter().enumerate() {
+            self.batch(Head { terminal, cell, lane, order, batch, number: 0 }, left)?;
+        }
+        Ok(())
+    }
+
+    /// Sends a batch to the partition of its cell, and to the driver what it must know; or all of it to the driver.
+    fn batch(&mut self, mut head: Head, batch: Batch) -> Result<()> {
+        let wire = wire(self.job, head.terminal)?;
+        let partition = match self.bases.get(&head.terminal).copied() {
+            Some(base) => {
+                let summary = stage::exchange(self.job, head.terminal)?.summary(&batch)?;
+                self.frame(0, head, &summary)?;
+                base + head.cell
+            }
+            None => 0,
+        };
+        wire.pack(batch, &mut |frame| {
+            self.frame(partition, head, &frame)?;
+            head.number += 1;
+            Ok(())
+        })
+    }
+
+    fn frame(&mut self, partition: usize, head: Head, bytes: &[u8]) -> Result<()> {
+        self.frames += 1;
+        self.sender.send(Kind::Frame, &[&(partition as u32).to_be_bytes(), &head.to_bytes(), bytes])
+    }
+}
+
+/// Says that all frames have been sent.
+fn end(sender: &mut Sender, frames: u64) -> Result<()> {
+    IS_DONE.store(true, Ordering::SeqCst);
+    sender.send(Kind::End, &[&frames.to_be_bytes()])?;
+    sender.flush()
+}
+
+/// Says why the task has failed.
+fn tell(sender: &mut Sender, error: &Error) -> Result<()> {
+    IS_DONE.store(true, Ordering::SeqCst);
+    let text = serde_json::json!(Failure::of(error)).to_string();
+    sender.send(Kind::Failure, &[text.as_bytes()])?;
+    sender.flush()
+}
