@@ -215,14 +215,13 @@ impl Going<'_> {
             return Ok(());
         }
         let mut frames = std::mem::take(&mut self.arrived[terminal]);
-        frames.sort_by_key(|(head, _)| *head);
+        frames.sort_unstable_by_key(|(head, _)| *head);
         let wire = wire(job, terminal)?;
         let is_exchange = stage::is_read(job, terminal);
         if is_exchange {
             let exchange = exchange(job, terminal)?;
-            for (head, summary) in &frames {
-                feed.terminal.absorb(head.cell, head.lane, exchange.summarized(summary)?)?;
-            }
+            let summaries = frames.iter().map(|(head, summary)| Ok((*head, exchange.summarized(summary)?)));
+            stage::absorb(job, summaries.collect::<Result<Vec<_>>>()?)?;
         } else {
             let kept =
                 frames.iter().map(|(head, rest)| [head.to_bytes().as_slice(), rest.as_slice()].concat());

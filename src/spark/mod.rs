@@ -63,11 +63,6 @@ pub fn role() -> Result<Role> {
     Ok(role.insert(found).clone())
 }
 
-/// Whether this process runs a task of another one's job.
-pub fn is_worker() -> bool {
-    matches!(*ROLE.lock().unwrap_or_else(PoisonError::into_inner), Some(Role::Worker(_)))
-}
-
 impl Role {
     /// The settings of a context in a process of this role.
     pub fn adapt(&self, config: &mut Config) {

@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::frame::Head;
 use super::not_on_a_cluster;
 use crate::error::{CallSite, Error, ErrorKind, Place, Result};
 use crate::exec::job::{Batch, Job, StepKind};
+use crate::exec::push::Demand;
 use crate::exec::wire::{ExchangeWire, Wire};
 
 /// The version of this agreement.
@@ -96,13 +97,18 @@ pub fn exchange(job: &Job, terminal: usize) -> Result<&dyn ExchangeWire> {
 pub fn absorb(job: &Job, mut pieces: Vec<(Head, Batch)>) -> Result<()> {
     pieces.sort_by_key(|(head, _)| *head);
     let mut pieces = pieces.into_iter().peekable();
+    let mut has_enough = BTreeSet::new();
     while let Some((first, mut batch)) = pieces.next() {
         while let Some((_, later)) =
             pieces.next_if(|(head, _)| Head { number: first.number, ..*head } == first)
         {
             batch = wire(job, first.terminal)?.join(batch, later)?;
         }
-        job.terminals[first.terminal].terminal.absorb(first.cell, first.lane, batch)?;
+        let place = (first.terminal, first.cell, first.lane);
+        let terminal = &job.terminals[first.terminal].terminal;
+        if !has_enough.contains(&place) && terminal.absorb(first.cell, first.lane, batch)? == Demand::Enough {
+            has_enough.insert(place);
+        }
     }
     Ok(())
 }

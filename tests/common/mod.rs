@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "not every test uses all of it")]
 
+pub mod cluster;
 pub mod consumers;
 pub mod faults;
 pub mod place;
