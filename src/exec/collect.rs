@@ -109,15 +109,15 @@ impl<T: 'static, G: Gathering<T>> Terminal for Gather<T, G> {
 }
 
 impl<T: 'static, G: Gathering<T>> Wire for Gather<T, G> {
-    fn pack(&self, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
+    fn pack(&self, _lane: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
         frames(self.gathering.pack(downcast::<G::State>(batch)?)?)
     }
 
-    fn unpack(&self, frame: &[u8]) -> Result<Batch> {
+    fn unpack(&self, _lane: usize, frame: &[u8]) -> Result<Batch> {
         Ok(Box::new(self.gathering.unpack(frame)?))
     }
 
-    fn join(&self, _first: Batch, _later: Batch) -> Result<Batch> {
+    fn join(&self, _lane: usize, _first: Batch, _later: Batch) -> Result<Batch> {
         Err(damaged("a state is one frame"))
     }
 }

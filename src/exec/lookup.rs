@@ -17,11 +17,12 @@ use super::narrow::Operator;
 use super::out::Out;
 use super::permute::permute_to;
 use super::push::{Demand, Push};
-use super::scatter::Scattered;
+use super::scatter::{Scattered, SequenceWire};
 use super::sequence::{List, Sequence};
 use super::table::{AHEAD, Table};
 use super::task::TaskCx;
 use super::trace::Cursor;
+use super::wire::{Frames, Wire};
 use crate::config::Execution;
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::{Data, Key, Record};
@@ -80,6 +81,7 @@ impl<L: Lookup> Broadcast for ByLookup<L> {
     fn open(&self, budget: &Budget, execution: Execution) -> (Arc<dyn Terminal>, Arc<dyn Operator>) {
         let shared = Arc::new(Shared {
             room: self.room,
+            budget: budget.clone(),
             execution,
             bytes: AtomicU64::new(0),
             rows: Mutex::new((Sequence::default(), budget.reservation())),
@@ -92,6 +94,7 @@ impl<L: Lookup> Broadcast for ByLookup<L> {
 
 struct Shared<K, H> {
     room: Room,
+    budget: Budget,
     execution: Execution,
     /// Of all rows that tasks have come across so far.
     bytes: AtomicU64,
@@ -203,6 +206,24 @@ impl<K: Key, H: Record> Terminal for Holding<K, H> {
         };
         self.0.held.get_or_init(|| complete);
         Ok(())
+    }
+
+    fn wire(&self) -> Option<&dyn Wire> {
+        Some(self)
+    }
+}
+
+impl<K: Key, H: Record> Wire for Holding<K, H> {
+    fn pack(&self, _lane: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
+        SequenceWire::<(K, H)>::pack(batch, frames)
+    }
+
+    fn unpack(&self, _lane: usize, frame: &[u8]) -> Result<Batch> {
+        SequenceWire::<(K, H)>::unpack(frame, &self.0.budget)
+    }
+
+    fn join(&self, _lane: usize, first: Batch, later: Batch) -> Result<Batch> {
+        SequenceWire::<(K, H)>::join(first, later)
     }
 }
 

@@ -1,9 +1,14 @@
 //! What a task leaves for the partitions of an exchange: a sequence of rows for each.
 
+use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};
 
+use super::collect::downcast;
+use super::job::Batch;
 use super::memory::{Budget, Reservation};
 use super::sequence::{List, Sequence};
+use super::spill::Block;
+use super::wire::Frames;
 use crate::error::Result;
 use crate::record::Record;
 
@@ -83,6 +88,33 @@ struct Filling<T> {
 
 /// Rows for one partition, and the memory that is reserved for them.
 pub type Scattered<T> = (Sequence<T>, Reservation);
+
+/// How sequences travel between processes.
+pub struct SequenceWire<T>(PhantomData<fn() -> T>);
+
+impl<T: Record> SequenceWire<T> {
+    /// Packs a sequence into frames, one for each block.
+    pub fn pack(left: Batch, frames: &mut Frames<'_>) -> Result<()> {
+        let (sequence, reserved) = downcast::<Scattered<T>>(left)?;
+        sequence.into_blocks(reserved.budget().disk())?.try_for_each(|block| frames(block.to_frame()?))
+    }
+
+    /// The sequence of one block that a frame brings.
+    pub fn unpack(frame: &[u8], budget: &Budget) -> Result<Batch> {
+        let left: Scattered<T> =
+            (Sequence::of_block(Block::from_frame(frame, budget.disk())?), budget.reservation());
+        Ok(Box::new(left))
+    }
+
+    /// A sequence with the rows of two.
+    pub fn join(first: Batch, later: Batch) -> Result<Batch> {
+        let (mut rows, mut reserved) = downcast::<Scattered<T>>(first)?;
+        let (later, more) = downcast::<Scattered<T>>(later)?;
+        rows.append(later);
+        reserved.merge(more);
+        Ok(Box::new((rows, reserved)))
+    }
+}
 
 impl<T: Record> Scatter<T> {
     /// Nothing yet, for so many partitions.

@@ -167,6 +167,22 @@ impl<T: Record> Sequence<T> {
         self.memory_bytes
     }
 
+    /// Its rows as blocks on disk.
+    ///
+    /// # Errors
+    ///
+    /// If the disk cannot be written.
+    pub fn into_blocks(mut self, disk: &Disk) -> Result<impl Iterator<Item = Block<T>>> {
+        self.spill(disk)?;
+        let block = |part| if let Part::Disk(block) = part { Some(block) } else { None };
+        Ok(self.parts.into_iter().filter_map(block))
+    }
+
+    /// The rows of a block on disk.
+    pub fn of_block(block: Block<T>) -> Sequence<T> {
+        Sequence { rows: block.rows(), bytes: block.bytes(), memory_bytes: 0, parts: vec![Part::Disk(block)] }
+    }
+
     /// Moves everything to disk, neighbouring lists together in blocks of a good size.
     ///
     /// # Errors

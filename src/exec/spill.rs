@@ -10,6 +10,7 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 
 use super::disk::{Disk, Extent};
+use super::wire::take_u64;
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::{Record, from_batch, to_batch};
 
@@ -60,22 +61,24 @@ impl<T: Record> Block<T> {
         from_batch(&batch.map_err(|error| damaged(&error))?)
     }
 
-    /// The block as it is on disk.
+    /// The block as it travels to another process.
     ///
     /// # Errors
     ///
     /// If it cannot be read, or is not what was written.
-    pub fn encoded(&self) -> Result<Vec<u8>> {
-        self.extent.read()
+    pub fn to_frame(&self) -> Result<Vec<u8>> {
+        let head = [self.rows as u64, self.bytes as u64].map(u64::to_le_bytes);
+        Ok([head.as_flattened(), &self.extent.read()?].concat())
     }
 
-    /// The block of so many rows that was [encoded](Block::encoded) elsewhere.
+    /// The block that has come [so](Block::to_frame) from another process.
     ///
     /// # Errors
     ///
-    /// If the disk is full or its limit reached.
-    pub fn from_encoded(encoded: &[u8], rows: usize, bytes: usize, disk: &Disk) -> Result<Block<T>> {
-        Ok(Block { extent: disk.write(encoded)?, rows, bytes, types: PhantomData })
+    /// If it is none, the disk is full, or its limit reached.
+    pub fn from_frame(mut frame: &[u8], disk: &Disk) -> Result<Block<T>> {
+        let (rows, bytes) = (take_u64(&mut frame)? as usize, take_u64(&mut frame)? as usize);
+        Ok(Block { extent: disk.write(frame)?, rows, bytes, types: PhantomData })
     }
 
     /// The number of rows.

@@ -15,28 +15,28 @@ use crate::record::{Record, from_batch, to_batch};
 /// Takes frames one after the other.
 pub type Frames<'a> = dyn FnMut(Vec<u8>) -> Result<()> + 'a;
 
-/// How the batches of one terminal travel.
+/// How the batches of one terminal travel; those of different lanes may be of different types.
 pub trait Wire: Send + Sync {
     /// Packs a batch into frames.
     ///
     /// # Errors
     ///
     /// If it cannot be read from disk, or cannot be bytes.
-    fn pack(&self, batch: Batch, frames: &mut Frames<'_>) -> Result<()>;
+    fn pack(&self, lane: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()>;
 
     /// What one frame brings, as a batch.
     ///
     /// # Errors
     ///
     /// If it is no such frame, or cannot be written to disk.
-    fn unpack(&self, frame: &[u8]) -> Result<Batch>;
+    fn unpack(&self, lane: usize, frame: &[u8]) -> Result<Batch>;
 
     /// One batch of what two consecutive frames of a batch have brought.
     ///
     /// # Errors
     ///
     /// If they are of another type: a bug.
-    fn join(&self, first: Batch, later: Batch) -> Result<Batch>;
+    fn join(&self, lane: usize, first: Batch, later: Batch) -> Result<Batch>;
 
     /// For an exchange, how it is read; none for what the process that plans absorbs itself.
     fn exchange(&self) -> Option<&dyn ExchangeWire> {
@@ -65,14 +65,14 @@ pub trait ExchangeWire: Send + Sync {
     /// # Errors
     ///
     /// If it is of another type: a bug.
-    fn summary(&self, batch: &Batch) -> Result<Vec<u8>>;
+    fn summary(&self, lane: usize, batch: &Batch) -> Result<Vec<u8>>;
 
     /// A batch without rows, to be absorbed by the process that plans.
     ///
     /// # Errors
     ///
     /// If it is no summary.
-    fn summarized(&self, summary: &[u8]) -> Result<Batch>;
+    fn summarized(&self, lane: usize, summary: &[u8]) -> Result<Batch>;
 
     /// The cells that a split of what reads the exchange needs.
     fn cells_of(&self, split: usize) -> Range<usize>;

@@ -325,15 +325,15 @@ impl<I: Intake, F: Format> Terminal for WriteTerminal<I, F> {
 }
 
 impl<I: Intake, F: Format> Wire for WriteTerminal<I, F> {
-    fn pack(&self, _batch: Batch, _frames: &mut Frames<'_>) -> Result<()> {
+    fn pack(&self, _lane: usize, _batch: Batch, _frames: &mut Frames<'_>) -> Result<()> {
         Err(damaged("the driver of a job writes nothing itself"))
     }
 
-    fn unpack(&self, frame: &[u8]) -> Result<Batch> {
+    fn unpack(&self, _lane: usize, frame: &[u8]) -> Result<Batch> {
         Ok(Box::new(TaskParts::from_frame(frame)?))
     }
 
-    fn join(&self, _first: Batch, _later: Batch) -> Result<Batch> {
+    fn join(&self, _lane: usize, _first: Batch, _later: Batch) -> Result<Batch> {
         Err(damaged("what a task has written is one frame"))
     }
 

@@ -94,7 +94,7 @@ impl<I: Intake, F: Format> Terminal for TaskTerminal<I, F> {
 }
 
 impl<I: Intake, F: Format> Wire for TaskTerminal<I, F> {
-    fn pack(&self, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
+    fn pack(&self, _lane: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
         let (pieces, _reserved) = downcast::<(Placed<F>, Reservation)>(batch)?;
         if pieces.is_empty() {
             return Ok(());
@@ -112,11 +112,11 @@ impl<I: Intake, F: Format> Wire for TaskTerminal<I, F> {
         frames(serde_json::to_vec(&written).map_err(damaged)?)
     }
 
-    fn unpack(&self, frame: &[u8]) -> Result<Batch> {
+    fn unpack(&self, _lane: usize, frame: &[u8]) -> Result<Batch> {
         Ok(Box::new(TaskParts::from_frame(frame)?))
     }
 
-    fn join(&self, _first: Batch, _later: Batch) -> Result<Batch> {
+    fn join(&self, _lane: usize, _first: Batch, _later: Batch) -> Result<Batch> {
         Err(damaged("what a task has written is one frame"))
     }
 

@@ -220,21 +220,22 @@ impl Going<'_> {
         let is_exchange = stage::is_read(job, terminal);
         if is_exchange {
             let exchange = exchange(job, terminal)?;
-            let summaries = frames.iter().map(|(head, summary)| Ok((*head, exchange.summarized(summary)?)));
+            let summaries =
+                frames.iter().map(|(head, summary)| Ok((*head, exchange.summarized(head.lane, summary)?)));
             stage::absorb(job, summaries.collect::<Result<Vec<_>>>()?)?;
-        } else {
-            let kept =
-                frames.iter().map(|(head, rest)| [head.to_bytes().as_slice(), rest.as_slice()].concat());
-            let kept: Vec<Vec<u8>> = kept.collect();
-            if feed.is_output {
-                self.state.history.extend(kept.into_iter().map(|frame| of_job(self.job, &frame)));
-            } else {
-                let id = self.state.broadcast(&kept)?;
-                self.broadcasts.insert(terminal, id);
-            }
-            let pieces = frames.iter().map(|(head, rest)| Ok((*head, wire.unpack(rest)?)));
-            stage::absorb(job, pieces.collect::<Result<Vec<_>>>()?)?;
+            return (0..feed.terminal.cells()).try_for_each(|cell| feed.terminal.seal(cell));
         }
+        let kept = frames.iter().map(|(head, rest)| [head.to_bytes().as_slice(), rest.as_slice()].concat());
+        let kept: Vec<Vec<u8>> = kept.collect();
+        if !feed.is_output {
+            // Operators of later stages look at it, and nobody here.
+            let id = self.state.broadcast(&kept)?;
+            self.broadcasts.insert(terminal, id);
+            return Ok(());
+        }
+        self.state.history.extend(kept.into_iter().map(|frame| of_job(self.job, &frame)));
+        let pieces = frames.iter().map(|(head, rest)| Ok((*head, wire.unpack(head.lane, rest)?)));
+        stage::absorb(job, pieces.collect::<Result<Vec<_>>>()?)?;
         (0..feed.terminal.cells()).try_for_each(|cell| feed.terminal.seal(cell))
     }
 }

@@ -102,7 +102,7 @@ pub fn absorb(job: &Job, mut pieces: Vec<(Head, Batch)>) -> Result<()> {
         while let Some((_, later)) =
             pieces.next_if(|(head, _)| Head { number: first.number, ..*head } == first)
         {
-            batch = wire(job, first.terminal)?.join(batch, later)?;
+            batch = wire(job, first.terminal)?.join(first.lane, batch, later)?;
         }
         let place = (first.terminal, first.cell, first.lane);
         let terminal = &job.terminals[first.terminal].terminal;

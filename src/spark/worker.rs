@@ -133,7 +133,7 @@ impl Worker {
             match kind {
                 Kind::Frame => {
                     let (head, rest) = Head::parse(&bytes)?;
-                    arrived.push((head, wire(job, head.terminal)?.unpack(rest)?));
+                    arrived.push((head, wire(job, head.terminal)?.unpack(head.lane, rest)?));
                 }
                 Kind::End => break,
                 other => return Err(broken(format!("{other:?} came instead of a frame"))),
@@ -141,7 +141,7 @@ impl Worker {
         }
         die_with(receiver);
         for (head, rest) in std::mem::take(&mut state.broadcasts) {
-            arrived.push((head, wire(job, head.terminal)?.unpack(&rest)?));
+            arrived.push((head, wire(job, head.terminal)?.unpack(head.lane, &rest)?));
         }
         stage::absorb(job, arrived)?;
         for &terminal in &job.pipelines[self.spec.pipeline].after {
@@ -202,7 +202,9 @@ impl State {
 /// Repeats what an earlier job has resulted in.
 fn repeat(run: &Arc<Run>, frames: Frames) -> Result<()> {
     let job = &run.job;
-    let pieces = frames.into_iter().map(|(head, rest)| Ok((head, wire(job, head.terminal)?.unpack(&rest)?)));
+    let pieces = frames
+        .into_iter()
+        .map(|(head, rest)| Ok((head, wire(job, head.terminal)?.unpack(head.lane, &rest)?)));
     stage::absorb(job, pieces.collect::<Result<Vec<_>>>()?)?;
     let outputs = job.terminals.iter().filter(|feed| feed.is_output);
     for feed in outputs {
@@ -239,13 +241,13 @@ impl<'a> Sending<'a> {
         let wire = wire(self.job, head.terminal)?;
         let partition = match self.bases.get(&head.terminal).copied() {
             Some(base) => {
-                let summary = stage::exchange(self.job, head.terminal)?.summary(&batch)?;
+                let summary = stage::exchange(self.job, head.terminal)?.summary(head.lane, &batch)?;
                 self.frame(0, head, &summary)?;
                 base + head.cell
             }
             None => 0,
         };
-        wire.pack(batch, &mut |frame| {
+        wire.pack(head.lane, batch, &mut |frame| {
             self.frame(partition, head, &frame)?;
             head.number += 1;
             Ok(())

@@ -7,20 +7,18 @@
 use std::cmp::Ordering;
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::group::Group;
-use super::map_output::{Layout, MapOutput, Segment};
+use super::map_output::{Layout, MapOutput};
 use super::merge::{Merged, merge_down};
-use super::partitions::{Partitions, deliver};
+use super::partitions::{Partitions, ReduceTasks, SegmentWire, deliver};
 use crate::error::Result;
 use crate::exec::aggregate::{Combine, ROWS_PER_TASK, combine_chunk};
 use crate::exec::chunk::Chunk;
-use crate::exec::collect::downcast;
 use crate::exec::combiner::{Combiner, Span};
 use crate::exec::erased::AnyPush;
 use crate::exec::exchange::ExchangeSettings;
@@ -35,7 +33,7 @@ use crate::exec::sort::order::{Order, Prefixes};
 use crate::exec::source::Source;
 use crate::exec::table::high_bits;
 use crate::exec::task::TaskCx;
-use crate::exec::wire::{ExchangeWire, Frames, Wire, damaged};
+use crate::exec::wire::{ExchangeWire, Frames, Wire};
 use crate::record::{Key, Record};
 
 /// An aggregation by key: the terminal that its input ends in, and the source of what follows.
@@ -44,7 +42,7 @@ pub struct Aggregate<T, C: Combine<T>>(Arc<Shared<T, C>>);
 struct Shared<T, C: Combine<T>> {
     states: Arc<States<T, C>>,
     partitions: Partitions<(C::Key, C::State)>,
-    tasks: Mutex<Vec<Range<usize>>>,
+    tasks: ReduceTasks,
     budget: Budget,
 }
 
@@ -75,7 +73,7 @@ impl<T: 'static, C: Combine<T>> Aggregate<T, C> {
             types: PhantomData,
         });
         let partitions = Partitions::new(1 << settings.partition_bits);
-        let (tasks, budget) = (Mutex::default(), settings.budget.clone());
+        let (tasks, budget) = (ReduceTasks::default(), settings.budget.clone());
         Aggregate(Arc::new(Shared { states, partitions, tasks, budget }))
     }
 }
@@ -147,19 +145,19 @@ impl<T: 'static, C: Combine<T>> Terminal for Aggregate<T, C> {
     }
 }
 
+type StateWire<T, C> = SegmentWire<(<C as Combine<T>>::Key, <C as Combine<T>>::State)>;
+
 impl<T: 'static, C: Combine<T>> Wire for Aggregate<T, C> {
-    fn pack(&self, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
-        downcast::<Segment<(C::Key, C::State)>>(batch)?.pack(frames)
+    fn pack(&self, _lane: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
+        StateWire::<T, C>::pack(batch, frames)
     }
 
-    fn unpack(&self, frame: &[u8]) -> Result<Batch> {
-        Ok(Box::new(Segment::<(C::Key, C::State)>::unpack(frame, self.0.budget.disk())?))
+    fn unpack(&self, _lane: usize, frame: &[u8]) -> Result<Batch> {
+        StateWire::<T, C>::unpack(frame, self.0.budget.disk())
     }
 
-    fn join(&self, first: Batch, later: Batch) -> Result<Batch> {
-        let mut segment = downcast::<Segment<(C::Key, C::State)>>(first)?;
-        segment.append(downcast(later)?);
-        Ok(Box::new(segment))
+    fn join(&self, _lane: usize, first: Batch, later: Batch) -> Result<Batch> {
+        StateWire::<T, C>::join(first, later)
     }
 
     fn exchange(&self) -> Option<&dyn ExchangeWire> {
@@ -167,28 +165,25 @@ impl<T: 'static, C: Combine<T>> Wire for Aggregate<T, C> {
     }
 
     fn told(&self) -> Value {
-        json!(*self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner))
+        self.0.tasks.told()
     }
 
     fn tell(&self, told: &Value) -> Result<()> {
-        let tasks = Vec::<Range<usize>>::deserialize(told).map_err(damaged)?;
-        *self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
-        Ok(())
+        self.0.tasks.tell(told)
     }
 }
 
 impl<T: 'static, C: Combine<T>> ExchangeWire for Aggregate<T, C> {
-    fn summary(&self, batch: &Batch) -> Result<Vec<u8>> {
-        let segment = batch.downcast_ref::<Segment<(C::Key, C::State)>>();
-        segment.map(Segment::summary).ok_or_else(|| damaged("it is no segment"))
+    fn summary(&self, _lane: usize, batch: &Batch) -> Result<Vec<u8>> {
+        StateWire::<T, C>::summary(batch)
     }
 
-    fn summarized(&self, summary: &[u8]) -> Result<Batch> {
-        Ok(Box::new(Segment::<(C::Key, C::State)>::summarized(summary)?))
+    fn summarized(&self, _lane: usize, summary: &[u8]) -> Result<Batch> {
+        StateWire::<T, C>::summarized(summary)
     }
 
     fn cells_of(&self, split: usize) -> Range<usize> {
-        self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner)[split].clone()
+        self.0.tasks.partitions_of(split)
     }
 }
 
@@ -249,14 +244,14 @@ impl<T: 'static, C: Combine<T>> Source<(C::Key, C::State)> for Aggregate<T, C> {
             0 => 0,
             _ => (partitions.sample(partition).len() * SAMPLE as usize).max(1),
         };
-        let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        *tasks = group((0..partitions.len()).map(keys), ROWS_PER_TASK);
-        tasks.len()
+        let tasks = group((0..partitions.len()).map(keys), ROWS_PER_TASK);
+        let count = tasks.len();
+        self.0.tasks.set(tasks);
+        count
     }
 
     fn read(&self, split: usize, out: &mut Out<(C::Key, C::State)>) -> Result<()> {
-        let partitions = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner)[split].clone();
-        for partition in partitions {
+        for partition in self.0.tasks.partitions_of(split) {
             if self.0.reduce(partition, out)? == Demand::Enough {
                 break;
             }

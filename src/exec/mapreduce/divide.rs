@@ -2,12 +2,13 @@
 
 use std::cmp::Ordering;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::map_output::Layout;
 use super::map_rows;
 use super::merge::{Merged, merge_down};
-use super::partitions::Partitions;
+use super::partitions::{Partitions, SegmentWire};
 use crate::error::Result;
 use crate::exec::divide::partition_of;
 use crate::exec::erased::AnyPush;
@@ -19,6 +20,7 @@ use crate::exec::scatter::Packing;
 use crate::exec::sort::order::{Order, Prefixes};
 use crate::exec::source::Source;
 use crate::exec::task::TaskCx;
+use crate::exec::wire::{ExchangeWire, Frames, Wire};
 use crate::record::Record;
 
 /// The exchange of `partition_by`.
@@ -90,6 +92,42 @@ impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> Terminal for Divided<T
     fn absorb(&self, cell: usize, _lane: usize, batch: Batch) -> Result<Demand> {
         self.0.partitions.add(cell, batch)?;
         Ok(Demand::More)
+    }
+
+    fn wire(&self) -> Option<&dyn Wire> {
+        Some(self)
+    }
+}
+
+impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> Wire for Divided<T, F> {
+    fn pack(&self, _lane: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
+        SegmentWire::<T>::pack(batch, frames)
+    }
+
+    fn unpack(&self, _lane: usize, frame: &[u8]) -> Result<Batch> {
+        SegmentWire::<T>::unpack(frame, self.0.budget.disk())
+    }
+
+    fn join(&self, _lane: usize, first: Batch, later: Batch) -> Result<Batch> {
+        SegmentWire::<T>::join(first, later)
+    }
+
+    fn exchange(&self) -> Option<&dyn ExchangeWire> {
+        Some(self)
+    }
+}
+
+impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> ExchangeWire for Divided<T, F> {
+    fn summary(&self, _lane: usize, batch: &Batch) -> Result<Vec<u8>> {
+        SegmentWire::<T>::summary(batch)
+    }
+
+    fn summarized(&self, _lane: usize, summary: &[u8]) -> Result<Batch> {
+        SegmentWire::<T>::summarized(summary)
+    }
+
+    fn cells_of(&self, split: usize) -> Range<usize> {
+        split..split + 1
     }
 }
 

@@ -3,12 +3,14 @@
 use std::cmp::Ordering;
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use serde_json::Value;
 
 use super::map_output::Layout;
 use super::map_rows;
 use super::merge::{Merged, merge_down};
-use super::partitions::Partitions;
+use super::partitions::{Partitions, ReduceTasks, SegmentWire};
 use crate::error::Result;
 use crate::exec::bucket::Pairing;
 use crate::exec::cogroup::{Left, Matching, Part, ROWS_PER_TASK, Right, emit_whole};
@@ -27,6 +29,7 @@ use crate::exec::source::Source;
 use crate::exec::spill::BLOCK_BYTES;
 use crate::exec::table::high_bits;
 use crate::exec::task::TaskCx;
+use crate::exec::wire::{ExchangeWire, Frames, Wire};
 use crate::record::{Key, Record};
 
 /// Bytes of rows whose keys are brought together at once.
@@ -41,7 +44,7 @@ struct Shared<M: Matching> {
     right: Arc<ByHash<M::Key, M::Right>>,
     left_rows: Partitions<Left<M>>,
     right_rows: Partitions<Right<M>>,
-    tasks: Mutex<Vec<Range<usize>>>,
+    tasks: ReduceTasks,
     bits: u32,
     budget: Budget,
 }
@@ -62,7 +65,7 @@ impl<M: Matching> Matched<M> {
             right: Arc::new(ByHash { bits, types: PhantomData }),
             left_rows: Partitions::new(1 << bits),
             right_rows: Partitions::new(1 << bits),
-            tasks: Mutex::default(),
+            tasks: ReduceTasks::default(),
             bits,
             budget: settings.budget.clone(),
         }))
@@ -117,20 +120,79 @@ impl<M: Matching> Terminal for Matched<M> {
         }
         Ok(Demand::More)
     }
+
+    fn wire(&self) -> Option<&dyn Wire> {
+        Some(self)
+    }
+}
+
+impl<M: Matching> Wire for Matched<M> {
+    fn pack(&self, lane: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
+        match lane {
+            0 => SegmentWire::<Left<M>>::pack(batch, frames),
+            _ => SegmentWire::<Right<M>>::pack(batch, frames),
+        }
+    }
+
+    fn unpack(&self, lane: usize, frame: &[u8]) -> Result<Batch> {
+        match lane {
+            0 => SegmentWire::<Left<M>>::unpack(frame, self.0.budget.disk()),
+            _ => SegmentWire::<Right<M>>::unpack(frame, self.0.budget.disk()),
+        }
+    }
+
+    fn join(&self, lane: usize, first: Batch, later: Batch) -> Result<Batch> {
+        match lane {
+            0 => SegmentWire::<Left<M>>::join(first, later),
+            _ => SegmentWire::<Right<M>>::join(first, later),
+        }
+    }
+
+    fn exchange(&self) -> Option<&dyn ExchangeWire> {
+        Some(self)
+    }
+
+    fn told(&self) -> Value {
+        self.0.tasks.told()
+    }
+
+    fn tell(&self, told: &Value) -> Result<()> {
+        self.0.tasks.tell(told)
+    }
+}
+
+impl<M: Matching> ExchangeWire for Matched<M> {
+    fn summary(&self, lane: usize, batch: &Batch) -> Result<Vec<u8>> {
+        match lane {
+            0 => SegmentWire::<Left<M>>::summary(batch),
+            _ => SegmentWire::<Right<M>>::summary(batch),
+        }
+    }
+
+    fn summarized(&self, lane: usize, summary: &[u8]) -> Result<Batch> {
+        match lane {
+            0 => SegmentWire::<Left<M>>::summarized(summary),
+            _ => SegmentWire::<Right<M>>::summarized(summary),
+        }
+    }
+
+    fn cells_of(&self, split: usize) -> Range<usize> {
+        self.0.tasks.partitions_of(split)
+    }
 }
 
 impl<M: Matching> Source<M::Out> for Matched<M> {
     /// Neighbouring partitions are read by one task, as in the dataflow mode, so that what follows is cut alike.
     fn splits(&self) -> usize {
         let rows = |partition| self.0.left_rows.rows(partition) + self.0.right_rows.rows(partition);
-        let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        *tasks = group((0..self.0.left_rows.len()).map(rows), ROWS_PER_TASK);
-        tasks.len()
+        let tasks = group((0..self.0.left_rows.len()).map(rows), ROWS_PER_TASK);
+        let count = tasks.len();
+        self.0.tasks.set(tasks);
+        count
     }
 
     fn read(&self, split: usize, out: &mut Out<M::Out>) -> Result<()> {
-        let partitions = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner)[split].clone();
-        for partition in partitions {
+        for partition in self.0.tasks.partitions_of(split) {
             if self.0.reduce(partition, out)? == Demand::Enough {
                 break;
             }

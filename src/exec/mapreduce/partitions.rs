@@ -1,6 +1,11 @@
 //! What map tasks have left for the reduce tasks: for each partition the segments, in the order of the tasks.
 
+use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::map_output::{Run, Segment};
 use crate::error::Result;
@@ -8,7 +13,7 @@ use crate::exec::collect::downcast;
 use crate::exec::disk::Disk;
 use crate::exec::job::{Batch, Port};
 use crate::exec::spill::Block;
-use crate::exec::wire::{Frames, take_u64};
+use crate::exec::wire::{Frames, damaged, take_u64};
 use crate::record::Record;
 
 /// The segments of each partition.
@@ -61,46 +66,71 @@ impl<T: Record> Partitions<T> {
     }
 }
 
-impl<T: Record> Segment<T> {
-    /// Packs it into frames, one for each block.
-    pub fn pack(self, frames: &mut Frames<'_>) -> Result<()> {
-        for block in self.blocks {
-            let mut frame = Vec::new();
-            frame.extend((block.rows() as u64).to_le_bytes());
-            frame.extend((block.bytes() as u64).to_le_bytes());
-            frame.extend(block.encoded()?);
-            frames(frame)?;
-        }
-        Ok(())
+/// How segments travel between processes.
+pub struct SegmentWire<T>(PhantomData<fn() -> T>);
+
+impl<T: Record> SegmentWire<T> {
+    /// Packs a segment into frames, one for each block.
+    pub fn pack(segment: Batch, frames: &mut Frames<'_>) -> Result<()> {
+        downcast::<Segment<T>>(segment)?.blocks.iter().try_for_each(|block| frames(block.to_frame()?))
     }
 
     /// The segment of one block that a frame brings.
-    pub fn unpack(mut frame: &[u8], disk: &Disk) -> Result<Segment<T>> {
-        let (rows, bytes) = (take_u64(&mut frame)? as usize, take_u64(&mut frame)? as usize);
-        let block = Block::from_encoded(frame, rows, bytes, disk)?;
-        Ok(Segment { blocks: vec![block], rows, sample: Vec::new() })
+    pub fn unpack(frame: &[u8], disk: &Disk) -> Result<Batch> {
+        let block = Block::<T>::from_frame(frame, disk)?;
+        Ok(Box::new(Segment { rows: block.rows(), blocks: vec![block], sample: Vec::new() }))
     }
 
-    /// Adds the blocks of a later frame.
-    pub fn append(&mut self, mut later: Segment<T>) {
-        self.blocks.append(&mut later.blocks);
-        self.rows += later.rows;
+    /// A segment with the blocks of two.
+    pub fn join(first: Batch, later: Batch) -> Result<Batch> {
+        let (mut segment, mut later) = (downcast::<Segment<T>>(first)?, downcast::<Segment<T>>(later)?);
+        segment.blocks.append(&mut later.blocks);
+        segment.rows += later.rows;
+        Ok(Box::new(segment))
     }
 
-    /// Its rows and its sample, without the rows themselves.
-    pub fn summary(&self) -> Vec<u8> {
-        let numbers = std::iter::once(self.rows as u64).chain(self.sample.iter().copied());
-        numbers.flat_map(u64::to_le_bytes).collect()
+    /// The rows and the sample of a segment, without the rows themselves.
+    pub fn summary(segment: &Batch) -> Result<Vec<u8>> {
+        let segment = segment.downcast_ref::<Segment<T>>().ok_or_else(|| damaged("it is no segment"))?;
+        let numbers = std::iter::once(segment.rows as u64).chain(segment.sample.iter().copied());
+        Ok(numbers.flat_map(u64::to_le_bytes).collect())
     }
 
     /// A segment that has only its summary.
-    pub fn summarized(mut summary: &[u8]) -> Result<Segment<T>> {
+    pub fn summarized(mut summary: &[u8]) -> Result<Batch> {
         let rows = take_u64(&mut summary)? as usize;
         let mut sample = Vec::with_capacity(summary.len() / size_of::<u64>());
         while !summary.is_empty() {
             sample.push(take_u64(&mut summary)?);
         }
-        Ok(Segment { blocks: Vec::new(), rows, sample })
+        Ok(Box::new(Segment::<T> { blocks: Vec::new(), rows, sample }))
+    }
+}
+
+/// Which partitions each reduce task reads: told by whoever knows all of them, or found out here.
+#[derive(Debug, Default)]
+pub struct ReduceTasks(Mutex<Vec<Range<usize>>>);
+
+impl ReduceTasks {
+    /// Sets the tasks.
+    pub fn set(&self, tasks: Vec<Range<usize>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
+    }
+
+    /// The partitions of a task.
+    pub fn partitions_of(&self, task: usize) -> Range<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)[task].clone()
+    }
+
+    /// What another process is told.
+    pub fn told(&self) -> Value {
+        json!(*self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes what another process has told.
+    pub fn tell(&self, told: &Value) -> Result<()> {
+        self.set(Deserialize::deserialize(told).map_err(damaged)?);
+        Ok(())
     }
 }
 
