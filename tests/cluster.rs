@@ -5,10 +5,11 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
+use std::process::{Command, Output};
 
 use common::cluster::Cluster;
 use common::place::utf8;
+use gristmill::prelude::*;
 
 const GRISTMILL: &str = env!("CARGO_BIN_EXE_gristmill");
 
@@ -18,11 +19,12 @@ fn words_are_counted_as_in_one_process() {
     let text: String = (0..200_000).map(|n| format!("word{} of {}\n", n % 5003, n % 17)).collect();
     fs::write(dir.path().join("text.txt"), text).unwrap();
     let arguments = |output| ["wordcount", "text.txt", "-o", output, "--format", "csv"];
-    let status =
-        std::process::Command::new(GRISTMILL).args(arguments("alone")).current_dir(dir.path()).status();
+    let status = Command::new(GRISTMILL).args(arguments("alone")).current_dir(dir.path()).status();
     assert!(status.unwrap().success());
     let mut cluster = Cluster::new(2);
-    let output = cluster.run(Path::new(GRISTMILL), dir.path(), &arguments("cluster"));
+    let mut command = Command::new(GRISTMILL);
+    command.args(arguments("cluster")).current_dir(dir.path());
+    let output = cluster.command(command);
     assert!(output.status.success(), "{}", utf8(output.stderr));
     let rows = |name: &str| {
         let mut parts: Vec<_> =
@@ -36,4 +38,112 @@ fn words_are_counted_as_in_one_process() {
     assert_eq!(alone.len(), 5003 + 17 + 1);
     assert!(alone == rows("cluster"));
     assert_eq!(cluster.tasks.len(), 2);
+}
+
+/// A job: what it results in, as text.
+type Job = fn(&Context) -> gristmill::Result<String>;
+
+const JOBS: [(&str, Job); 9] = [
+    ("reduce", |ctx| {
+        let sums = numbers(ctx).map(|n| (n % 1000, n)).reduce_by_key(|a, b| a + b);
+        Ok(format!("{:?}", sums.collect()?))
+    }),
+    ("floats", |ctx| {
+        let means = numbers(ctx).map(|n| (n % 10, 1.0 / (n as f64 + 0.1))).reduce_by_key(|a, b| a + b);
+        let sums = means.map(|(key, sum)| (key % 3, sum)).reduce_by_key(|a, b| a + b);
+        Ok(format!("{:?} {:?}", means.collect()?, sums.collect()?))
+    }),
+    ("groups", |ctx| {
+        let groups = numbers(ctx).map(|n| (n % 100, n)).group_by_key();
+        Ok(format!("{:?}", groups.collect()?))
+    }),
+    ("distinct", |ctx| Ok(format!("{:?}", numbers(ctx).map(|n| n / 7).distinct().collect()?))),
+    ("join", |ctx| {
+        let (left, right) = (numbers(ctx).map(|n| (n % 5000, n)), numbers(ctx).map(|n| (n % 7000, n + 1)));
+        let sums =
+            left.join(&right).map(|(key, (a, b))| (key % 10, a ^ b)).reduce_by_key(|a, b| a.wrapping_add(b));
+        Ok(format!("{:?}", sums.collect()?))
+    }),
+    ("broadcast", |ctx| {
+        let few = ctx.range(0..50).map(|n| (n * 3, n));
+        let joined = numbers(ctx).map(|n| (n % 1000, n)).broadcast_join(&few);
+        let sums = joined.map(|(key, (a, b))| (key, a + b)).reduce_by_key(|a, b| a + b);
+        Ok(format!("{:?}", sums.collect()?))
+    }),
+    ("divided", |ctx| {
+        let divided = numbers(ctx).partition_by(7, |n| n / 3);
+        Ok(format!("{:?}", divided.map(|n| (n % 11, n)).reduce_by_key(|a, b| a * 31 + b).collect()?))
+    }),
+    ("union", |ctx| {
+        let both = numbers(ctx).map(|n| (n % 10, n)).union(&ctx.range(0..100).map(|n| (n % 3, n * 1000)));
+        Ok(format!("{:?}", both.group_by_key().collect()?))
+    }),
+    ("actions", |ctx| {
+        // What a later action does depends on the results of earlier ones.
+        let count = numbers(ctx).filter(|n| n % 2 == 0).count()?;
+        let sums =
+            numbers(ctx).map(move |n| (n % count.min(100), n)).reduce_by_key(|a, b| a + b).collect()?;
+        let first = sums[0].1;
+        let rest = numbers(ctx).map(move |n| (n % 3, n + first)).reduce_by_key(u64::max);
+        Ok(format!("{count} {sums:?} {:?}", rest.collect()?))
+    }),
+];
+
+fn numbers(ctx: &Context) -> Dataset<u64> {
+    ctx.range(0..30_000)
+}
+
+/// The variable that says which job a process is to do.
+const JOB: &str = "GRISTMILL_TEST_JOB";
+
+/// Does a job, if this process is the driver or a worker of one.
+#[test]
+fn job() {
+    let Ok(wanted) = std::env::var(JOB) else { return };
+    if wanted == "panic" {
+        return panics();
+    }
+    let (_, job) = JOBS.iter().find(|(name, _)| *name == wanted).unwrap();
+    println!("\nresult: {}", job(&Context::new().unwrap()).unwrap());
+}
+
+fn panics() {
+    let ctx = Context::new().unwrap();
+    let data = ctx.range(0..100_000).map(|n| if n == 77_777 { panic!("at {n}") } else { (n % 10, n) });
+    eprintln!("told: {}", data.reduce_by_key(|a, b| a + b).collect().unwrap_err());
+}
+
+fn this_program(name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "job", "--nocapture"]).env(JOB, name);
+    command
+}
+
+fn result(output: Output) -> String {
+    let (stdout, stderr) = (utf8(output.stdout), utf8(output.stderr));
+    let result = stdout.lines().find_map(|line| line.strip_prefix("result: ").map(str::to_owned));
+    result.unwrap_or_else(|| panic!("{stdout}\n{stderr}"))
+}
+
+#[test]
+fn jobs_give_what_they_give_in_one_process() {
+    for (name, _) in JOBS {
+        let alone = result(this_program(name).output().unwrap());
+        let mut cluster = Cluster::new(2);
+        let on_cluster = result(cluster.command(this_program(name)));
+        assert!(alone == on_cluster, "{name}: {alone:.300}\n{on_cluster:.300}");
+        assert!(cluster.tasks.iter().any(|tasks| *tasks > 1), "{name}: {:?}", cluster.tasks);
+    }
+}
+
+#[test]
+fn a_panic_comes_to_the_driver_with_operator_and_line() {
+    let output = Cluster::new(2).command(this_program("panic"));
+    let stderr = utf8(output.stderr);
+    let told = stderr.lines().find(|line| line.starts_with("told: ")).unwrap_or_else(|| panic!("{stderr}"));
+    assert!(
+        told.contains("map at tests/cluster.rs:") && told.contains("the closure panicked: at 77777"),
+        "{told}"
+    );
+    assert!(told.contains("row 77777"), "{told}");
 }

@@ -61,12 +61,12 @@ impl Cluster {
         Cluster { cores, tasks: Vec::new(), stages: HashMap::new(), broadcasts: HashMap::new() }
     }
 
-    /// Runs a program as the driver of a job, and gives what it said.
-    pub fn run(&mut self, program: &Path, dir: &Path, arguments: &[&str]) -> Output {
+    /// Runs a command as the driver of a job, and gives what it said.
+    pub fn command(&mut self, mut command: Command) -> Output {
+        let program = PathBuf::from(command.get_program());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = format!("{}:{TOKEN}", listener.local_addr().unwrap().port());
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(dir).env("GRISTMILL_DRIVER", address);
+        command.env("GRISTMILL_DRIVER", address);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().unwrap();
         // It may fail before it connects.
@@ -88,7 +88,7 @@ impl Cluster {
         while let Some((kind, bytes)) = wire.receive() {
             assert_eq!(kind, b'J');
             let request: Value = serde_json::from_slice(&bytes).unwrap();
-            self.answer(&mut wire, &request, program);
+            self.answer(&mut wire, &request, &program);
         }
         child.join().unwrap()
     }
