@@ -43,7 +43,7 @@ fn words_are_counted_as_in_one_process() {
 /// A job: what it results in, as text.
 type Job = fn(&Context) -> gristmill::Result<String>;
 
-const JOBS: [(&str, Job); 9] = [
+const JOBS: [(&str, Job); 10] = [
     ("reduce", |ctx| {
         let sums = numbers(ctx).map(|n| (n % 1000, n)).reduce_by_key(|a, b| a + b);
         Ok(format!("{:?}", sums.collect()?))
@@ -76,6 +76,12 @@ const JOBS: [(&str, Job); 9] = [
     ("divided", |ctx| {
         let divided = numbers(ctx).partition_by(7, |n| n / 3);
         Ok(format!("{:?}", divided.map(|n| (n % 11, n)).group_by_key().collect()?))
+    }),
+    ("sort", |ctx| {
+        // More than a range of rows, many of which are equal.
+        let rows = ctx.range(0..300_000).map(|n| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54, n));
+        let sorted = rows.sort_by_key(|(key, _)| *key);
+        Ok(format!("{:?}", sorted.map(|(key, n)| (key / 300, n)).group_by_key().collect()?))
     }),
     ("union", |ctx| {
         let both = numbers(ctx).map(|n| (n % 10, n)).union(&ctx.range(0..100).map(|n| (n % 3, n * 1000)));

@@ -109,8 +109,8 @@ impl<T: 'static, G: Gathering<T>> Terminal for Gather<T, G> {
 }
 
 impl<T: 'static, G: Gathering<T>> Wire for Gather<T, G> {
-    fn pack(&self, _lane: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
-        frames(self.gathering.pack(downcast::<G::State>(batch)?)?)
+    fn pack(&self, _lane: usize, cell: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
+        frames(cell, self.gathering.pack(downcast::<G::State>(batch)?)?)
     }
 
     fn unpack(&self, _lane: usize, frame: &[u8]) -> Result<Batch> {

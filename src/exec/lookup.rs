@@ -214,8 +214,8 @@ impl<K: Key, H: Record> Terminal for Holding<K, H> {
 }
 
 impl<K: Key, H: Record> Wire for Holding<K, H> {
-    fn pack(&self, _lane: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
-        SequenceWire::<(K, H)>::pack(batch, frames)
+    fn pack(&self, _lane: usize, cell: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
+        SequenceWire::<(K, H)>::pack(cell, batch, frames)
     }
 
     fn unpack(&self, _lane: usize, frame: &[u8]) -> Result<Batch> {

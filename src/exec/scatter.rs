@@ -94,9 +94,9 @@ pub struct SequenceWire<T>(PhantomData<fn() -> T>);
 
 impl<T: Record> SequenceWire<T> {
     /// Packs a sequence into frames, one for each block.
-    pub fn pack(left: Batch, frames: &mut Frames<'_>) -> Result<()> {
+    pub fn pack(cell: usize, left: Batch, frames: &mut Frames<'_>) -> Result<()> {
         let (sequence, reserved) = downcast::<Scattered<T>>(left)?;
-        sequence.into_blocks(reserved.budget().disk())?.try_for_each(|block| frames(block.to_frame()?))
+        sequence.into_blocks(reserved.budget().disk())?.try_for_each(|block| frames(cell, block.to_frame()?))
     }
 
     /// The sequence of one block that a frame brings.

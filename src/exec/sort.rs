@@ -13,15 +13,17 @@ pub mod order;
 mod passes;
 mod ranges;
 mod run;
+mod travel;
 
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use self::border::{Lottery, borders, prune};
 use self::order::Order;
-use self::passes::merge_runs;
+use self::passes::{merge_group, merge_runs};
 use self::ranges::Ranges;
 use self::run::{Run, Sampled, Unsorted};
+use self::travel::Travels;
 use super::chunk::Chunk;
 use super::collect::downcast;
 use super::erased::{AnyPush, Elements, Of};
@@ -35,6 +37,8 @@ use super::sequence::List;
 use super::source::{AnySource, Erased, Source};
 use super::task::TaskCx;
 use super::trace::Cursor;
+use super::wire::Wire;
+use crate::config::Execution;
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::Record;
 
@@ -69,8 +73,12 @@ impl<T: Record, O: Order<T>> Sort<T, O> {
 
 impl<T: Record, O: Order<T>> Exchange for Sort<T, O> {
     fn open(&self, settings: &ExchangeSettings) -> (Arc<dyn Terminal>, Arc<dyn AnySource>) {
-        let storage = Storage::of(settings.execution);
-        let sorted = Sorted::<T, O>::new(Arc::clone(&self.order), self.range_rows, storage, &settings.budget);
+        let sorted = Sorted::<T, O>::new(
+            Arc::clone(&self.order),
+            self.range_rows,
+            settings.execution,
+            &settings.budget,
+        );
         (Arc::new(sorted.clone()), Arc::new(Erased::new(sorted)))
     }
 
@@ -107,6 +115,8 @@ struct Shared<T, O> {
     spare: Mutex<Vec<Unsorted<T>>>,
     /// There once all runs are.
     ranges: OnceLock<Ranges<T>>,
+    /// How runs and ranges are in different processes, where they are.
+    travels: Option<Travels<T>>,
 }
 
 struct Arrived<T> {
@@ -124,7 +134,7 @@ impl<T> Default for Arrived<T> {
 }
 
 impl<T: Record, O: Order<T>> Sorted<T, O> {
-    fn new(order: Arc<O>, range_rows: usize, storage: Storage, budget: &Budget) -> Sorted<T, O> {
+    fn new(order: Arc<O>, range_rows: usize, execution: Execution, budget: &Budget) -> Sorted<T, O> {
         // What a merge decodes at a time takes an eighth of the memory, and at least sixteen runs fit in.
         let merge_bytes = budget.share(8);
         let list_bytes = LIST_BYTES.min(merge_bytes / 16).max(1);
@@ -132,7 +142,8 @@ impl<T: Record, O: Order<T>> Sorted<T, O> {
             order,
             budget: budget.clone(),
             range_rows,
-            storage,
+            storage: Storage::of(execution),
+            travels: (execution == Execution::Spark).then(Travels::default),
             list_bytes,
             merge_bytes,
             arrived: Mutex::default(),
@@ -159,6 +170,9 @@ impl<T: Record, O: Order<T>> Shared<T, O> {
             Run { sample, ..run }
         };
         let mut runs: Vec<Run<T>> = runs.into_iter().zip(samples).map(take).collect();
+        if let Some(travels) = &self.travels {
+            travels.note_tasks(&runs);
+        }
         let largest = runs.iter().map(Run::largest_block).max().unwrap_or(0);
         let fan_in = (self.merge_bytes / largest.max(self.list_bytes)).max(2);
         if runs.iter().filter(|run| run.is_on_disk()).count() > fan_in {
@@ -216,8 +230,12 @@ impl<T: Record, O: Order<T>> Terminal for Sorted<T, O> {
         }))
     }
 
-    fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Demand> {
+    fn absorb(&self, cell: usize, _lane: usize, batch: Batch) -> Result<Demand> {
         let left = downcast::<Vec<Run<T>>>(batch)?;
+        if let Some(travels) = self.0.travels.as_ref().filter(|travels| travels.is_told()) {
+            travels.arrived(cell, left);
+            return Ok(Demand::More);
+        }
         let mut arrived = lock(&self.0.arrived);
         for mut run in left {
             let sample = std::mem::take(&mut run.sample);
@@ -233,8 +251,15 @@ impl<T: Record, O: Order<T>> Terminal for Sorted<T, O> {
     }
 
     fn seal(&self, _cell: usize) -> Result<()> {
+        if self.0.travels.as_ref().is_some_and(Travels::is_told) {
+            return Ok(());
+        }
         let ranges = self.0.divide()?;
         self.0.ranges.set(ranges).map_err(|_| Error::new(ErrorKind::Internal, "a sort was sealed twice"))
+    }
+
+    fn wire(&self) -> Option<&dyn Wire> {
+        Some(self)
     }
 }
 
@@ -246,6 +271,9 @@ impl<T: Record, O: Order<T>> Source<T> for Sorted<T, O> {
     fn read(&self, split: usize, out: &mut Out<T>) -> Result<()> {
         let order = self.0.order.as_ref();
         let mut emit = |row| out.emit(row);
+        if let Some(travels) = self.0.travels.as_ref().filter(|travels| travels.is_told()) {
+            return travels.read(&self.0, split, &mut emit).map(drop);
+        }
         self.0.ranges.get().map_or(Ok(()), |ranges| ranges.read(order, split, &mut emit).map(drop))
     }
 }
@@ -295,7 +323,7 @@ impl<T: Record, O: Order<T>> Writer<T, O> {
         let sample = self.unsorted.sort(self.shared.order.as_ref(), self.shared.list_bytes, put)?;
         run.end()?;
         self.kept_bytes += run.memory_bytes();
-        run.sample = sample;
+        (run.sample, run.task) = (sample, self.port.order());
         self.runs.push(run);
         self.reservation.resize(0)
     }
@@ -337,6 +365,15 @@ impl<T: Record, O: Order<T>> Push<T> for Writer<T, O> {
     fn finish(&mut self) -> Result<()> {
         if !self.unsorted.is_empty() {
             self.end_run()?;
+        }
+        if self.shared.travels.is_some() && self.runs.len() > 1 {
+            // A row is known by its number in the one run of its task, whatever runs there were on the way.
+            let run = merge_group(
+                self.shared.order.as_ref(),
+                std::mem::take(&mut self.runs),
+                self.shared.list_bytes,
+            )?;
+            self.runs.push(Run { task: self.port.order(), ..run });
         }
         lock(&self.shared.spare).push(std::mem::replace(&mut self.unsorted, Unsorted::new()));
         self.port.deliver(vec![(0, Box::new(std::mem::take(&mut self.runs)))]);

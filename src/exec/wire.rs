@@ -12,17 +12,17 @@ use super::job::Batch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::{Record, from_batch, to_batch};
 
-/// Takes frames one after the other.
-pub type Frames<'a> = dyn FnMut(Vec<u8>) -> Result<()> + 'a;
+/// Takes frames one after the other, each with the cell that it is for.
+pub type Frames<'a> = dyn FnMut(usize, Vec<u8>) -> Result<()> + 'a;
 
 /// How the batches of one terminal travel; those of different lanes may be of different types.
 pub trait Wire: Send + Sync {
-    /// Packs a batch into frames.
+    /// Packs a batch for a cell into frames.
     ///
     /// # Errors
     ///
     /// If it cannot be read from disk, or cannot be bytes.
-    fn pack(&self, lane: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()>;
+    fn pack(&self, lane: usize, cell: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()>;
 
     /// What one frame brings, as a batch.
     ///
@@ -74,8 +74,16 @@ pub trait ExchangeWire: Send + Sync {
     /// If it is no summary.
     fn summarized(&self, lane: usize, summary: &[u8]) -> Result<Batch>;
 
+    /// The number of cells that frames are for, once all that it depends on is known.
+    fn cells(&self) -> usize;
+
     /// The cells that a split of what reads the exchange needs.
     fn cells_of(&self, split: usize) -> Range<usize>;
+
+    /// Whether the cells depend on the rows: the summaries of all tasks must be known before any task can pack what it leaves.
+    fn is_sampled(&self) -> bool {
+        false
+    }
 }
 
 /// Rows as bytes: Arrow IPC.

@@ -325,7 +325,7 @@ impl<I: Intake, F: Format> Terminal for WriteTerminal<I, F> {
 }
 
 impl<I: Intake, F: Format> Wire for WriteTerminal<I, F> {
-    fn pack(&self, _lane: usize, _batch: Batch, _frames: &mut Frames<'_>) -> Result<()> {
+    fn pack(&self, _lane: usize, _cell: usize, _batch: Batch, _frames: &mut Frames<'_>) -> Result<()> {
         Err(damaged("the driver of a job writes nothing itself"))
     }
 

@@ -94,7 +94,7 @@ impl<I: Intake, F: Format> Terminal for TaskTerminal<I, F> {
 }
 
 impl<I: Intake, F: Format> Wire for TaskTerminal<I, F> {
-    fn pack(&self, _lane: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
+    fn pack(&self, _lane: usize, cell: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
         let (pieces, _reserved) = downcast::<(Placed<F>, Reservation)>(batch)?;
         if pieces.is_empty() {
             return Ok(());
@@ -109,7 +109,7 @@ impl<I: Intake, F: Format> Wire for TaskTerminal<I, F> {
             parts.into_iter().map(move |part| (place.clone(), part))
         });
         let written = TaskParts { dir, parts: placed.collect() };
-        frames(serde_json::to_vec(&written).map_err(damaged)?)
+        frames(cell, serde_json::to_vec(&written).map_err(damaged)?)
     }
 
     fn unpack(&self, _lane: usize, frame: &[u8]) -> Result<Batch> {

@@ -1,6 +1,6 @@
 //! The driver of a job: it plans, has each stage run by Spark, and absorbs what comes back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use super::identity;
 use super::link::{Kind, Link, broken};
 use super::stage::{self, Failure, Spec, VERSION, exchange, fed_by, partitions, wire};
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::job::Job;
+use crate::exec::job::{Feed, Job};
 use crate::exec::task::Run;
 
 /// Tasks of a stage for each core of the cluster, at most: enough to even out, and not so many that starting them counts.
@@ -68,7 +68,8 @@ impl Driver {
             run,
             job: number,
             plan: format!("{plan:016x}"),
-            stages: vec![None; run.job.pipelines.len()],
+            has_run: vec![false; run.job.pipelines.len()],
+            places: BTreeMap::new(),
             broadcasts: BTreeMap::new(),
             arrived: vec![Vec::new(); run.job.terminals.len()],
             history,
@@ -132,8 +133,10 @@ struct Going<'a> {
     run: &'a Arc<Run>,
     job: usize,
     plan: String,
-    /// The stage of each pipeline that has run.
-    stages: Vec<Option<u64>>,
+    /// Whether each pipeline has run.
+    has_run: Vec<bool>,
+    /// Where Spark has what a pipeline has left for an exchange: the stage, and the first partition.
+    places: BTreeMap<(usize, usize), (u64, usize)>,
     /// The broadcast of each terminal that operators look at.
     broadcasts: BTreeMap<usize, u32>,
     /// What has come back for each terminal.
@@ -143,87 +146,109 @@ struct Going<'a> {
 }
 
 impl Going<'_> {
-    /// Runs a pipeline as a stage, and ends the terminals that are complete with it.
+    /// Runs a pipeline, and ends the terminals that are complete with it.
     fn pipeline(&mut self, pipeline: usize) -> Result<()> {
         self.run.cancel.check()?;
         let job = &self.run.job;
-        let splits = job.pipelines[pipeline].source.splits();
-        let (_, count) = partitions(job, pipeline)?;
+        let is_sampled =
+            |terminal: &usize| Ok(stage::is_read(job, *terminal) && exchange(job, *terminal)?.is_sampled());
+        let fed = fed_by(job, pipeline);
+        let sampled = fed.iter().map(is_sampled).collect::<Result<Vec<bool>>>()?;
+        let of = |wanted: bool| {
+            let terminals = fed.iter().zip(&sampled).filter(|(_, sampled)| **sampled == wanted);
+            terminals.map(|(terminal, _)| *terminal).collect::<Vec<usize>>()
+        };
+        self.stage(pipeline, of(false), of(true))?;
+        self.has_run[pipeline] = true;
+        fed.into_iter().try_for_each(|terminal| self.end(terminal))
+    }
+
+    /// Has a stage run: the tasks of a pipeline, which send for some terminals, and summaries for others.
+    fn stage(&mut self, pipeline: usize, sends: Vec<usize>, samples: Vec<usize>) -> Result<()> {
+        let job = &self.run.job;
         self.state.stages += 1;
-        let stage = self.state.stages;
-        let tasks = tasks(splits, self.driver.parallelism * TASKS_PER_CORE);
-        let tasks =
-            tasks.into_iter().map(|splits| self.task(pipeline, splits)).collect::<Result<Vec<_>>>()?;
+        let id = self.state.stages;
+        let (bases, count) = partitions(job, &sends)?;
+        let splits = job.pipelines[pipeline].source.splits();
+        let told = fed_by(job, pipeline).into_iter().chain(job.pipelines[pipeline].after.iter().copied());
+        let told = told.map(|terminal| Ok((terminal, wire(job, terminal)?.told()))).collect::<Result<_>>()?;
+        let mut spec = Spec {
+            version: VERSION,
+            program: self.driver.program.clone(),
+            job: self.job,
+            plan: self.plan.clone(),
+            pipeline,
+            splits: 0..0,
+            sends,
+            samples,
+            told,
+            history: self.history,
+        };
+        let mut tasks = Vec::new();
+        for splits in divided(splits, self.driver.parallelism * TASKS_PER_CORE) {
+            let reads = self.reads(pipeline, &splits)?;
+            spec.splits = splits;
+            tasks.push(json!({"spec": json!(spec).to_string(), "reads": reads}));
+        }
         let looked_at = job.pipelines[pipeline]
             .after
             .iter()
             .filter_map(|terminal| self.broadcasts.get(terminal).copied());
         let broadcasts: Vec<u32> = self.history.into_iter().chain(looked_at).collect();
-        let directory =
-            std::env::current_dir().map(|dir| dir.to_string_lossy().into_owned()).unwrap_or_default();
-        let arguments: Vec<String> =
-            std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
         let request = json!({
-            "version": VERSION, "request": "stage", "id": stage, "name": name(job, pipeline), "partitions": count, "tasks": tasks,
-            "broadcasts": broadcasts, "env": environment(), "directory": directory, "args": arguments,
+            "version": VERSION, "request": "stage", "id": id, "name": name(job, pipeline), "partitions": count, "tasks": tasks,
+            "broadcasts": broadcasts, "env": environment(), "directory": directory(), "args": arguments(),
         });
-        let frames = self.state.ask(Some(job), &request, &[])?;
-        for frame in frames {
+        for frame in self.state.ask(Some(job), &request, &[])? {
             let (head, rest) = Head::parse(&frame)?;
             let rest = rest.to_vec();
-            self.arrived
-                .get_mut(head.terminal)
-                .ok_or_else(|| broken("there is no such terminal"))?
-                .push((head, rest));
+            let arrived = self.arrived.get_mut(head.terminal);
+            arrived.ok_or_else(|| broken("there is no such terminal"))?.push((head, rest));
         }
-        self.stages[pipeline] = Some(stage);
-        fed_by(job, pipeline).into_iter().try_for_each(|terminal| self.end(terminal))
+        self.places.extend(bases.into_iter().map(|(terminal, base)| ((terminal, pipeline), (id, base))));
+        Ok(())
     }
 
-    /// One task of a stage: what it is, and what it reads.
-    fn task(&self, pipeline: usize, splits: Range<usize>) -> Result<Value> {
+    /// The partitions of earlier stages that some splits of a pipeline read.
+    fn reads(&self, pipeline: usize, splits: &Range<usize>) -> Result<Vec<Value>> {
         let job = &self.run.job;
+        let Some(terminal) = job.pipelines[pipeline].reads else { return Ok(Vec::new()) };
+        let exchange = exchange(job, terminal)?;
+        let cells = splits.clone().map(|split| exchange.cells_of(split));
+        let cells = cells.reduce(|all, next| all.start..next.end).unwrap_or(0..0);
         let mut reads = Vec::new();
-        if let Some(terminal) = job.pipelines[pipeline].reads {
-            let exchange = exchange(job, terminal)?;
-            let cells = splits.clone().map(|split| exchange.cells_of(split));
-            let cells = cells.reduce(|all, next| all.start..next.end).unwrap_or(0..0);
-            for &feeder in job.terminals[terminal].lanes.iter().flatten() {
-                let base = partitions(job, feeder)?.0.get(&terminal).copied();
-                let place = self.stages[feeder]
-                    .zip(base)
-                    .ok_or_else(|| broken("a stage reads one that has not run"))?;
-                let read = json!([place.0, place.1 + cells.start, place.1 + cells.end]);
-                if !reads.contains(&read) {
-                    reads.push(read); // a pipeline can feed a terminal twice
-                }
+        for &feeder in job.terminals[terminal].lanes.iter().flatten() {
+            let place = self.places.get(&(terminal, feeder));
+            let (stage, base) = place.ok_or_else(|| broken("a stage reads one that has not run"))?;
+            let read = json!([stage, base + cells.start, base + cells.end]);
+            if !reads.contains(&read) {
+                reads.push(read); // a pipeline can feed a terminal twice
             }
         }
-        let told = fed_by(job, pipeline).into_iter().chain(job.pipelines[pipeline].after.iter().copied());
-        let told = told.map(|terminal| Ok((terminal, wire(job, terminal)?.told()))).collect::<Result<_>>()?;
-        let (program, plan) = (self.driver.program.clone(), self.plan.clone());
-        let history = self.history;
-        let spec = Spec { version: VERSION, program, job: self.job, plan, pipeline, splits, told, history };
-        Ok(json!({"spec": json!(spec).to_string(), "reads": reads}))
+        Ok(reads)
     }
 
     /// Once all that feed a terminal have run: absorbs what has come back, and seals it.
     fn end(&mut self, terminal: usize) -> Result<()> {
         let job = &self.run.job;
         let feed = &job.terminals[terminal];
-        if feed.lanes.iter().flatten().any(|&feeder| self.stages[feeder].is_none()) {
+        let feeders: BTreeSet<usize> = feed.lanes.iter().flatten().copied().collect();
+        if feeders.iter().any(|&feeder| !self.has_run[feeder]) {
             return Ok(());
         }
         let mut frames = std::mem::take(&mut self.arrived[terminal]);
         frames.sort_unstable_by_key(|(head, _)| *head);
         let wire = wire(job, terminal)?;
-        let is_exchange = stage::is_read(job, terminal);
-        if is_exchange {
+        if stage::is_read(job, terminal) {
             let exchange = exchange(job, terminal)?;
             let summaries =
                 frames.iter().map(|(head, summary)| Ok((*head, exchange.summarized(head.lane, summary)?)));
             stage::absorb(job, summaries.collect::<Result<Vec<_>>>()?)?;
-            return (0..feed.terminal.cells()).try_for_each(|cell| feed.terminal.seal(cell));
+            seal(feed)?;
+            if exchange.is_sampled() {
+                feeders.into_iter().try_for_each(|feeder| self.stage(feeder, vec![terminal], Vec::new()))?;
+            }
+            return Ok(());
         }
         let kept = frames.iter().map(|(head, rest)| [head.to_bytes().as_slice(), rest.as_slice()].concat());
         let kept: Vec<Vec<u8>> = kept.collect();
@@ -236,8 +261,22 @@ impl Going<'_> {
         self.state.history.extend(kept.into_iter().map(|frame| of_job(self.job, &frame)));
         let pieces = frames.iter().map(|(head, rest)| Ok((*head, wire.unpack(head.lane, rest)?)));
         stage::absorb(job, pieces.collect::<Result<Vec<_>>>()?)?;
-        (0..feed.terminal.cells()).try_for_each(|cell| feed.terminal.seal(cell))
+        seal(feed)
     }
+}
+
+fn seal(feed: &Feed) -> Result<()> {
+    (0..feed.terminal.cells()).try_for_each(|cell| feed.terminal.seal(cell))
+}
+
+/// Where this process is: relative paths begin there.
+fn directory() -> String {
+    std::env::current_dir().map(|dir| dir.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// What this process was started with, and each worker is.
+fn arguments() -> Vec<String> {
+    std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect()
 }
 
 /// A frame with the number of its job before it.
@@ -246,7 +285,7 @@ fn of_job(job: usize, frame: &[u8]) -> Vec<u8> {
 }
 
 /// Neighbouring splits for each task.
-fn tasks(splits: usize, most: usize) -> Vec<Range<usize>> {
+fn divided(splits: usize, most: usize) -> Vec<Range<usize>> {
     let count = splits.min(most);
     (0..count).map(|task| task * splits / count..(task + 1) * splits / count).collect()
 }

@@ -30,6 +30,10 @@ pub struct Spec {
     pub pipeline: usize,
     /// The splits of the task.
     pub splits: Range<usize>,
+    /// The terminals that what the tasks leave is sent for.
+    pub sends: Vec<usize>,
+    /// The exchanges for which only summaries are sent.
+    pub samples: Vec<usize>,
     /// What terminals tell.
     pub told: BTreeMap<usize, Value>,
     /// The broadcast of the results of earlier jobs.
@@ -48,14 +52,17 @@ pub fn fed_by(job: &Job, pipeline: usize) -> Vec<usize> {
     ends
 }
 
-/// The first partition of the output of a stage that belongs to each of its exchanges, and the number of partitions. Partition 0 is the driver's.
-pub fn partitions(job: &Job, pipeline: usize) -> Result<(BTreeMap<usize, usize>, usize)> {
+/// The first partition of the output of a stage that belongs to each of the exchanges that its tasks send for, and the number of partitions. Partition 0 is the
+/// driver's.
+///
+/// # Errors
+///
+/// If something cannot travel.
+pub fn partitions(job: &Job, sends: &[usize]) -> Result<(BTreeMap<usize, usize>, usize)> {
     let (mut bases, mut next) = (BTreeMap::new(), 1);
-    for terminal in fed_by(job, pipeline) {
-        if wire(job, terminal)?.exchange().is_some() && is_read(job, terminal) {
-            bases.insert(terminal, next);
-            next += job.terminals[terminal].terminal.cells();
-        }
+    for &terminal in sends.iter().filter(|terminal| is_read(job, **terminal)) {
+        bases.insert(terminal, next);
+        next += exchange(job, terminal)?.cells();
     }
     Ok((bases, next - 1))
 }

@@ -112,7 +112,7 @@ impl Worker {
             wire(&run.job, *terminal)?.tell(told)?;
         }
         self.take_in(state, run)?;
-        let mut sending = Sending::new(&mut state.sender, &run.job, self.spec.pipeline)?;
+        let mut sending = Sending::new(&mut state.sender, &run.job, &self.spec)?;
         for split in self.spec.splits.clone() {
             let (events, inbox) = unbounded();
             task::run(run, self.spec.pipeline, split, &events)?;
@@ -217,6 +217,7 @@ fn repeat(run: &Arc<Run>, frames: Frames) -> Result<()> {
 struct Sending<'a> {
     sender: &'a mut Sender,
     job: &'a Job,
+    spec: &'a Spec,
     /// The first partition of each exchange.
     bases: BTreeMap<usize, usize>,
     /// Frames that have been sent.
@@ -224,8 +225,8 @@ struct Sending<'a> {
 }
 
 impl<'a> Sending<'a> {
-    fn new(sender: &'a mut Sender, job: &'a Job, pipeline: usize) -> Result<Sending<'a>> {
-        Ok(Sending { sender, job, bases: partitions(job, pipeline)?.0, frames: 0 })
+    fn new(sender: &'a mut Sender, job: &'a Job, spec: &'a Spec) -> Result<Sending<'a>> {
+        Ok(Sending { sender, job, spec, bases: partitions(job, &spec.sends)?.0, frames: 0 })
     }
 
     fn event(&mut self, event: Event) -> Result<()> {
@@ -236,20 +237,23 @@ impl<'a> Sending<'a> {
         Ok(())
     }
 
-    /// Sends a batch to the partition of its cell, and to the driver what it must know; or all of it to the driver.
-    fn batch(&mut self, mut head: Head, batch: Batch) -> Result<()> {
-        let wire = wire(self.job, head.terminal)?;
-        let partition = match self.bases.get(&head.terminal).copied() {
-            Some(base) => {
-                let summary = stage::exchange(self.job, head.terminal)?.summary(head.lane, &batch)?;
-                self.frame(0, head, &summary)?;
-                base + head.cell
+    /// Sends a batch to the partitions of its cells, and to the driver what it must know of it; or all of it to the driver.
+    fn batch(&mut self, head: Head, batch: Batch) -> Result<()> {
+        let is_wanted = self.spec.sends.contains(&head.terminal);
+        if stage::is_read(self.job, head.terminal) {
+            let exchange = stage::exchange(self.job, head.terminal)?;
+            if self.spec.samples.contains(&head.terminal) || (is_wanted && !exchange.is_sampled()) {
+                self.frame(0, head, &exchange.summary(head.lane, &batch)?)?;
             }
-            None => 0,
-        };
-        wire.pack(head.lane, batch, &mut |frame| {
-            self.frame(partition, head, &frame)?;
-            head.number += 1;
+        }
+        if !is_wanted {
+            return Ok(());
+        }
+        let base = self.bases.get(&head.terminal).copied();
+        let mut number = 0;
+        wire(self.job, head.terminal)?.pack(head.lane, head.cell, batch, &mut |cell, frame| {
+            self.frame(base.map_or(0, |base| base + cell), Head { cell, number, ..head }, &frame)?;
+            number += 1;
             Ok(())
         })
     }

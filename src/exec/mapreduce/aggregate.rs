@@ -148,8 +148,8 @@ impl<T: 'static, C: Combine<T>> Terminal for Aggregate<T, C> {
 type StateWire<T, C> = SegmentWire<(<C as Combine<T>>::Key, <C as Combine<T>>::State)>;
 
 impl<T: 'static, C: Combine<T>> Wire for Aggregate<T, C> {
-    fn pack(&self, _lane: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
-        StateWire::<T, C>::pack(batch, frames)
+    fn pack(&self, _lane: usize, cell: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
+        StateWire::<T, C>::pack(cell, batch, frames)
     }
 
     fn unpack(&self, _lane: usize, frame: &[u8]) -> Result<Batch> {
@@ -180,6 +180,10 @@ impl<T: 'static, C: Combine<T>> ExchangeWire for Aggregate<T, C> {
 
     fn summarized(&self, _lane: usize, summary: &[u8]) -> Result<Batch> {
         StateWire::<T, C>::summarized(summary)
+    }
+
+    fn cells(&self) -> usize {
+        self.0.partitions.len()
     }
 
     fn cells_of(&self, split: usize) -> Range<usize> {

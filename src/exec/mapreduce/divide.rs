@@ -100,8 +100,8 @@ impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> Terminal for Divided<T
 }
 
 impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> Wire for Divided<T, F> {
-    fn pack(&self, _lane: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
-        SegmentWire::<T>::pack(batch, frames)
+    fn pack(&self, _lane: usize, cell: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
+        SegmentWire::<T>::pack(cell, batch, frames)
     }
 
     fn unpack(&self, _lane: usize, frame: &[u8]) -> Result<Batch> {
@@ -124,6 +124,10 @@ impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> ExchangeWire for Divid
 
     fn summarized(&self, _lane: usize, summary: &[u8]) -> Result<Batch> {
         SegmentWire::<T>::summarized(summary)
+    }
+
+    fn cells(&self) -> usize {
+        self.0.partitions.len()
     }
 
     fn cells_of(&self, split: usize) -> Range<usize> {

@@ -127,10 +127,10 @@ impl<M: Matching> Terminal for Matched<M> {
 }
 
 impl<M: Matching> Wire for Matched<M> {
-    fn pack(&self, lane: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
+    fn pack(&self, lane: usize, cell: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
         match lane {
-            0 => SegmentWire::<Left<M>>::pack(batch, frames),
-            _ => SegmentWire::<Right<M>>::pack(batch, frames),
+            0 => SegmentWire::<Left<M>>::pack(cell, batch, frames),
+            _ => SegmentWire::<Right<M>>::pack(cell, batch, frames),
         }
     }
 
@@ -174,6 +174,10 @@ impl<M: Matching> ExchangeWire for Matched<M> {
             0 => SegmentWire::<Left<M>>::summarized(summary),
             _ => SegmentWire::<Right<M>>::summarized(summary),
         }
+    }
+
+    fn cells(&self) -> usize {
+        self.0.left_rows.len()
     }
 
     fn cells_of(&self, split: usize) -> Range<usize> {

@@ -71,8 +71,8 @@ pub struct SegmentWire<T>(PhantomData<fn() -> T>);
 
 impl<T: Record> SegmentWire<T> {
     /// Packs a segment into frames, one for each block.
-    pub fn pack(segment: Batch, frames: &mut Frames<'_>) -> Result<()> {
-        downcast::<Segment<T>>(segment)?.blocks.iter().try_for_each(|block| frames(block.to_frame()?))
+    pub fn pack(cell: usize, segment: Batch, frames: &mut Frames<'_>) -> Result<()> {
+        downcast::<Segment<T>>(segment)?.blocks.iter().try_for_each(|block| frames(cell, block.to_frame()?))
     }
 
     /// The segment of one block that a frame brings.

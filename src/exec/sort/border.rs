@@ -15,9 +15,9 @@ const MAX_SAMPLE: usize = 1 << 16;
 
 /// The place before one row of one run, and between the rows of all other runs.
 pub struct Border<T> {
-    row: T,
-    run: usize,
-    at: usize,
+    pub(super) row: T,
+    pub(super) run: usize,
+    pub(super) at: usize,
 }
 
 impl<T> Border<T> {

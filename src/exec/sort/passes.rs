@@ -33,7 +33,15 @@ pub fn merge_runs<T: Record, O: Order<T>>(
 }
 
 /// One run on disk out of several; what was drawn of them keeps its place.
-fn merge_group<T: Record, O: Order<T>>(order: &O, group: Vec<Run<T>>, list_bytes: usize) -> Result<Run<T>> {
+///
+/// # Errors
+///
+/// If the disk cannot be written or read.
+pub fn merge_group<T: Record, O: Order<T>>(
+    order: &O,
+    group: Vec<Run<T>>,
+    list_bytes: usize,
+) -> Result<Run<T>> {
     let Some(budget) = group.first().map(|run| run.reservation.budget().clone()) else {
         return Err(Error::new(ErrorKind::Internal, "no runs were to be merged"));
     };
@@ -64,7 +72,8 @@ fn merge_group<T: Record, O: Order<T>>(order: &O, group: Vec<Run<T>>, list_bytes
     Ok(merged)
 }
 
-fn lists_of<T: Record>(run: Run<T>) -> Lists<'static, T> {
+/// The rows of a run, list by list.
+pub fn lists_of<T: Record>(run: Run<T>) -> Lists<'static, T> {
     let reservation = run.reservation;
     match run.pieces {
         Pieces::Memory(lists) => Box::new(lists.into_iter().map(move |list| {
@@ -72,5 +81,6 @@ fn lists_of<T: Record>(run: Run<T>) -> Lists<'static, T> {
             Ok(list.rows)
         })),
         Pieces::Disk(blocks) => Box::new(blocks.all.into_iter().map(|block| block.read())),
+        Pieces::Elsewhere(_) => Box::new(std::iter::empty()),
     }
 }

@@ -63,6 +63,11 @@ impl<T: Record> Ranges<T> {
         Ok(Ranges { runs, borders, whole_bytes })
     }
 
+    /// Where the ranges begin, but for the first one.
+    pub fn borders(&self) -> &[Border<T>] {
+        &self.borders
+    }
+
     /// The number of ranges.
     pub fn len(&self) -> usize {
         self.borders.len() + 1
@@ -153,6 +158,7 @@ impl<T: Record> DividedRun<T> {
                 let pieces = border_pieces(order, index, borders, &ends, blocks.take_firsts())?;
                 (ends, pieces, blocks.all.into_iter().map(Rows::Spilled).collect())
             }
+            Pieces::Elsewhere(_) => (Vec::new(), vec![0; borders.len()], Vec::new()),
         };
         let state = |rows: Rows<T>| {
             let reservation = reservation.transfer(rows.memory_bytes() as u64)?;

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use super::order::{Order, Prefixes};
 use crate::error::Result;
 use crate::exec::disk::Disk;
+use crate::exec::job::Order as Place;
 use crate::exec::memory::Reservation;
 use crate::exec::permute::{goals, permute_to};
 use crate::exec::sequence::{List, Sequence, row_bytes};
@@ -16,6 +17,8 @@ pub struct Run<T> {
     pub pieces: Pieces<T>,
     /// Rows drawn from it, the first ones first.
     pub sample: Vec<Sampled<T>>,
+    /// The place of the task that left it.
+    pub task: Place,
     /// For what lies in memory.
     pub reservation: Reservation,
 }
@@ -24,6 +27,8 @@ pub struct Run<T> {
 pub enum Pieces<T> {
     Memory(Vec<List<T>>),
     Disk(Blocks<T>),
+    /// In another process.
+    Elsewhere(usize),
 }
 
 /// A row that was drawn from a run.
@@ -38,7 +43,13 @@ pub struct Sampled<T> {
 impl<T: Record> Run<T> {
     /// A run without rows.
     pub fn new(reservation: Reservation) -> Run<T> {
-        Run { pieces: Pieces::Memory(Vec::new()), sample: Vec::new(), reservation }
+        let task = Place { rank: 0, split: 0 };
+        Run { pieces: Pieces::Memory(Vec::new()), sample: Vec::new(), task, reservation }
+    }
+
+    /// A run of another process, of which only the number of its rows is here.
+    pub fn elsewhere(rows: usize, reservation: Reservation) -> Run<T> {
+        Run { pieces: Pieces::Elsewhere(rows), ..Run::new(reservation) }
     }
 
     /// The number of rows.
@@ -46,6 +57,7 @@ impl<T: Record> Run<T> {
         match &self.pieces {
             Pieces::Memory(lists) => lists.iter().map(|list| list.rows.len()).sum(),
             Pieces::Disk(blocks) => blocks.all.iter().map(Block::rows).sum(),
+            Pieces::Elsewhere(rows) => *rows,
         }
     }
 
@@ -53,7 +65,7 @@ impl<T: Record> Run<T> {
     pub fn memory_bytes(&self) -> usize {
         match &self.pieces {
             Pieces::Memory(lists) => lists.iter().map(|list| list.bytes).sum(),
-            Pieces::Disk(_) => 0,
+            Pieces::Disk(_) | Pieces::Elsewhere(_) => 0,
         }
     }
 
@@ -65,7 +77,7 @@ impl<T: Record> Run<T> {
     /// The bytes that the largest piece on disk takes in memory.
     pub fn largest_block(&self) -> usize {
         match &self.pieces {
-            Pieces::Memory(_) => 0,
+            Pieces::Memory(_) | Pieces::Elsewhere(_) => 0,
             Pieces::Disk(blocks) => blocks.all.iter().map(Block::bytes).max().unwrap_or(0),
         }
     }
@@ -78,7 +90,7 @@ impl<T: Record> Run<T> {
     pub fn push(&mut self, list: List<T>) -> Result<()> {
         match &mut self.pieces {
             Pieces::Memory(lists) if !list.rows.is_empty() => lists.push(list),
-            Pieces::Memory(_) => {}
+            Pieces::Memory(_) | Pieces::Elsewhere(_) => {}
             Pieces::Disk(blocks) => blocks.push(&list)?,
         }
         Ok(())
@@ -105,7 +117,7 @@ impl<T: Record> Run<T> {
     /// If the disk cannot be written.
     pub fn end(&mut self) -> Result<()> {
         match &mut self.pieces {
-            Pieces::Memory(_) => Ok(()),
+            Pieces::Memory(_) | Pieces::Elsewhere(_) => Ok(()),
             Pieces::Disk(blocks) => blocks.put_firsts_aside(),
         }
     }
@@ -125,6 +137,11 @@ pub struct Blocks<T> {
 const FIRSTS_BYTES: usize = 64 << 10;
 
 impl<T: Record> Blocks<T> {
+    /// A block that has come from another process; of its first row nobody asks.
+    pub fn of(block: Block<T>, disk: &Disk) -> Blocks<T> {
+        Blocks { all: vec![block], ..Blocks::new(disk.clone()) }
+    }
+
     fn new(disk: Disk) -> Blocks<T> {
         Blocks { all: Vec::new(), firsts: Sequence::default(), last_firsts: List::default(), disk }
     }
