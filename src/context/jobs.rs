@@ -138,7 +138,7 @@ impl<'a> Jobs<'a> {
         let ctx = self.ctx;
         let described: Vec<_> = sinks.iter().map(|open| open.sink.clone()).collect();
         let plan = plan(&described, ctx.config.rules, ctx.config.execution, held);
-        let identity = ctx.role.identity(&plan, held)?;
+        let identity = ctx.role.identity(&plan);
         let mut job = lower(&plan, sinks, &ctx.budget)?;
         let tally = Arc::new(Tally::new(computations(&plan)));
         for feed in &mut job.terminals {
@@ -197,5 +197,13 @@ impl Gathering<bool> for Every {
     fn join(&self, state: &mut bool, later: bool) -> Demand {
         *state &= later;
         Demand::More
+    }
+
+    fn pack(&self, state: bool) -> Result<Vec<u8>> {
+        Ok(vec![u8::from(state)])
+    }
+
+    fn unpack(&self, bytes: &[u8]) -> Result<bool> {
+        Ok(bytes == [1])
     }
 }

@@ -7,21 +7,25 @@
 //! wherever they lie.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::chunk::Chunk;
 use super::collect::downcast;
 use super::erased::AnyPush;
-use super::job::{Batch, Port, Terminal};
+use super::job::{Batch, Order, Port, Terminal};
 use super::memory::{Budget, Holder, Reservation};
 use super::out::Out;
 use super::push::{Demand, Push};
-use super::scatter::Scattered;
+use super::scatter::{Scattered, SequenceWire};
 use super::sequence::{List, Sequence, ends, row_bytes};
 use super::source::Source;
 use super::spill::BLOCK_BYTES;
 use super::task::TaskCx;
+use super::wire::{ExchangeWire, Frames, Routing, Wire, damaged, take_u64};
 use crate::config::Execution;
 use crate::error::{Place, Result};
 use crate::record::Record;
@@ -75,6 +79,9 @@ pub const ROWS_PER_SPLIT: usize = 1 << 14;
 pub struct Hold<T>(Arc<Shared<T>>);
 
 struct Shared<T> {
+    /// Which of all of the process this is; the same one in all processes of one program, which make them in one order.
+    number: u64,
+    budget: Budget,
     keep: Keep,
     division: Division,
     storage: Storage,
@@ -86,6 +93,8 @@ struct Shared<T> {
 
 /// What one task left.
 struct Part<T> {
+    /// The place of the task that left it, where that is known.
+    order: Order,
     rows: usize,
     /// How many splits have not read it yet.
     unread: AtomicUsize,
@@ -110,8 +119,10 @@ impl<T> Clone for Hold<T> {
 impl<T: Record> Hold<T> {
     /// An empty holder, which spills when the budget is short.
     pub fn new(keep: Keep, division: Division, storage: Storage, budget: &Budget) -> Hold<T> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let (number, budget_of) = (NEXT.fetch_add(1, Ordering::Relaxed), budget.clone());
         let (parts, layout) = (Mutex::default(), OnceLock::new());
-        let shared = Arc::new(Shared { keep, division, storage, parts, layout });
+        let shared = Arc::new(Shared { number, budget: budget_of, keep, division, storage, parts, layout });
         let holder: Weak<Shared<T>> = Arc::downgrade(&shared);
         budget.register(holder);
         Hold(shared)
@@ -270,14 +281,112 @@ impl<T: Record> Terminal for Hold<T> {
     }
 
     fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Demand> {
-        let left = downcast::<Scattered<T>>(batch)?;
-        let part = Part { rows: left.0.rows(), unread: AtomicUsize::new(0), rest: RwLock::new(left) };
+        let part = match batch.downcast::<Elsewhere>() {
+            Ok(elsewhere) => self.0.elsewhere(*elsewhere),
+            Err(batch) => {
+                let left = downcast::<Scattered<T>>(batch)?;
+                let order = Order { rank: 0, split: 0 };
+                Part { order, rows: left.0.rows(), unread: AtomicUsize::new(0), rest: RwLock::new(left) }
+            }
+        };
         self.0.parts.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(part));
         Ok(Demand::More)
+    }
+
+    fn wire(&self) -> Option<&dyn Wire> {
+        Some(self)
+    }
+}
+
+/// A part that is in another process.
+struct Elsewhere {
+    order: Order,
+    rows: usize,
+}
+
+impl<T: Record> Shared<T> {
+    fn elsewhere(&self, Elsewhere { order, rows }: Elsewhere) -> Part<T> {
+        let rest = (Sequence::default(), self.budget.reservation());
+        Part { order, rows, unread: AtomicUsize::new(0), rest: RwLock::new(rest) }
+    }
+}
+
+impl<T: Record> Wire for Hold<T> {
+    fn pack(&self, _lane: usize, cell: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
+        SequenceWire::<T>::pack(cell, batch, frames)
+    }
+
+    fn unpack(&self, _lane: usize, frame: &[u8]) -> Result<Batch> {
+        SequenceWire::<T>::unpack(frame, &self.0.budget)
+    }
+
+    fn join(&self, _lane: usize, first: Batch, later: Batch) -> Result<Batch> {
+        SequenceWire::<T>::join(first, later)
+    }
+
+    fn exchange(&self) -> Option<&dyn ExchangeWire> {
+        Some(self)
+    }
+
+    fn told(&self) -> Value {
+        let parts = self.0.all_parts();
+        json!(parts.iter().map(|part| (part.order.rank, part.order.split, part.rows)).collect::<Vec<_>>())
+    }
+
+    fn tell(&self, told: &Value) -> Result<()> {
+        let told = Vec::<(usize, usize, usize)>::deserialize(told).map_err(damaged)?;
+        let part = |(rank, split, rows)| {
+            Arc::new(self.0.elsewhere(Elsewhere { order: Order { rank, split }, rows }))
+        };
+        *self.0.parts.lock().unwrap_or_else(PoisonError::into_inner) = told.into_iter().map(part).collect();
+        Ok(())
+    }
+}
+
+impl<T: Record> ExchangeWire for Hold<T> {
+    fn summary(&self, _lane: usize, batch: &Batch) -> Result<Vec<u8>> {
+        let left = batch.downcast_ref::<Scattered<T>>().ok_or_else(|| damaged("it is no sequence"))?;
+        Ok((left.0.rows() as u64).to_le_bytes().to_vec())
+    }
+
+    fn summarized(&self, _lane: usize, order: Order, mut summary: &[u8]) -> Result<Batch> {
+        Ok(Box::new(Elsewhere { order, rows: take_u64(&mut summary)? as usize }))
+    }
+
+    fn cells(&self) -> usize {
+        1
+    }
+
+    /// The parts that have rows of the split.
+    fn cells_of(&self, split: usize) -> Range<usize> {
+        let layout = self.0.layout();
+        let rows = &layout.splits[split];
+        if rows.is_empty() {
+            return 0..0;
+        }
+        let first = layout.ends.partition_point(|end| *end <= rows.start);
+        first..layout.ends.partition_point(|end| *end < rows.end) + 1
+    }
+
+    fn routing(&self) -> Routing {
+        Routing::ByTask(self.0.number)
+    }
+
+    fn arrive(&self, order: Order, batch: Batch) -> Result<()> {
+        let left = downcast::<Scattered<T>>(batch)?;
+        let parts = self.0.all_parts();
+        let part = parts.iter().find(|part| part.order == order && part.rows == left.0.rows());
+        let part = part.ok_or_else(|| damaged("a task has left other rows than before"))?;
+        *part.rest.write().unwrap_or_else(PoisonError::into_inner) = left;
+        Ok(())
     }
 }
 
 impl<T: Record> Source<T> for Hold<T> {
+    fn wire(&self) -> Option<&dyn Wire> {
+        Some(self)
+    }
+
     fn splits(&self) -> usize {
         self.0.layout().splits.len()
     }

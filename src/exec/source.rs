@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::erased::AnyPush;
 use super::out::Out;
 use super::task::TaskCx;
+use super::wire::Wire;
 use crate::error::{Place, Result};
 use crate::io::origin::Origins;
 
@@ -55,6 +56,11 @@ pub trait Source<T>: Send + Sync + 'static {
         Place::row(row)
     }
 
+    /// How it is read by many processes, where it is something that an earlier job of the program has left.
+    fn wire(&self) -> Option<&dyn Wire> {
+        None
+    }
+
     /// What the elements of a split were read from, for those that a closure refuses. It is asked when the run has succeeded. Where
     /// there is none, because it was no text or cannot be read again, [`Source::place`] is asked for each of them, while the split is read.
     fn origins(&self, _split: usize) -> Option<Box<dyn Origins + '_>> {
@@ -78,6 +84,8 @@ pub trait AnySource: Send + Sync {
     fn paths(&self) -> Vec<PathBuf>;
     /// See [`Source::place`].
     fn place(&self, split: usize, row: u64) -> Place;
+    /// See [`Source::wire`].
+    fn wire(&self) -> Option<&dyn Wire>;
     /// See [`Source::origins`].
     fn origins(&self, split: usize) -> Option<Box<dyn Origins + '_>>;
 }
@@ -124,6 +132,10 @@ impl<T: 'static, S: Source<T>> AnySource for Erased<S, T> {
 
     fn place(&self, split: usize, row: u64) -> Place {
         self.source.place(split, row)
+    }
+
+    fn wire(&self) -> Option<&dyn Wire> {
+        self.source.wire()
     }
 
     fn origins(&self, split: usize) -> Option<Box<dyn Origins + '_>> {

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::job::Batch;
+use super::job::{Batch, Order};
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::{Record, from_batch, to_batch};
 
@@ -58,6 +58,16 @@ pub trait Wire: Send + Sync {
     }
 }
 
+/// Where what the tasks leave for an exchange goes, and what its splits read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Routing {
+    /// To the cells that it is for. [`ExchangeWire::cells_of`] are cells.
+    ByCell,
+    /// Nowhere: it stays as the tasks have left it. [`ExchangeWire::cells_of`] are numbers of tasks that have left something, in their order. The
+    /// number tells such an exchange from others of the program, also those of earlier jobs.
+    ByTask(u64),
+}
+
 /// How an exchange is read by many processes.
 pub trait ExchangeWire: Send + Sync {
     /// What the process that plans must know of a batch.
@@ -67,18 +77,32 @@ pub trait ExchangeWire: Send + Sync {
     /// If it is of another type: a bug.
     fn summary(&self, lane: usize, batch: &Batch) -> Result<Vec<u8>>;
 
-    /// A batch without rows, to be absorbed by the process that plans.
+    /// A batch without rows, to be absorbed by the process that plans; `order` is the place of the task that left it.
     ///
     /// # Errors
     ///
     /// If it is no summary.
-    fn summarized(&self, lane: usize, summary: &[u8]) -> Result<Batch>;
+    fn summarized(&self, lane: usize, order: Order, summary: &[u8]) -> Result<Batch>;
 
     /// The number of cells that frames are for, once all that it depends on is known.
     fn cells(&self) -> usize;
 
     /// The cells that a split of what reads the exchange needs.
     fn cells_of(&self, split: usize) -> Range<usize>;
+
+    /// Where what tasks leave goes.
+    fn routing(&self) -> Routing {
+        Routing::ByCell
+    }
+
+    /// Takes what a task at this place has left, where that is not divided by cells.
+    ///
+    /// # Errors
+    ///
+    /// If no task there has left anything, or it is of another type.
+    fn arrive(&self, _order: Order, _batch: Batch) -> Result<()> {
+        Err(damaged("it belongs to a cell"))
+    }
 
     /// Whether the cells depend on the rows: the summaries of all tasks must be known before any task can pack what it leaves.
     fn is_sampled(&self) -> bool {

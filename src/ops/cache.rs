@@ -8,6 +8,7 @@ use crate::exec::hold::{Division, Hold, Keep, Storage};
 use crate::exec::job::Terminal;
 use crate::exec::memory::Budget;
 use crate::exec::source::{AnySource, Erased};
+use crate::exec::wire::Wire;
 use crate::plan::graph::{CacheSlot, Shape};
 use crate::record::Record;
 
@@ -105,5 +106,9 @@ impl<T: Record> Terminal for Filling<T> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.get_or_insert_with(|| self.hold.clone());
         Ok(())
+    }
+
+    fn wire(&self) -> Option<&dyn Wire> {
+        self.hold.wire()
     }
 }

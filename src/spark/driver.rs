@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use super::frame::Head;
 use super::identity;
 use super::link::{Kind, Link, broken};
-use super::stage::{self, Failure, Spec, VERSION, exchange, fed_by, partitions, wire};
+use super::stage::{self, Destination, Failure, Spec, VERSION, destination, exchange, fed_by, wire};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::job::{Feed, Job};
 use crate::exec::task::Run;
+use crate::exec::wire::{Routing, Wire};
 
 /// Tasks of a stage for each core of the cluster, at most: enough to even out, and not so many that starting them counts.
 const TASKS_PER_CORE: usize = 3;
@@ -30,6 +31,8 @@ struct State {
     jobs: usize,
     stages: u64,
     broadcasts: u32,
+    /// Where the parts of what jobs hold are, in their order, by the number of what holds them.
+    held: BTreeMap<u64, Vec<Place>>,
     /// For each job that has been run, the frames of its results: what workers repeat.
     history: Vec<Vec<u8>>,
 }
@@ -48,7 +51,8 @@ impl Driver {
         let parallelism =
             hello["parallelism"].as_u64().and_then(|cores| usize::try_from(cores).ok()).unwrap_or(1).max(1);
         let program = format!("{:016x}", identity::of_program()?);
-        let state = State { link, jobs: 0, stages: 0, broadcasts: 0, history: Vec::new() };
+        let state =
+            State { link, jobs: 0, stages: 0, broadcasts: 0, held: BTreeMap::new(), history: Vec::new() };
         Ok(Driver { parallelism, program, state: Mutex::new(state) })
     }
 
@@ -126,6 +130,9 @@ fn failure(job: Option<&Job>, error: &str, detail: &str) -> Error {
     }
 }
 
+/// A partition of a stage.
+type Place = (u64, usize);
+
 /// A job that goes on.
 struct Going<'a> {
     driver: &'a Driver,
@@ -135,8 +142,8 @@ struct Going<'a> {
     plan: String,
     /// Whether each pipeline has run.
     has_run: Vec<bool>,
-    /// Where Spark has what a pipeline has left for an exchange: the stage, and the first partition.
-    places: BTreeMap<(usize, usize), (u64, usize)>,
+    /// The first partition of what a pipeline has left for an exchange, by both.
+    places: BTreeMap<(usize, usize), Place>,
     /// The broadcast of each terminal that operators look at.
     broadcasts: BTreeMap<usize, u32>,
     /// What has come back for each terminal.
@@ -150,15 +157,14 @@ impl Going<'_> {
     fn pipeline(&mut self, pipeline: usize) -> Result<()> {
         self.run.cancel.check()?;
         let job = &self.run.job;
-        let is_sampled =
-            |terminal: &usize| Ok(stage::is_read(job, *terminal) && exchange(job, *terminal)?.is_sampled());
         let fed = fed_by(job, pipeline);
-        let sampled = fed.iter().map(is_sampled).collect::<Result<Vec<bool>>>()?;
-        let of = |wanted: bool| {
-            let terminals = fed.iter().zip(&sampled).filter(|(_, sampled)| **sampled == wanted);
-            terminals.map(|(terminal, _)| *terminal).collect::<Vec<usize>>()
-        };
-        self.stage(pipeline, of(false), of(true))?;
+        let (mut sends, mut samples) = (Vec::new(), Vec::new());
+        for &terminal in &fed {
+            let is_exchange = matches!(destination(job, terminal)?, Destination::Exchange(_));
+            let is_sampled = is_exchange && exchange(job, terminal)?.is_sampled();
+            if is_sampled { &mut samples } else { &mut sends }.push(terminal);
+        }
+        self.stage(pipeline, sends, samples)?;
         self.has_run[pipeline] = true;
         fed.into_iter().try_for_each(|terminal| self.end(terminal))
     }
@@ -166,12 +172,14 @@ impl Going<'_> {
     /// Has a stage run: the tasks of a pipeline, which send for some terminals, and summaries for others.
     fn stage(&mut self, pipeline: usize, sends: Vec<usize>, samples: Vec<usize>) -> Result<()> {
         let job = &self.run.job;
+        let read = &job.pipelines[pipeline];
         self.state.stages += 1;
         let id = self.state.stages;
-        let (bases, count) = partitions(job, &sends)?;
-        let splits = job.pipelines[pipeline].source.splits();
-        let told = fed_by(job, pipeline).into_iter().chain(job.pipelines[pipeline].after.iter().copied());
+        let splits = read.source.splits();
+        let (bases, count) = partitions(job, &sends, splits)?;
+        let told = fed_by(job, pipeline).into_iter().chain(read.after.iter().copied());
         let told = told.map(|terminal| Ok((terminal, wire(job, terminal)?.told()))).collect::<Result<_>>()?;
+        let held = read.reads.is_none().then(|| read.source.wire()).flatten().map(Wire::told);
         let mut spec = Spec {
             version: VERSION,
             program: self.driver.program.clone(),
@@ -181,7 +189,9 @@ impl Going<'_> {
             splits: 0..0,
             sends,
             samples,
+            bases: bases.clone(),
             told,
+            held,
             history: self.history,
         };
         let mut tasks = Vec::new();
@@ -190,10 +200,7 @@ impl Going<'_> {
             spec.splits = splits;
             tasks.push(json!({"spec": json!(spec).to_string(), "reads": reads}));
         }
-        let looked_at = job.pipelines[pipeline]
-            .after
-            .iter()
-            .filter_map(|terminal| self.broadcasts.get(terminal).copied());
+        let looked_at = read.after.iter().filter_map(|terminal| self.broadcasts.get(terminal).copied());
         let broadcasts: Vec<u32> = self.history.into_iter().chain(looked_at).collect();
         let request = json!({
             "version": VERSION, "request": "stage", "id": id, "name": name(job, pipeline), "partitions": count, "tasks": tasks,
@@ -209,23 +216,32 @@ impl Going<'_> {
         Ok(())
     }
 
-    /// The partitions of earlier stages that some splits of a pipeline read.
-    fn reads(&self, pipeline: usize, splits: &Range<usize>) -> Result<Vec<Value>> {
+    /// The partitions of earlier stages that some splits of a pipeline read: of each stage from the first to the end.
+    fn reads(&self, pipeline: usize, splits: &Range<usize>) -> Result<Vec<(u64, usize, usize)>> {
         let job = &self.run.job;
-        let Some(terminal) = job.pipelines[pipeline].reads else { return Ok(Vec::new()) };
-        let exchange = exchange(job, terminal)?;
-        let cells = splits.clone().map(|split| exchange.cells_of(split));
+        let read = &job.pipelines[pipeline];
+        let exchange = match read.reads {
+            Some(terminal) => exchange(job, terminal)?,
+            None => match read.source.wire().and_then(Wire::exchange) {
+                Some(held) => held,
+                None => return Ok(Vec::new()),
+            },
+        };
+        let cells = splits.clone().map(|split| exchange.cells_of(split)).filter(|cells| !cells.is_empty());
         let cells = cells.reduce(|all, next| all.start..next.end).unwrap_or(0..0);
-        let mut reads = Vec::new();
-        for &feeder in job.terminals[terminal].lanes.iter().flatten() {
-            let place = self.places.get(&(terminal, feeder));
-            let (stage, base) = place.ok_or_else(|| broken("a stage reads one that has not run"))?;
-            let read = json!([stage, base + cells.start, base + cells.end]);
-            if !reads.contains(&read) {
-                reads.push(read); // a pipeline can feed a terminal twice
-            }
+        let missing = || broken("a stage reads one that has not run");
+        if let Routing::ByTask(number) = exchange.routing() {
+            let parts = self.state.held.get(&number).and_then(|parts| parts.get(cells));
+            let parts = parts.ok_or_else(missing)?.iter();
+            return Ok(parts.map(|(stage, partition)| (*stage, *partition, partition + 1)).collect());
         }
-        Ok(reads)
+        let terminal = read.reads.ok_or_else(missing)?;
+        let feeders: BTreeSet<usize> = job.terminals[terminal].lanes.iter().flatten().copied().collect();
+        let of_feeder = |feeder| {
+            let (stage, base) = self.places.get(&(terminal, feeder)).copied().ok_or_else(missing)?;
+            Ok((stage, base + cells.start, base + cells.end))
+        };
+        feeders.into_iter().map(of_feeder).collect()
     }
 
     /// Once all that feed a terminal have run: absorbs what has come back, and seals it.
@@ -238,31 +254,81 @@ impl Going<'_> {
         }
         let mut frames = std::mem::take(&mut self.arrived[terminal]);
         frames.sort_unstable_by_key(|(head, _)| *head);
-        let wire = wire(job, terminal)?;
-        if stage::is_read(job, terminal) {
-            let exchange = exchange(job, terminal)?;
-            let summaries =
-                frames.iter().map(|(head, summary)| Ok((*head, exchange.summarized(head.lane, summary)?)));
-            stage::absorb(job, summaries.collect::<Result<Vec<_>>>()?)?;
-            seal(feed)?;
-            if exchange.is_sampled() {
-                feeders.into_iter().try_for_each(|feeder| self.stage(feeder, vec![terminal], Vec::new()))?;
+        match destination(job, terminal)? {
+            Destination::Exchange(routing) => {
+                self.end_exchange(terminal, frames, routing)?;
+                if exchange(job, terminal)?.is_sampled() {
+                    feeders
+                        .into_iter()
+                        .try_for_each(|feeder| self.stage(feeder, vec![terminal], Vec::new()))?;
+                }
+                Ok(())
             }
-            return Ok(());
+            Destination::Broadcast => {
+                // Operators of later stages look at it, and nobody here.
+                let frames: Vec<Vec<u8>> = frames.iter().map(|(head, rest)| whole(*head, rest)).collect();
+                let id = self.state.broadcast(&frames)?;
+                self.broadcasts.insert(terminal, id);
+                Ok(())
+            }
+            Destination::Driver => {
+                let kept = frames.iter().map(|(head, rest)| of_job(self.job, &whole(*head, rest)));
+                self.state.history.extend(kept);
+                let wire = wire(job, terminal)?;
+                let pieces = frames.iter().map(|(head, rest)| Ok((*head, wire.unpack(head.lane, rest)?)));
+                stage::absorb(job, pieces.collect::<Result<Vec<_>>>()?)?;
+                seal(feed)
+            }
         }
-        let kept = frames.iter().map(|(head, rest)| [head.to_bytes().as_slice(), rest.as_slice()].concat());
-        let kept: Vec<Vec<u8>> = kept.collect();
-        if !feed.is_output {
-            // Operators of later stages look at it, and nobody here.
-            let id = self.state.broadcast(&kept)?;
-            self.broadcasts.insert(terminal, id);
-            return Ok(());
+    }
+
+    /// Absorbs the summaries of what Spark keeps.
+    fn end_exchange(
+        &mut self,
+        terminal: usize,
+        frames: Vec<(Head, Vec<u8>)>,
+        routing: Routing,
+    ) -> Result<()> {
+        let job = &self.run.job;
+        let feed = &job.terminals[terminal];
+        if let Routing::ByTask(number) = routing {
+            let part = |(head, _): &(Head, Vec<u8>)| {
+                let feeder = feed.lanes.get(head.lane).and_then(|lane| lane.get(head.order.rank));
+                let place = feeder.and_then(|feeder| self.places.get(&(terminal, *feeder)));
+                let (stage, base) = place.ok_or_else(|| broken("a part has no place"))?;
+                Ok((*stage, base + head.order.split))
+            };
+            let parts = frames.iter().map(part).collect::<Result<Vec<Place>>>()?;
+            self.state.held.insert(number, parts);
         }
-        self.state.history.extend(kept.into_iter().map(|frame| of_job(self.job, &frame)));
-        let pieces = frames.iter().map(|(head, rest)| Ok((*head, wire.unpack(head.lane, rest)?)));
-        stage::absorb(job, pieces.collect::<Result<Vec<_>>>()?)?;
+        let exchange = exchange(job, terminal)?;
+        let summarized = |(head, summary): &(Head, Vec<u8>)| {
+            Ok((*head, exchange.summarized(head.lane, head.order, summary)?))
+        };
+        stage::absorb(job, frames.iter().map(summarized).collect::<Result<Vec<_>>>()?)?;
         seal(feed)
     }
+}
+
+/// The first partition of the output of a stage of so many splits that belongs to each of the exchanges that it sends for, and the number of
+/// partitions. Partition 0 is the driver's.
+fn partitions(job: &Job, sends: &[usize], splits: usize) -> Result<(BTreeMap<usize, usize>, usize)> {
+    let (mut bases, mut next) = (BTreeMap::new(), 1);
+    for &terminal in sends {
+        if let Destination::Exchange(routing) = destination(job, terminal)? {
+            bases.insert(terminal, next);
+            next += match routing {
+                Routing::ByCell => exchange(job, terminal)?.cells(),
+                Routing::ByTask(_) => splits,
+            };
+        }
+    }
+    Ok((bases, next - 1))
+}
+
+/// A frame as it came.
+fn whole(head: Head, rest: &[u8]) -> Vec<u8> {
+    [head.to_bytes().as_slice(), rest].concat()
 }
 
 fn seal(feed: &Feed) -> Result<()> {

@@ -19,7 +19,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::task::Run;
-use crate::plan::graph::Held;
 use crate::plan::stages::Plan;
 use driver::Driver;
 use link::Link;
@@ -74,15 +73,10 @@ impl Role {
     }
 
     /// What tells a plan from others, where several processes have to mean the same one; 0 where all is run here.
-    ///
-    /// # Errors
-    ///
-    /// If it needs what an earlier job of the run holds.
-    pub fn identity(&self, plan: &Plan, held: &Held) -> Result<u64> {
+    pub fn identity(&self, plan: &Plan) -> u64 {
         match self {
-            Role::Alone => Ok(0),
-            _ if !held.is_empty() => Err(not_on_a_cluster("a loop")),
-            Role::Driver(_) | Role::Worker(_) => Ok(identity::of(plan)),
+            Role::Alone => 0,
+            Role::Driver(_) | Role::Worker(_) => identity::of(plan),
         }
     }
 

@@ -10,7 +10,7 @@ use super::not_on_a_cluster;
 use crate::error::{CallSite, Error, ErrorKind, Place, Result};
 use crate::exec::job::{Batch, Job, StepKind};
 use crate::exec::push::Demand;
-use crate::exec::wire::{ExchangeWire, Wire};
+use crate::exec::wire::{ExchangeWire, Routing, Wire};
 
 /// The version of this agreement.
 pub const VERSION: u32 = 1;
@@ -34,8 +34,12 @@ pub struct Spec {
     pub sends: Vec<usize>,
     /// The exchanges for which only summaries are sent.
     pub samples: Vec<usize>,
+    /// The first partition of the output that belongs to each exchange. Partition 0 is the driver's.
+    pub bases: BTreeMap<usize, usize>,
     /// What terminals tell.
     pub told: BTreeMap<usize, Value>,
+    /// What is told of what an earlier job holds, where that is read.
+    pub held: Option<Value>,
     /// The broadcast of the results of earlier jobs.
     pub history: Option<u32>,
 }
@@ -52,24 +56,31 @@ pub fn fed_by(job: &Job, pipeline: usize) -> Vec<usize> {
     ends
 }
 
-/// The first partition of the output of a stage that belongs to each of the exchanges that its tasks send for, and the number of partitions. Partition 0 is the
-/// driver's.
+/// Where what is left for a terminal goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// Spark keeps it, for stages that read it.
+    Exchange(Routing),
+    /// To all tasks of stages whose operators look at it.
+    Broadcast,
+    /// To the driver.
+    Driver,
+}
+
+/// Where what is left for a terminal goes.
 ///
 /// # Errors
 ///
-/// If something cannot travel.
-pub fn partitions(job: &Job, sends: &[usize]) -> Result<(BTreeMap<usize, usize>, usize)> {
-    let (mut bases, mut next) = (BTreeMap::new(), 1);
-    for &terminal in sends.iter().filter(|terminal| is_read(job, **terminal)) {
-        bases.insert(terminal, next);
-        next += exchange(job, terminal)?.cells();
-    }
-    Ok((bases, next - 1))
-}
-
-/// Whether a pipeline reads what there is behind a terminal, and does not just look at it.
-pub fn is_read(job: &Job, terminal: usize) -> bool {
-    job.pipelines.iter().any(|pipeline| pipeline.reads == Some(terminal))
+/// If it cannot travel.
+pub fn destination(job: &Job, terminal: usize) -> Result<Destination> {
+    let is_read = job.pipelines.iter().any(|pipeline| pipeline.reads == Some(terminal));
+    let is_looked_at = job.pipelines.iter().any(|pipeline| pipeline.after.contains(&terminal));
+    Ok(match wire(job, terminal)?.exchange() {
+        Some(exchange) if is_read || !is_looked_at => Destination::Exchange(exchange.routing()),
+        None if is_read => return exchange(job, terminal).map(|_| Destination::Driver), // an error
+        _ if is_looked_at => Destination::Broadcast,
+        _ => Destination::Driver,
+    })
 }
 
 /// How what is left for a terminal travels.
@@ -96,24 +107,42 @@ pub fn exchange(job: &Job, terminal: usize) -> Result<&dyn ExchangeWire> {
         .ok_or_else(|| not_on_a_cluster(&format!("what follows `{}`", call.operator)).in_call(call))
 }
 
-/// Absorbs what frames have brought, in the order that counts; what belongs together is joined first.
+/// Batches in the order that counts, made of the pieces that frames have brought: `join` makes one of two that follow each other, of a terminal and a
+/// lane.
 ///
 /// # Errors
 ///
-/// If a terminal cannot absorb it.
-pub fn absorb(job: &Job, mut pieces: Vec<(Head, Batch)>) -> Result<()> {
+/// If they cannot be joined.
+pub fn joined(
+    mut pieces: Vec<(Head, Batch)>,
+    join: &mut dyn FnMut(usize, usize, Batch, Batch) -> Result<Batch>,
+) -> Result<Vec<(Head, Batch)>> {
     pieces.sort_by_key(|(head, _)| *head);
     let mut pieces = pieces.into_iter().peekable();
-    let mut has_enough = BTreeSet::new();
+    let mut batches = Vec::new();
     while let Some((first, mut batch)) = pieces.next() {
         while let Some((_, later)) =
             pieces.next_if(|(head, _)| Head { number: first.number, ..*head } == first)
         {
-            batch = wire(job, first.terminal)?.join(first.lane, batch, later)?;
+            batch = join(first.terminal, first.lane, batch, later)?;
         }
-        let place = (first.terminal, first.cell, first.lane);
-        let terminal = &job.terminals[first.terminal].terminal;
-        if !has_enough.contains(&place) && terminal.absorb(first.cell, first.lane, batch)? == Demand::Enough {
+        batches.push((first, batch));
+    }
+    Ok(batches)
+}
+
+/// Absorbs what frames have brought.
+///
+/// # Errors
+///
+/// If a terminal cannot absorb it.
+pub fn absorb(job: &Job, pieces: Vec<(Head, Batch)>) -> Result<()> {
+    let mut has_enough = BTreeSet::new();
+    let mut join = |terminal, lane, first, later| wire(job, terminal)?.join(lane, first, later);
+    for (head, batch) in joined(pieces, &mut join)? {
+        let place = (head.terminal, head.cell, head.lane);
+        let terminal = &job.terminals[head.terminal].terminal;
+        if !has_enough.contains(&place) && terminal.absorb(head.cell, head.lane, batch)? == Demand::Enough {
             has_enough.insert(place);
         }
     }

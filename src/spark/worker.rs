@@ -9,13 +9,13 @@ use crossbeam::channel::unbounded;
 use super::frame::Head;
 use super::identity;
 use super::link::{Kind, Link, Receiver, Sender, broken};
-use super::stage::{self, Failure, Spec, VERSION, partitions, wire};
+use super::stage::{self, Destination, Failure, Spec, VERSION, wire};
 use crate::config::{Config, Execution};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::job::{Batch, Job};
 use crate::exec::scheduler::Event;
 use crate::exec::task::{self, Run};
-use crate::exec::wire::take_u64;
+use crate::exec::wire::{ExchangeWire, Routing, Wire, take_u64};
 
 /// Frames with what they belong to.
 type Frames = Vec<(Head, Vec<u8>)>;
@@ -112,7 +112,7 @@ impl Worker {
             wire(&run.job, *terminal)?.tell(told)?;
         }
         self.take_in(state, run)?;
-        let mut sending = Sending::new(&mut state.sender, &run.job, &self.spec)?;
+        let mut sending = Sending::new(&mut state.sender, &run.job, &self.spec);
         for split in self.spec.splits.clone() {
             let (events, inbox) = unbounded();
             task::run(run, self.spec.pipeline, split, &events)?;
@@ -125,31 +125,61 @@ impl Worker {
     /// Absorbs what the task reads, and what its operators look at.
     fn take_in(&self, state: &mut State, run: &Arc<Run>) -> Result<()> {
         let job = &run.job;
-        let mut arrived: Vec<(Head, Batch)> = Vec::new();
-        let mut receiver = state.receiver.take().ok_or_else(|| broken("a task was run twice"))?;
-        let mut next = state.first.take();
-        loop {
-            let (kind, bytes) = next.take().map_or_else(|| receiver.receive(), Ok)?;
-            match kind {
-                Kind::Frame => {
-                    let (head, rest) = Head::parse(&bytes)?;
-                    arrived.push((head, wire(job, head.terminal)?.unpack(head.lane, rest)?));
-                }
-                Kind::End => break,
-                other => return Err(broken(format!("{other:?} came instead of a frame"))),
-            }
+        let read = &job.pipelines[self.spec.pipeline];
+        let source = match read.reads {
+            Some(terminal) => Some(wire(job, terminal)?),
+            None => read.source.wire(),
+        };
+        if let (Some(source), Some(held)) = (source, &self.spec.held) {
+            source.tell(held)?;
         }
-        die_with(receiver);
-        for (head, rest) in std::mem::take(&mut state.broadcasts) {
-            arrived.push((head, wire(job, head.terminal)?.unpack(head.lane, &rest)?));
+        let pieces = receive(state, source)?;
+        match source.and_then(Wire::exchange) {
+            Some(exchange) if exchange.routing() != Routing::ByCell => arrive(exchange, source, pieces)?,
+            _ => stage::absorb(job, pieces)?,
         }
-        stage::absorb(job, arrived)?;
-        for &terminal in &job.pipelines[self.spec.pipeline].after {
+        let looked_at = std::mem::take(&mut state.broadcasts).into_iter();
+        let looked_at =
+            looked_at.map(|(head, rest)| Ok((head, wire(job, head.terminal)?.unpack(head.lane, &rest)?)));
+        stage::absorb(job, looked_at.collect::<Result<Vec<_>>>()?)?;
+        for &terminal in &read.after {
             let terminal = &job.terminals[terminal].terminal;
             (0..terminal.cells()).try_for_each(|cell| terminal.seal(cell))?;
         }
         Ok(())
     }
+}
+
+/// Receives what a task reads, and unpacks it as it comes, so that it lies on disk.
+fn receive(state: &mut State, source: Option<&dyn Wire>) -> Result<Vec<(Head, Batch)>> {
+    let mut pieces: Vec<(Head, Batch)> = Vec::new();
+    let mut receiver = state.receiver.take().ok_or_else(|| broken("a task was run twice"))?;
+    let mut next = state.first.take();
+    loop {
+        let (kind, bytes) = next.take().map_or_else(|| receiver.receive(), Ok)?;
+        match (kind, source) {
+            (Kind::Frame, Some(source)) => {
+                let (head, rest) = Head::parse(&bytes)?;
+                pieces.push((head, source.unpack(head.lane, rest)?));
+            }
+            (Kind::End, _) => break,
+            (other, _) => return Err(broken(format!("{other:?} came instead of a frame"))),
+        }
+    }
+    die_with(receiver);
+    Ok(pieces)
+}
+
+/// Takes what tasks have left, as they have left it.
+fn arrive(exchange: &dyn ExchangeWire, source: Option<&dyn Wire>, pieces: Vec<(Head, Batch)>) -> Result<()> {
+    let mut join = |_, lane, first, later| match source {
+        Some(source) => source.join(lane, first, later),
+        None => Err(broken("a task reads nothing, and got something")),
+    };
+    for (head, batch) in stage::joined(pieces, &mut join)? {
+        exchange.arrive(head.order, batch)?;
+    }
+    Ok(())
 }
 
 /// Whether all has been said, so that the executor may end the connection.
@@ -206,9 +236,15 @@ fn repeat(run: &Arc<Run>, frames: Frames) -> Result<()> {
         .into_iter()
         .map(|(head, rest)| Ok((head, wire(job, head.terminal)?.unpack(head.lane, &rest)?)));
     stage::absorb(job, pieces.collect::<Result<Vec<_>>>()?)?;
-    let outputs = job.terminals.iter().filter(|feed| feed.is_output);
-    for feed in outputs {
-        (0..feed.terminal.cells()).try_for_each(|cell| feed.terminal.seal(cell))?;
+    for (terminal, feed) in job.terminals.iter().enumerate() {
+        // Of exchanges there is nothing here; but a cache must know that it is filled.
+        let is_kept = match stage::destination(job, terminal)? {
+            Destination::Driver | Destination::Exchange(Routing::ByTask(_)) => true,
+            Destination::Broadcast | Destination::Exchange(Routing::ByCell) => false,
+        };
+        if is_kept {
+            (0..feed.terminal.cells()).try_for_each(|cell| feed.terminal.seal(cell))?;
+        }
     }
     Ok(())
 }
@@ -218,15 +254,13 @@ struct Sending<'a> {
     sender: &'a mut Sender,
     job: &'a Job,
     spec: &'a Spec,
-    /// The first partition of each exchange.
-    bases: BTreeMap<usize, usize>,
     /// Frames that have been sent.
     frames: u64,
 }
 
 impl<'a> Sending<'a> {
-    fn new(sender: &'a mut Sender, job: &'a Job, spec: &'a Spec) -> Result<Sending<'a>> {
-        Ok(Sending { sender, job, spec, bases: partitions(job, &spec.sends)?.0, frames: 0 })
+    fn new(sender: &'a mut Sender, job: &'a Job, spec: &'a Spec) -> Sending<'a> {
+        Sending { sender, job, spec, frames: 0 }
     }
 
     fn event(&mut self, event: Event) -> Result<()> {
@@ -240,7 +274,8 @@ impl<'a> Sending<'a> {
     /// Sends a batch to the partitions of its cells, and to the driver what it must know of it; or all of it to the driver.
     fn batch(&mut self, head: Head, batch: Batch) -> Result<()> {
         let is_wanted = self.spec.sends.contains(&head.terminal);
-        if stage::is_read(self.job, head.terminal) {
+        let destination = stage::destination(self.job, head.terminal)?;
+        if let Destination::Exchange(_) = destination {
             let exchange = stage::exchange(self.job, head.terminal)?;
             if self.spec.samples.contains(&head.terminal) || (is_wanted && !exchange.is_sampled()) {
                 self.frame(0, head, &exchange.summary(head.lane, &batch)?)?;
@@ -249,10 +284,15 @@ impl<'a> Sending<'a> {
         if !is_wanted {
             return Ok(());
         }
-        let base = self.bases.get(&head.terminal).copied();
+        let base = self.spec.bases.get(&head.terminal).copied().unwrap_or(0);
         let mut number = 0;
         wire(self.job, head.terminal)?.pack(head.lane, head.cell, batch, &mut |cell, frame| {
-            self.frame(base.map_or(0, |base| base + cell), Head { cell, number, ..head }, &frame)?;
+            let partition = match destination {
+                Destination::Exchange(Routing::ByCell) => base + cell,
+                Destination::Exchange(Routing::ByTask(_)) => base + head.order.split,
+                Destination::Broadcast | Destination::Driver => 0,
+            };
+            self.frame(partition, Head { cell, number, ..head }, &frame)?;
             number += 1;
             Ok(())
         })

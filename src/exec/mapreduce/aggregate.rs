@@ -23,7 +23,7 @@ use crate::exec::combiner::{Combiner, Span};
 use crate::exec::erased::AnyPush;
 use crate::exec::exchange::ExchangeSettings;
 use crate::exec::hold::group;
-use crate::exec::job::{Batch, Port, Terminal};
+use crate::exec::job::{Batch, Order as Place, Port, Terminal};
 use crate::exec::memory::Budget;
 use crate::exec::out::Out;
 use crate::exec::partition::SAMPLE;
@@ -178,7 +178,7 @@ impl<T: 'static, C: Combine<T>> ExchangeWire for Aggregate<T, C> {
         StateWire::<T, C>::summary(batch)
     }
 
-    fn summarized(&self, _lane: usize, summary: &[u8]) -> Result<Batch> {
+    fn summarized(&self, _lane: usize, _order: Place, summary: &[u8]) -> Result<Batch> {
         StateWire::<T, C>::summarized(summary)
     }
 

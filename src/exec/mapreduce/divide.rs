@@ -12,7 +12,7 @@ use super::partitions::{Partitions, SegmentWire};
 use crate::error::Result;
 use crate::exec::divide::partition_of;
 use crate::exec::erased::AnyPush;
-use crate::exec::job::{Batch, Port, Terminal};
+use crate::exec::job::{Batch, Order as Place, Port, Terminal};
 use crate::exec::memory::Budget;
 use crate::exec::out::Out;
 use crate::exec::push::Demand;
@@ -122,7 +122,7 @@ impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> ExchangeWire for Divid
         SegmentWire::<T>::summary(batch)
     }
 
-    fn summarized(&self, _lane: usize, summary: &[u8]) -> Result<Batch> {
+    fn summarized(&self, _lane: usize, _order: Place, summary: &[u8]) -> Result<Batch> {
         SegmentWire::<T>::summarized(summary)
     }
 

@@ -18,7 +18,7 @@ use crate::exec::erased::AnyPush;
 use crate::exec::exchange::ExchangeSettings;
 use crate::exec::grace::Hashes;
 use crate::exec::hold::group;
-use crate::exec::job::{Batch, Port, Terminal};
+use crate::exec::job::{Batch, Order as Place, Port, Terminal};
 use crate::exec::memory::{Budget, Reservation};
 use crate::exec::out::Out;
 use crate::exec::push::Demand;
@@ -169,7 +169,7 @@ impl<M: Matching> ExchangeWire for Matched<M> {
         }
     }
 
-    fn summarized(&self, lane: usize, summary: &[u8]) -> Result<Batch> {
+    fn summarized(&self, lane: usize, _order: Place, summary: &[u8]) -> Result<Batch> {
         match lane {
             0 => SegmentWire::<Left<M>>::summarized(summary),
             _ => SegmentWire::<Right<M>>::summarized(summary),

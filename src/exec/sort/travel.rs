@@ -175,7 +175,7 @@ impl<T: Record, O: Order<T>> ExchangeWire for Sorted<T, O> {
         Ok(bytes)
     }
 
-    fn summarized(&self, _lane: usize, mut summary: &[u8]) -> Result<Batch> {
+    fn summarized(&self, _lane: usize, _order: Place, mut summary: &[u8]) -> Result<Batch> {
         if summary.is_empty() {
             return Ok(Box::new(Vec::<Run<T>>::new()));
         }
