@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import time
 import zlib
@@ -160,6 +161,8 @@ class Task:
 
     def end(self):
         self.wire.send("E", struct.pack(">Q", self.sent))
+        while self.wire.receive()[0] is not None:
+            pass
 
     def first(self, name):
         """Whether this is the first try of what has this name; it leaves its process number."""
@@ -221,8 +224,13 @@ class Task:
 
     def do_fail(self):
         self.wire.send("X", self.spec["text"].encode())
+        self.wait_for_the_end()
 
     def do_wait(self):
+        """Waits, and so does a process that it started; their numbers are left in files."""
+        sleeper = subprocess.Popen(["sleep", "600"])
+        with open(os.path.join(self.scratch, self.spec["name"] + "-2"), "w") as file:
+            file.write(str(sleeper.pid))
         assert self.first(self.spec["name"])
         self.wait_for_the_end()
 
@@ -253,6 +261,12 @@ class Task:
     def do_oversize(self):
         self.wire.socket.sendall(struct.pack(">cI", b"F", 256 * MIB + 1))
         self.wait_for_the_end()
+
+    def do_hang_up(self):
+        print("I hang up", file=sys.stderr, flush=True)
+        self.wire.stream.close()
+        self.wire.socket.close()
+        signal.pause()
 
     def do_babble(self):
         self.wire.send("Q", b"?")
@@ -374,7 +388,7 @@ def check_large_frames(driver):
     stage, _ = driver.stage(1, [({"do": "write", "frames": [[1, 100, MIB]]}, [])])
     driver.stage(1, [({"do": "write", "frames": [[1, 100, MIB]], "input": 100}, [[stage, 1, 2]])])
     # A task need not read its input.
-    driver.stage(1, [({"do": "write", "frames": [[1, 1, 1]], "read": False}, [[stage, 1, 2]])])
+    driver.stage(1, [({"do": "write", "frames": [[1, 20, MIB]], "read": False}, [[stage, 1, 2]])])
 
 
 def check_printing(driver):
@@ -386,16 +400,21 @@ def check_errors(driver):
     error, detail = driver.fails(2, [({"do": "fail", "text": text}, [])])
     assert error == text, error
     assert "Job aborted due to stage failure" in detail, detail
+    # With input that the task does not read.
+    stage, _ = driver.stage(1, [({"do": "write", "frames": [[1, 20, MIB]]}, [])])
+    error, _ = driver.fails(2, [({"do": "fail", "text": ""}, [[stage, 1, 2]])])
+    assert error == "", error
     cases = [
         ({"do": "die"}, ["without an end frame, exit code 137"]),
         ({"do": "exit", "code": 3}, ["without an end frame, exit code 3; its last words: these are my last words"]),
         ({"do": "exit", "code": 0}, ["without an end frame, exit code 0"]),
         ({"do": "misnumber", "partition": 3}, ["partition 3", "0 to 2"]),
-        ({"do": "misnumber", "partition": 0xFFFFFFFF}, ["partition", "0 to 2"]),
+        ({"do": "misnumber", "partition": 0xFFFFFFFF}, ["partition 4294967295", "0 to 2"]),
         ({"do": "miscount"}, ["it sent 1 frames, and 0 arrived"]),
         ({"do": "fail_at_exit"}, ["exit code 9 after its end frame"]),
         ({"do": "oversize"}, ["268435457 bytes"]),
         ({"do": "babble"}, ["kind 81"]),
+        ({"do": "hang_up"}, ["hung up without an end frame; its last words: I hang up"]),
     ]
     for spec, words in cases:
         error, _ = driver.fails(2, [(spec, [])])
@@ -411,6 +430,7 @@ def check_canceled(driver):
     error, _ = driver.fails(1, [({"do": "wait", "name": "waiting"}, []), ({"do": "fail_after", "name": "waiting"}, [])])
     assert error == "one of two", error
     await_gone(driver, "waiting")
+    await_gone(driver, "waiting-2")
 
 
 def await_gone(driver, name):

@@ -107,7 +107,7 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
             throw failed("the job did not connect within " + CONNECT_MILLIS / 1000 + " s" + lastWords());
         }
         if (socket == null) {
-            throw failed("the job ended without connecting, " + exit() + lastWords());
+            throw failed("the job ended without connecting, exit code " + process.exitValue() + lastWords());
         }
         socket.setSoTimeout(Door.TICK_MILLIS);
         wire = new Wire(new Patient(socket.getInputStream(), context), socket.getOutputStream());
@@ -208,26 +208,29 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
                 case 'F':
                     return frame(length);
                 case 'X':
-                    throw new JobError(new String(wire.bytes(length), StandardCharsets.UTF_8));
+                    throw told(length);
                 case 'E':
                     finish(length);
                     return null;
                 case Wire.END:
                     throw brokenOff();
                 default:
-                    throw failed("the job sent a message of kind " + kind + lastWords());
+                    throw new ProtocolException("a message of kind " + kind);
             }
         } catch (ProtocolException e) {
-            throw failed("the job sent " + e.getMessage());
+            throw failed("the job sent " + e.getMessage() + lastWords());
         } catch (IOException e) {
             throw brokenOff();
         }
     }
 
     private Tuple2<Integer, byte[]> frame(int length) throws IOException {
-        int partition = length < 4 ? -1 : wire.number();
+        if (length < 4) {
+            throw new ProtocolException("a frame without a partition");
+        }
+        int partition = wire.number();
         if (partition < 0 || partition > work.partitions) {
-            throw failed("the job sent a frame for partition " + partition + ", and there are 0 to " + work.partitions);
+            throw new ProtocolException("a frame for partition " + Integer.toUnsignedLong(partition) + ", and there are 0 to " + work.partitions);
         }
         received++;
         return new Tuple2<>(partition, wire.bytes(length - 4));
@@ -239,6 +242,8 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
         if (sent != received) {
             throw failed("the job says that it sent " + sent + " frames, and " + received + " arrived");
         }
+        // It may need no more input. It reads what is under way until we hang up: if it ended before, that would tear its last frames away.
+        Wire.shut(socket);
         if (!exits(EXIT_MILLIS)) {
             throw failed("the job did not end within " + EXIT_MILLIS / 1000 + " s of its end frame" + lastWords());
         }
@@ -253,17 +258,20 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
         close();
     }
 
-    private JobError brokenOff() {
-        return failed("the job ended without an end frame, " + exit() + lastWords());
+    /** What the job says of its failure; it may still have to print more about it. */
+    private JobError told(int length) throws IOException {
+        JobError error = new JobError(new String(wire.bytes(length), StandardCharsets.UTF_8));
+        Wire.shut(socket);
+        if (exits(SOON_MILLIS)) {
+            listen();
+        }
+        return error;
     }
 
-    /** The exit code of a program whose connection has ended. */
-    private String exit() {
-        if (!exits(SOON_MILLIS)) {
-            Programs.kill(process);
-            return exits(SOON_MILLIS) ? "but not by itself" : "and cannot be killed";
-        }
-        return "exit code " + process.exitValue();
+    private JobError brokenOff() {
+        boolean exited = exits(SOON_MILLIS);
+        String how = exited ? "the job ended without an end frame, exit code " + process.exitValue() : "the job hung up without an end frame";
+        return failed(how + lastWords());
     }
 
     private boolean exits(int millis) {
@@ -281,6 +289,7 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
     }
 
     private String lastWords() {
+        Programs.kill(process); // or its output would not end
         listen();
         String last = errors.last();
         return last.isEmpty() ? "; it had no last words" : "; its last words: " + last;

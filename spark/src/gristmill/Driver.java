@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.File;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.io.Serializable;
 import java.io.StringWriter;
 import java.net.Socket;
 import java.util.ArrayList;
@@ -190,6 +189,9 @@ public final class Driver {
     private List<byte[]> stage(JsonNode request) {
         int id = request.required("id").asInt();
         int partitions = request.required("partitions").asInt();
+        if (partitions < 0) {
+            throw new IllegalArgumentException("a stage of " + partitions + " partitions");
+        }
         if (stages.containsKey(id)) {
             throw new IllegalArgumentException("there is a stage " + id + " already");
         }
@@ -296,14 +298,24 @@ public final class Driver {
         }
     }
 
-    /** Gives each task the partitions that it reads, with their numbers in the union of all stages. */
-    static final class Reads implements PartitionCoalescer, Serializable {
+    /**
+     * Gives each task the partitions that it reads, with their numbers in the union of all stages.
+     *
+     * <p>Spark 3.5 asks for a {@code scala.Serializable}, which Scala 2.13 no longer has. What is one here and none there is Spark's own
+     * {@code Partition}: that alone makes this one.
+     */
+    static final class Reads implements PartitionCoalescer, Partition {
         private static final long serialVersionUID = 1;
         /** Only the driver asks; with each task would go the reads of all. */
         private final transient int[][] parents;
 
         Reads(int[][] parents) {
             this.parents = parents;
+        }
+
+        @Override
+        public int index() {
+            return 0;
         }
 
         @Override
