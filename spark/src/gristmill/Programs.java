@@ -1,0 +1,121 @@
+package gristmill;
+
+import java.io.BufferedInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.File;
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.reflect.Method;
+import java.nio.charset.Charset;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.stream.Stream;
+
+/** How the program of the job is started, listened to and ended. */
+final class Programs {
+    private Programs() {}
+
+    /** The path of a program, which a file system or a copy may have robbed of its right to run. */
+    static String executable(File program) throws IOException {
+        if (!program.isFile()) {
+            throw new IOException("there is no program " + program + ": hand it over with --files");
+        }
+        if (!program.canExecute() && !program.setExecutable(true)) {
+            throw new IOException(program + " may not be executed here");
+        }
+        return program.getPath();
+    }
+
+    /** Java passes text on in the character set of its locale, and puts question marks for what that does not have. */
+    static <C extends Collection<String>> C passable(C texts) throws IOException {
+        String name = System.getProperty("sun.jnu.encoding", Charset.defaultCharset().name());
+        for (String text : texts) {
+            if (!Charset.forName(name).newEncoder().canEncode(text)) {
+                throw new IOException("Java cannot pass \"" + text + "\" on in its character set " + name + ": start Spark with LC_ALL=C.UTF-8");
+            }
+        }
+        return texts;
+    }
+
+    /** Ends a process and what it started. */
+    static void kill(Process process) {
+        if (!process.isAlive()) {
+            return;
+        }
+        Object[] descendants = {};
+        try {
+            descendants = ((Stream<?>) Process.class.getMethod("descendants").invoke(process)).toArray();
+        } catch (ReflectiveOperationException | UnsupportedOperationException e) {
+            // Java 8 does not know them; they see the end of what the process held.
+        }
+        process.destroyForcibly();
+        try {
+            for (Object descendant : descendants) {
+                Method destroy = Class.forName("java.lang.ProcessHandle").getMethod("destroyForcibly");
+                destroy.invoke(descendant);
+            }
+        } catch (ReflectiveOperationException e) {
+            // One that has ended meanwhile.
+        }
+    }
+
+    static Thread daemon(String name, Runnable work) {
+        Thread thread = new Thread(work, name);
+        thread.setDaemon(true);
+        return thread;
+    }
+
+    /** Reads what a process prints, so that it never waits for a reader; writes it, line by line, to our standard error; and keeps the end. */
+    static final class Drain implements Runnable {
+        private static final int LONGEST_LINE = 8 << 10;
+        private static final int KEPT = 8 << 10;
+
+        private final InputStream from;
+        private final String prefix;
+        private final ByteArrayOutputStream line = new ByteArrayOutputStream();
+        private byte[] last = {};
+
+        Drain(InputStream from, String prefix) {
+            this.from = new BufferedInputStream(from);
+            this.prefix = prefix;
+        }
+
+        @Override
+        public void run() {
+            try {
+                for (int b = from.read(); b >= 0; b = from.read()) {
+                    line.write(b);
+                    if (b == '\n' || line.size() == LONGEST_LINE) {
+                        print();
+                    }
+                }
+            } catch (IOException e) {
+                // The process was killed.
+            }
+            print();
+        }
+
+        /** One write a line, so that the lines of several processes do not mix. */
+        private void print() {
+            byte[] bytes = line.toByteArray();
+            line.reset();
+            if (bytes.length > 0) {
+                keep(bytes);
+                String text = new String(bytes, StandardCharsets.UTF_8);
+                System.err.print(prefix + (text.endsWith("\n") ? text : text + "\n"));
+            }
+        }
+
+        private synchronized void keep(byte[] bytes) {
+            byte[] all = Arrays.copyOf(last, last.length + bytes.length);
+            System.arraycopy(bytes, 0, all, last.length, bytes.length);
+            last = Arrays.copyOfRange(all, Math.max(0, all.length - KEPT), all.length);
+        }
+
+        /** The last that was printed. */
+        synchronized String last() {
+            return new String(last, StandardCharsets.UTF_8).trim();
+        }
+    }
+}
