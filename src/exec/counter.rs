@@ -237,6 +237,14 @@ impl Tally {
         Arc::new(Watched { terminal, tally: Arc::clone(self) })
     }
 
+    /// Whether closures have added to a counter.
+    pub fn has_counted(&self) -> bool {
+        let is_empty = |amounts: &Amounts| amounts.is_empty();
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        !tasks.values().all(is_empty)
+            || !is_empty(&self.terminals.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn take(&self) -> impl Iterator<Item = (Counter, u64)> {
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         let terminals = std::mem::take(&mut *self.terminals.lock().unwrap_or_else(PoisonError::into_inner));

@@ -12,6 +12,7 @@ mod frame;
 mod identity;
 mod link;
 mod stage;
+pub mod submit;
 mod worker;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +23,7 @@ use crate::exec::task::Run;
 use crate::plan::stages::Plan;
 use driver::Driver;
 use link::Link;
+use submit::Submission;
 use worker::Worker;
 
 /// What this process is to a cluster.
@@ -43,11 +45,12 @@ const STAGE: &str = "GRISTMILL_STAGE";
 
 static ROLE: Mutex<Option<Role>> = Mutex::new(None);
 
-/// What this process is, found out when this is asked first.
+/// What this process is, found out when this is asked first. One that was started with `--master`, or with `GRISTMILL_MASTER`, becomes `spark-submit`, which
+/// starts the program again.
 ///
 /// # Errors
 ///
-/// If whoever started it cannot be reached.
+/// If whoever started it cannot be reached, or there is no Spark.
 pub fn role() -> Result<Role> {
     let mut role = ROLE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(role) = &*role {
@@ -57,7 +60,10 @@ pub fn role() -> Result<Role> {
     let found = match (address(STAGE), address(DRIVER)) {
         (Some(address), _) => Role::Worker(Arc::new(Worker::new(Link::connect(&address)?)?)),
         (None, Some(address)) => Role::Driver(Arc::new(Driver::new(Link::connect(&address)?)?)),
-        (None, None) => Role::Alone,
+        (None, None) => match Submission::of_this_process()? {
+            Some(submission) => match submission.exec()? {},
+            None => Role::Alone,
+        },
     };
     Ok(role.insert(found).clone())
 }
@@ -96,7 +102,7 @@ impl Role {
 }
 
 /// An error about what is not done on a cluster.
-fn not_on_a_cluster(what: &str) -> Error {
+pub fn not_on_a_cluster(what: &str) -> Error {
     Error::new(ErrorKind::Config, format!("{what} cannot be run on a cluster of Spark yet"))
         .hint("run it without --master")
 }

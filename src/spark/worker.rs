@@ -9,6 +9,7 @@ use crossbeam::channel::unbounded;
 use super::frame::Head;
 use super::identity;
 use super::link::{Kind, Link, Receiver, Sender, broken};
+use super::not_on_a_cluster;
 use super::stage::{self, Destination, Failure, Spec, VERSION, wire};
 use crate::config::{Config, Execution};
 use crate::error::{Error, ErrorKind, Result};
@@ -76,6 +77,11 @@ impl Worker {
         config.execution = Execution::Spark;
         config.threads = 1;
         config.in_flight_splits = 1;
+        if std::env::var_os("GRISTMILL_MEMORY").is_none() {
+            // As many of them may run on this host as it has cores.
+            let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+            config.memory_bytes = (config.memory_bytes / cores as u64).max(64 << 20);
+        }
     }
 
     /// Repeats the results of an earlier job; or runs the task, and ends the process.
@@ -118,6 +124,9 @@ impl Worker {
             task::run(run, self.spec.pipeline, split, &events)?;
             drop(events);
             inbox.iter().try_for_each(|event| sending.event(event))?;
+        }
+        if run.tally.has_counted() {
+            return Err(not_on_a_cluster("a counter"));
         }
         Ok(sending.frames)
     }

@@ -1,0 +1,189 @@
+//! Starts a program on a cluster: `spark-submit` starts the driver in Java, and that starts the program again as the driver of its job.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::{Error, ErrorKind, Result, printable};
+
+/// The driver in Java, as `spark/build.sh` makes it.
+const JAR: &[u8] = include_bytes!("../../spark/gristmill.jar");
+
+/// The option that names the cluster, in the arguments of any program.
+const OPTION: &str = "--master";
+
+/// The variable that names the cluster where the option does not.
+const VARIABLE: &str = "GRISTMILL_MASTER";
+
+/// The variable with further settings of Spark, as `spark.executor.memory=4g spark.executor.cores=2`.
+const SETTINGS: &str = "GRISTMILL_SPARK_CONF";
+
+/// A program, and the cluster that it is to run on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submission {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// The master: `spark://host:7077`, `yarn`, `k8s://…`, `local[2]`.
+    pub master: OsString,
+    /// Settings of Spark, as `name=value`.
+    pub settings: Vec<String>,
+}
+
+impl Submission {
+    /// This process on the cluster that its arguments, or its environment, name; none if they name none.
+    ///
+    /// # Errors
+    ///
+    /// If the option has no value, or the program does not know where it is.
+    pub fn of_this_process() -> Result<Option<Submission>> {
+        let (master, arguments) = without_master(std::env::args_os().skip(1))?;
+        let master = master.or_else(|| std::env::var_os(VARIABLE)).filter(|master| !master.is_empty());
+        let Some(master) = master else { return Ok(None) };
+        let program = std::env::current_exe().map_err(|error| {
+            Error::new(ErrorKind::Config, format!("the program does not know where it is: {error}"))
+                .because(error)
+        })?;
+        Ok(Some(Submission { program, arguments, master, settings: Vec::new() }))
+    }
+
+    /// Becomes `spark-submit`; it returns only if that fails.
+    ///
+    /// # Errors
+    ///
+    /// If there is no Spark, or it cannot be started.
+    pub fn exec(&self) -> Result<std::convert::Infallible> {
+        let mut command = self.command(&find_spark_submit()?, &jar()?);
+        let error = command.env_remove(VARIABLE).exec();
+        let program = printable(Path::new(command.get_program()));
+        Err(Error::new(ErrorKind::Config, format!("{program} cannot be started: {error}")).because(error))
+    }
+
+    fn command(&self, spark_submit: &Path, jar: &Path) -> Command {
+        let mut command = Command::new(spark_submit);
+        command.arg(OPTION).arg(&self.master).args(["--class", "gristmill.Driver"]);
+        let settings = std::env::var(SETTINGS).unwrap_or_default();
+        let settings = settings.split_whitespace().map(str::to_owned);
+        for setting in settings.chain(self.settings.iter().cloned()) {
+            command.arg("--conf").arg(setting);
+        }
+        command.arg("--files").arg(&self.program).arg(jar).arg(&self.program).args(&self.arguments);
+        command
+    }
+}
+
+/// The master that arguments name, and the others.
+fn without_master(arguments: impl Iterator<Item = OsString>) -> Result<(Option<OsString>, Vec<OsString>)> {
+    let (mut master, mut others, mut arguments) = (None, Vec::new(), arguments);
+    while let Some(argument) = arguments.next() {
+        if argument == "--" {
+            others.push(argument);
+            others.extend(arguments.by_ref());
+        } else if argument == OPTION {
+            let value = arguments.next().ok_or_else(|| {
+                Error::new(ErrorKind::Config, format!("{OPTION} has no value"))
+                    .hint("name a cluster, such as spark://host:7077, yarn or local[2]")
+            })?;
+            master = Some(value);
+        } else if let Some(value) = argument.as_bytes().strip_prefix(b"--master=") {
+            master = Some(OsStr::from_bytes(value).to_owned());
+        } else {
+            others.push(argument);
+        }
+    }
+    Ok((master, others))
+}
+
+/// `spark-submit` of `SPARK_HOME`, else in `PATH`, else of the pyspark of `python3`.
+fn find_spark_submit() -> Result<PathBuf> {
+    const NAME: &str = "spark-submit";
+    if let Some(home) = std::env::var_os("SPARK_HOME").filter(|home| !home.is_empty()) {
+        let found = Path::new(&home).join("bin").join(NAME);
+        return if found.exists() {
+            Ok(found)
+        } else {
+            let message = format!("there is no {}", printable(&found));
+            Err(Error::new(ErrorKind::Config, message).hint("SPARK_HOME must be where Apache Spark is"))
+        };
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let in_path = std::env::split_paths(&path).map(|dir| dir.join(NAME)).find(|found| found.is_file());
+    in_path.or_else(of_pyspark).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Config,
+            "there is no Apache Spark: no SPARK_HOME, no spark-submit in PATH, and python3 has no pyspark",
+        )
+        .hint("install it, for instance by `pip install pyspark`, or set SPARK_HOME")
+    })
+}
+
+fn of_pyspark() -> Option<PathBuf> {
+    let script = "import pyspark, sys; sys.stdout.write(pyspark.__path__[0])";
+    let output = Command::new("python3")
+        .args(["-c", script])
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    let found = Path::new(OsStr::from_bytes(&output.stdout)).join("bin/spark-submit");
+    found.is_file().then_some(found)
+}
+
+/// The jar as a file, whose name tells what is in it.
+fn jar() -> Result<PathBuf> {
+    let dir = std::env::temp_dir();
+    let path = dir.join(format!("gristmill-{:016x}.jar", xxh3_64(JAR)));
+    if std::fs::read(&path).is_ok_and(|bytes| bytes == JAR) {
+        return Ok(path);
+    }
+    let write = || {
+        let mut file = tempfile::NamedTempFile::new_in(&dir)?;
+        file.write_all(JAR)?;
+        file.persist(&path).map_err(|error| error.error)
+    };
+    write().map_err(|error| Error::io(ErrorKind::Config, "write", &path, error))?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(text: &str) -> (Option<String>, Vec<String>) {
+        let (master, others) = without_master(text.split(' ').map(OsString::from)).unwrap();
+        let text = |text: OsString| text.into_string().unwrap();
+        (master.map(text), others.into_iter().map(text).collect())
+    }
+
+    #[test]
+    fn the_master_is_taken_out_of_the_arguments() {
+        let expected =
+            |master: &str| (Some(master.to_owned()), vec!["a".to_owned(), "-o".to_owned(), "b".to_owned()]);
+        assert_eq!(split("a --master local[2] -o b"), expected("local[2]"));
+        assert_eq!(split("a -o b --master=yarn"), expected("yarn"));
+        assert_eq!(
+            split("a -- --master yarn"),
+            (None, vec!["a".into(), "--".into(), "--master".into(), "yarn".into()])
+        );
+        assert!(without_master(std::iter::once(OsString::from("--master"))).is_err());
+    }
+
+    #[test]
+    fn spark_is_started_with_the_program_as_a_file_and_as_an_argument() {
+        let submission = Submission {
+            program: "/opt/job".into(),
+            arguments: vec!["in".into()],
+            master: "local[2]".into(),
+            settings: vec!["spark.executor.cores=2".into()],
+        };
+        let command = submission.command(Path::new("/spark/bin/spark-submit"), Path::new("/tmp/g.jar"));
+        let arguments: Vec<_> = command.get_args().map(|argument| argument.to_str().unwrap()).collect();
+        let expected = "--master local[2] --class gristmill.Driver --conf spark.executor.cores=2 --files /opt/job /tmp/g.jar /opt/job in";
+        assert_eq!(arguments.join(" "), expected);
+    }
+}
