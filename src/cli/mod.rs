@@ -14,6 +14,7 @@ mod schema;
 pub mod show;
 pub mod signals;
 mod sort;
+mod spark;
 mod table;
 mod table_input;
 mod table_job;
@@ -71,6 +72,9 @@ enum Command {
     /// Run workflows: tasks with parameters, recorded, retried, and backfilled over ranges of dates.
     #[command(subcommand)]
     Flow(flow::FlowCommand),
+    /// Run programs on a cluster of Apache Spark.
+    #[command(subcommand)]
+    Spark(spark::SparkCommand),
 }
 
 /// Runs the command with the arguments of the process.
@@ -90,6 +94,7 @@ pub fn main() -> ExitCode {
             recover::run(options, &mut io::stdout().lock()).map(|()| ExitCode::SUCCESS)
         }
         Command::Flow(command) => flow::run(command, &flow::Flows::Files),
+        Command::Spark(command) => spark::run(command),
     };
     result.unwrap_or_else(|error| fail(&error))
 }

@@ -23,6 +23,9 @@ const VARIABLE: &str = "GRISTMILL_MASTER";
 /// The variable with further settings of Spark, as `spark.executor.memory=4g spark.executor.cores=2`.
 const SETTINGS: &str = "GRISTMILL_SPARK_CONF";
 
+/// Spark tells every step; what a user of the program wants to hear of it are warnings. Settings that come later can ask for more.
+const QUIET: &str = "spark.log.level=WARN";
+
 /// A program, and the cluster that it is to run on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
@@ -53,6 +56,29 @@ impl Submission {
         Ok(Some(Submission { program, arguments, master, settings: Vec::new() }))
     }
 
+    /// A program with arguments, of which one may name the cluster as well.
+    ///
+    /// # Errors
+    ///
+    /// If nothing names a cluster, or there is no such program.
+    pub fn new(
+        program: &Path,
+        arguments: Vec<OsString>,
+        master: Option<OsString>,
+        settings: Vec<String>,
+    ) -> Result<Submission> {
+        let (named, arguments) = without_master(arguments.into_iter())?;
+        let master =
+            master.or(named).or_else(|| std::env::var_os(VARIABLE)).filter(|master| !master.is_empty());
+        let master = master.ok_or_else(|| {
+            Error::new(ErrorKind::Config, "no cluster is named")
+                .hint("give --master with spark://host:7077, yarn or local[2]")
+        })?;
+        let program = std::fs::canonicalize(program)
+            .map_err(|error| Error::io(ErrorKind::Config, "find the program", program, error))?;
+        Ok(Submission { program, arguments, master, settings })
+    }
+
     /// Becomes `spark-submit`; it returns only if that fails.
     ///
     /// # Errors
@@ -67,7 +93,7 @@ impl Submission {
 
     fn command(&self, spark_submit: &Path, jar: &Path) -> Command {
         let mut command = Command::new(spark_submit);
-        command.arg(OPTION).arg(&self.master).args(["--class", "gristmill.Driver"]);
+        command.arg(OPTION).arg(&self.master).args(["--class", "gristmill.Driver", "--conf", QUIET]);
         let settings = std::env::var(SETTINGS).unwrap_or_default();
         let settings = settings.split_whitespace().map(str::to_owned);
         for setting in settings.chain(self.settings.iter().cloned()) {
@@ -183,7 +209,7 @@ mod tests {
         };
         let command = submission.command(Path::new("/spark/bin/spark-submit"), Path::new("/tmp/g.jar"));
         let arguments: Vec<_> = command.get_args().map(|argument| argument.to_str().unwrap()).collect();
-        let expected = "--master local[2] --class gristmill.Driver --conf spark.executor.cores=2 --files /opt/job /tmp/g.jar /opt/job in";
+        let expected = "--master local[2] --class gristmill.Driver --conf spark.log.level=WARN --conf spark.executor.cores=2 --files /opt/job /tmp/g.jar /opt/job in";
         assert_eq!(arguments.join(" "), expected);
     }
 }
