@@ -199,8 +199,25 @@ impl<T: Data> Dataset<T> {
         Dataset::from_shape(&self.ctx, call, String::new(), Shape::Narrow(Arc::new(operator)), inputs)
     }
 
-    /// What a wide operator makes of this dataset and another one.
-    pub(crate) fn wide_with<O: Data, U: Data>(
+    /// What a narrow operator leaves of this dataset: elements of it.
+    pub(crate) fn narrow_same(&self, call: CallSite, operator: impl Operator + 'static) -> Dataset<T> {
+        let (inputs, shape) = (vec![Arc::clone(&self.node)], Shape::Narrow(Arc::new(operator)));
+        let node = Node::new(call, String::new(), Vec::new(), Arc::clone(&self.node.elements), shape, inputs);
+        Dataset { ctx: self.ctx.clone(), node, tolerant: None, types: PhantomData }
+    }
+
+    /// What a narrow operator makes of this dataset, where it is known that these are records.
+    pub(crate) fn narrow_records<U: Record>(
+        &self,
+        call: CallSite,
+        operator: impl Operator + 'static,
+    ) -> Dataset<U> {
+        let inputs = vec![Arc::clone(&self.node)];
+        Dataset::of_records(&self.ctx, call, String::new(), Shape::Narrow(Arc::new(operator)), inputs)
+    }
+
+    /// What a wide operator makes of this dataset and another one, which may be no records.
+    pub(crate) fn wide_with_data<O: Data, U: Data>(
         &self,
         other: &Dataset<O>,
         call: CallSite,
@@ -208,6 +225,17 @@ impl<T: Data> Dataset<T> {
     ) -> Dataset<U> {
         let inputs = vec![Arc::clone(&self.node), Arc::clone(&other.node)];
         Dataset::from_shape(&self.ctx, call, String::new(), Shape::Wide(Arc::new(exchange)), inputs)
+    }
+
+    /// What a wide operator makes of this dataset and another one.
+    pub(crate) fn wide_with<O: Data, U: Record>(
+        &self,
+        other: &Dataset<O>,
+        call: CallSite,
+        exchange: impl Exchange + 'static,
+    ) -> Dataset<U> {
+        let inputs = vec![Arc::clone(&self.node), Arc::clone(&other.node)];
+        Dataset::of_records(&self.ctx, call, String::new(), Shape::Wide(Arc::new(exchange)), inputs)
     }
 
     /// What a wide operator makes of this dataset.

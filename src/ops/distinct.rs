@@ -27,7 +27,7 @@ impl<T: Key> Dataset<T> {
     pub fn distinct(&self) -> Dataset<T> {
         let call = CallSite::here("distinct");
         let firsts: Dataset<(T, ())> = self.wide(call, ByKey::<T, _>::new(First));
-        firsts.narrow(call, Map::selecting(|(item, ()): (T, ())| item))
+        firsts.narrow_records(call, Map::selecting(|(item, ()): (T, ())| item))
     }
 }
 

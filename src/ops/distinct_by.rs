@@ -33,7 +33,7 @@ impl<T: Record> Dataset<T> {
         let call = CallSite::here("distinct_by");
         let keyed: Dataset<(K, T)> = self.narrow(call, Map::new(move |item| (f(&item), item)));
         let firsts: Dataset<(K, T)> = keyed.wide(call, ByKey::<(K, T), _>::new(First));
-        firsts.narrow(call, Map::new(|(_, item): (K, T)| item))
+        firsts.narrow_records(call, Map::new(|(_, item): (K, T)| item))
     }
 }
 

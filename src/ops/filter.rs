@@ -26,6 +26,9 @@ impl<T: Data> Dataset<T> {
     /// ```
     #[track_caller]
     pub fn filter(&self, f: impl Fn(&T) -> bool + Send + Sync + 'static) -> Dataset<T> {
-        self.narrow(CallSite::here("filter"), FlatMap::selecting(move |item| Ok(f(&item).then_some(item))))
+        self.narrow_same(
+            CallSite::here("filter"),
+            FlatMap::selecting(move |item| Ok(f(&item).then_some(item))),
+        )
     }
 }

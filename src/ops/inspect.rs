@@ -27,7 +27,7 @@ impl<T: Data> Dataset<T> {
     #[track_caller]
     pub fn inspect(&self, f: impl Fn(&T) + Send + Sync + 'static) -> Dataset<T> {
         let call = CallSite::here("inspect");
-        self.narrow(
+        self.narrow_same(
             call,
             Map::selecting(move |item| {
                 f(&item);

@@ -42,7 +42,7 @@ impl<K: Key, V: Record> Dataset<(K, V)> {
     /// ```
     #[track_caller]
     pub fn join<W: Record>(&self, other: &Dataset<(K, W)>) -> Dataset<(K, (V, W))> {
-        self.joined::<W, Inner>(other, CallSite::here("join"))
+        self.wide_with(other, CallSite::here("join"), ByKey::new(Joining::<K, V, W, Inner>::new()))
     }
 
     /// As [`join`](Dataset::join); a value of this side without a match comes with `None`.
@@ -173,7 +173,8 @@ impl<K: Key, V: Record> Dataset<(K, V)> {
         other: &Dataset<(K, W)>,
         call: CallSite,
     ) -> Dataset<(K, J::Out)> {
-        self.wide_with(other, call, ByKey::new(Joining::<K, V, W, J>::new()))
+        // An option of what may be null already is no record.
+        self.wide_with_data(other, call, ByKey::new(Joining::<K, V, W, J>::new()))
     }
 
     fn existing<W: Record>(

@@ -56,7 +56,7 @@ impl<T: Data> Dataset<T> {
 
     /// The elements whose numbers lie in a range.
     pub(super) fn drawn(&self, call: CallSite, draw: &Arc<Draw>, numbers: Range<f64>) -> Dataset<T> {
-        self.narrow(call, Drawn::<T> { draw: Arc::clone(draw), numbers, types: PhantomData })
+        self.narrow_same(call, Drawn::<T> { draw: Arc::clone(draw), numbers, types: PhantomData })
     }
 }
 

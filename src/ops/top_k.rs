@@ -41,7 +41,7 @@ impl<T: Record> Dataset<T> {
         let call = CallSite::here("top_k");
         let top = Arc::new(TopK { k, f });
         let tops: Dataset<((), Vec<T>)> = self.wide(call, ByKey::<T, _>::new(Arc::clone(&top)));
-        tops.narrow(
+        tops.narrow_records(
             call,
             FlatMap::new(move |((), mut candidates): ((), Vec<T>)| {
                 top.prune(&mut candidates);

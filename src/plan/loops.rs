@@ -53,11 +53,22 @@ fn shared_by_rounds(state: &Arc<Node>, results: &[Arc<Node>]) -> Vec<Holding> {
             differ.insert(node.id);
         }
     }
+    // What reads a union knows what its inputs are; readers stand behind what they read.
+    let mut known: HashMap<NodeId, Arc<dyn Elements>> = HashMap::new();
+    for node in nodes.iter().rev() {
+        for (index, input) in node.inputs.iter().enumerate() {
+            let of_union =
+                || matches!(node.shape, Shape::Union).then(|| known.get(&node.id).cloned()).flatten();
+            if let Some(elements) = known_by_reader(node, index).or_else(of_union) {
+                known.insert(input.id, elements);
+            }
+        }
+    }
     let mut shared = Holdings::default();
     for node in nodes.iter().filter(|node| differ.contains(&node.id)) {
         for (index, input) in node.inputs.iter().enumerate().filter(|(_, input)| !differ.contains(&input.id))
         {
-            shared.add(input, known_by_reader(node, index));
+            shared.add(input, known_by_reader(node, index).or_else(|| known.get(&input.id).cloned()));
         }
     }
     for (index, result) in results.iter().enumerate().filter(|(_, result)| !differ.contains(&result.id)) {
