@@ -12,6 +12,8 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True  # the sources lie beside this file
+
 from cluster import Cluster
 from fake_job import alive, await_true
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A job for the driver of spark/ that counts words, and does all that a broken one could: what tests/spark/driver.py runs.
 
-usage: fake_job.py SCRATCH CHECK...; with GRISTMILL_DRIVER it asks for the stages of the checks, with GRISTMILL_STAGE it is one of their tasks.
+usage: fake_job.py SCRATCH CHECK...; with GRISTMILL_DRIVER it asks for the stages of the checks, with GRISTMILL_STAGE it is a task of one.
 Checks are the functions named check_*; "passed: NAME" is printed of each, or else the job ends.
 """
 import collections

@@ -231,7 +231,8 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
         }
         int partition = wire.number();
         if (partition < 0 || partition > work.partitions) {
-            throw new ProtocolException("a frame for partition " + Integer.toUnsignedLong(partition) + ", and there are 0 to " + work.partitions);
+            String number = Integer.toUnsignedString(partition);
+            throw new ProtocolException("a frame for partition " + number + ", and there are 0 to " + work.partitions);
         }
         received++;
         return new Tuple2<>(partition, wire.bytes(length - 4));

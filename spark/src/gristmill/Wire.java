@@ -32,8 +32,8 @@ import java.util.List;
  * an answer after each request; and for a task ({@link Child})
  *
  * <pre>
- * here  S spec; for each frame of a broadcast B id, frame; for each frame that it reads F; E
- * job   for each frame F partition, frame; at last E number of frames, or X text of an error
+ * here  S spec; for each frame of a broadcast B id (4 bytes), frame; for each frame that it reads F frame; E
+ * job   for each frame F partition (4 bytes), frame; at last E number of frames (8 bytes), or X text of an error
  * </pre>
  *
  * both at once. Partition 0 is the driver's, and 1 to P are there for later stages. After E or X the job reads until this side hangs up.
