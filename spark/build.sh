@@ -19,13 +19,13 @@ fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# Java 8 is the oldest that Spark 3.5 runs on. Nothing is said of Spark's own classes, nor of the one of Scala that 2.13 would rather see
-# replaced by another that 2.12 does not have.
-javac --release 8 -encoding UTF-8 -g:source,lines -Xlint:all,-classfile,-deprecation,-options,-path,-processing -Werror \
+# Java 8 is the oldest that Spark 3.5 runs on. Warnings about the classes and manifests of Spark's jars are not for us.
+javac --release 8 -encoding UTF-8 -g:source,lines -Xlint:all,-classfile,-options,-path,-processing -Werror \
     -classpath "$spark/jars/*" -d "$work/classes" "$here"/src/gristmill/*.java
 # Sorted, with one date, uncompressed and without a manifest, which would name the JDK: nothing but the sources decides the bytes.
 (cd "$work/classes" && find . -type f -printf '%P\n' | LC_ALL=C sort >"$work/names")
-(cd "$work/classes" && TZ=UTC jar --create --no-manifest --no-compress --date=2000-01-01T00:00:00Z --file "$work/gristmill.jar" "@$work/names")
+(cd "$work/classes" && TZ=UTC jar --create --file "$work/gristmill.jar" \
+    --no-manifest --no-compress --date=2000-01-01T00:00:00Z "@$work/names")
 
 if [[ ${1:-} != --check ]]; then
     cp "$work/gristmill.jar" "$jar"

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""A stand-alone cluster of Spark on this machine: a master and two workers of two cores, as processes of their own, on 127.0.0.1 and 127.0.0.2.
+"""A stand-alone cluster of Spark on this machine: a master, and workers of two cores on 127.0.0.1 and 127.0.0.2, each a process of its own.
 
 usage: cluster.py SPARK_HOME DIR COMMAND...
 
-DIR takes the workers' files and logs; the disks of the shuffle are DIR/local-1 and DIR/local-2. COMMAND runs with GRISTMILL_MASTER set to the
-master's URL, and SPARK_HOME, SPARK_LOCAL_IP; its exit code is ours. All processes of the cluster end with it.
+DIR takes the workers' files and logs; the disks of the shuffle are DIR/local-1 and DIR/local-2. COMMAND runs with GRISTMILL_MASTER set to
+the master's URL, and SPARK_HOME, SPARK_LOCAL_IP; its exit code is ours. All processes of the cluster end with it.
 """
 import os
 import re
@@ -22,7 +22,14 @@ class Service:
         self.changed = threading.Condition()
         self.log = open(log, "w")
         self.process = subprocess.Popen(
-            arguments, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True
+            arguments,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
         )
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
@@ -68,9 +75,10 @@ class Cluster:
         self.services = []
 
     def start(self, name, ip, arguments, **env):
-        command = [os.path.join(self.spark_home, "bin", "spark-class"), f"org.apache.spark.deploy.{name}", "--host", ip, "--port", "0", "--webui-port", "0"]
+        command = [os.path.join(self.spark_home, "bin", "spark-class"), f"org.apache.spark.deploy.{name}"]
+        command += ["--host", ip, "--port", "0", "--webui-port", "0"]
         log = os.path.join(self.directory, f"{name}-{ip}.log")
-        env = {**os.environ, "SPARK_HOME": self.spark_home, "SPARK_LOCAL_IP": ip, **env}
+        env = {**os.environ, "SPARK_HOME": self.spark_home, "SPARK_LOCAL_IP": ip, "LC_ALL": "C.UTF-8", **env}
         self.services.append(Service(log, command + arguments, env))
         return self.services[-1]
 

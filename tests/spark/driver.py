@@ -12,6 +12,8 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True  # the sources lie beside this file
+
 from cluster import Cluster
 from fake_job import alive, await_true
 
@@ -39,14 +41,24 @@ class Bench:
         self.number += 1
         self.log = os.path.join(self.directory, f"{self.number}.log")
         # The executors get heaps for the largest frames; a shuffle that is lost is noticed at once.
-        options = {"ui.enabled": "false", "driver.host": "127.0.0.1", "driver.bindAddress": "127.0.0.1", "executor.memory": "1800m",
-                   "driver.memory": "1800m", "local.dir": os.path.join(self.directory, "local"), "shuffle.io.maxRetries": "0", **(conf or {})}
-        command = [os.path.join(self.spark_home, "bin", "spark-submit"), "--master", self.master, "--class", "gristmill.Driver", "--files", JOB]
+        options = {
+            "ui.enabled": "false",
+            "driver.host": "127.0.0.1",
+            "driver.bindAddress": "127.0.0.1",
+            "driver.memory": "1800m",
+            "executor.memory": "1800m",
+            "local.dir": os.path.join(self.directory, "local"),
+            "shuffle.io.maxRetries": "0",
+            **(conf or {}),
+        }
+        command = [os.path.join(self.spark_home, "bin", "spark-submit"), "--master", self.master, "--class", "gristmill.Driver"]
         for name, value in options.items():
             command += ["--conf", f"spark.{name}={value}"]
+        command += ["--files", JOB, JAR, JOB, self.directory, *checks]
         with open(self.log, "w") as log:
-            return subprocess.Popen(command + [JAR, JOB, self.directory, *checks], env=self.env, stdin=subprocess.DEVNULL,
-                                    stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
+            return subprocess.Popen(
+                command, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+            )
 
     def run(self, checks, code=0, conf=None):
         """Runs checks in one job; says which passed."""
@@ -125,6 +137,8 @@ def check(spark_home, directory):
     bench = Bench(spark_home, os.path.join(directory, "local"), "local[2]", {})
     bench.run(EVERYWHERE)
     bench.endings()
+    bench.env["LC_ALL"] = "C"
+    bench.run(["character_set"])
     print(f"== Spark {version(spark_home)} on a stand-alone cluster, after {time.monotonic() - begin:.0f} s", flush=True)
     with Cluster(spark_home, os.path.join(directory, "cluster")) as cluster:
         bench = Bench(spark_home, cluster.directory, cluster.url, cluster.env)

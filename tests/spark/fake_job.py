@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A job for the driver of spark/ that counts words, and does all that a broken one could: what tests/spark/driver.py runs.
 
-usage: fake_job.py SCRATCH CHECK...; with GRISTMILL_DRIVER it asks for the stages of the checks, with GRISTMILL_STAGE it is one task of them.
-Checks are the functions named check_*; each prints "passed: NAME" or ends the job.
+usage: fake_job.py SCRATCH CHECK...; with GRISTMILL_DRIVER it asks for the stages of the checks, with GRISTMILL_STAGE it is a task of one.
+Checks are the functions named check_*; "passed: NAME" is printed of each, or else the job ends.
 """
 import collections
 import glob
@@ -483,6 +483,12 @@ def check_speculation(driver):
 def check_ended(driver):
     """What this process does not survive: driver.py looks at what is left."""
     driver.stage(1, [({"do": "wait", "name": "left"}, [])])
+
+
+def check_character_set(driver):
+    """Run where Java knows ASCII only."""
+    error, _ = driver.fails(0, [({"do": "tell"}, [])])
+    assert 'cannot pass "zwölf"' in error and "LC_ALL=C.UTF-8" in error, error
 
 
 def check_garbage(driver):

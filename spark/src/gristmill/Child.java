@@ -12,6 +12,7 @@ import java.net.UnknownHostException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
@@ -55,7 +56,7 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
         this.context = context;
         Door door = new Door();
         process = start(door.address());
-        // Failure listeners come first. The feeder must have ended before Spark frees what it reads from, in a completion listener of its own.
+        // The feeder must have ended before Spark frees what it reads from, which completion listeners do. Failure listeners come first.
         context.addTaskFailureListener((TaskFailureListener) (task, failure) -> close());
         context.addTaskCompletionListener((TaskCompletionListener) task -> close());
         String prefix = "[stage " + work.stage + " task " + context.partitionId() + "] ";
@@ -73,22 +74,22 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
         }
     }
 
-    private Process start(String address) throws IOException {
-        File directory = new File(work.directory);
-        if (!directory.isDirectory()) {
-            throw failed("the directory " + directory + " of the driver is not on host " + host()
-                + "; give inputs and outputs by absolute paths that all hosts see");
-        }
+    private Process start(String address) {
         try {
-            List<String> command = new ArrayList<>();
-            command.add(Programs.executable(new File(SparkFiles.get(work.file)).getAbsoluteFile()));
-            command.addAll(work.arguments);
-            ProcessBuilder builder = new ProcessBuilder(Programs.passable(command)).directory(directory);
-            Map<String, String> environment = builder.environment();
-            environment.putAll(work.environment);
+            Programs.passable(Collections.singletonList(work.directory));
+            Programs.passable(work.arguments);
             Programs.passable(work.environment.values());
-            environment.remove("GRISTMILL_DRIVER");
-            environment.put("GRISTMILL_STAGE", address);
+            File directory = new File(work.directory);
+            if (!directory.isDirectory()) {
+                throw new IOException("the directory " + directory + " of the driver is not on host " + host()
+                    + "; give inputs and outputs by absolute paths that all hosts see");
+            }
+            List<String> command = new ArrayList<>(work.arguments);
+            command.add(0, Programs.executable(new File(SparkFiles.get(work.file)).getAbsoluteFile()));
+            ProcessBuilder builder = new ProcessBuilder(command).directory(directory);
+            builder.environment().putAll(work.environment);
+            builder.environment().remove(Driver.VARIABLE);
+            builder.environment().put(Work.VARIABLE, address);
             return builder.start();
         } catch (IOException e) {
             throw failed(e.getMessage());
@@ -230,7 +231,8 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
         }
         int partition = wire.number();
         if (partition < 0 || partition > work.partitions) {
-            throw new ProtocolException("a frame for partition " + Integer.toUnsignedLong(partition) + ", and there are 0 to " + work.partitions);
+            String number = Integer.toUnsignedString(partition);
+            throw new ProtocolException("a frame for partition " + number + ", and there are 0 to " + work.partitions);
         }
         received++;
         return new Tuple2<>(partition, wire.bytes(length - 4));
@@ -242,7 +244,7 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
         if (sent != received) {
             throw failed("the job says that it sent " + sent + " frames, and " + received + " arrived");
         }
-        // It may need no more input. It reads what is under way until we hang up: if it ended before, that would tear its last frames away.
+        // It may need no more input. It reads on until this hangs up: did it end before, the rest would tear its last frames away.
         Wire.shut(socket);
         if (!exits(EXIT_MILLIS)) {
             throw failed("the job did not end within " + EXIT_MILLIS / 1000 + " s of its end frame" + lastWords());
@@ -270,8 +272,8 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
 
     private JobError brokenOff() {
         boolean exited = exits(SOON_MILLIS);
-        String how = exited ? "the job ended without an end frame, exit code " + process.exitValue() : "the job hung up without an end frame";
-        return failed(how + lastWords());
+        String how = exited ? "ended without an end frame, exit code " + process.exitValue() : "hung up without an end frame";
+        return failed("the job " + how + lastWords());
     }
 
     private boolean exits(int millis) {

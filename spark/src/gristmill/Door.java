@@ -10,7 +10,11 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.SecureRandom;
 
-/** Waits for the connection of a process that was told port and token; others of this machine can connect as well, but do not know the token. */
+/**
+ * Waits for the connection of a process that was told the port and a token.
+ *
+ * <p>Everybody on this machine can connect, and who is let in can run programs as this user. Hence the token.
+ */
 final class Door {
     /** How often a wait looks up: what may end it, the end of a process or of a task, wakes nobody who waits at a socket. */
     static final int TICK_MILLIS = 100;
@@ -35,7 +39,7 @@ final class Door {
         return server.getLocalPort() + ":" + token;
     }
 
-    /** The connection that says the token; null if the process ended, or the time, before there was one. {@code look} may end it by an exception. */
+    /** The connection that says the token; null if the process or the time ended before. What {@code look} throws ends it, too. */
     Socket open(Process process, long millis, Runnable look) throws IOException {
         long begin = System.nanoTime();
         try (ServerSocket waiting = server) {

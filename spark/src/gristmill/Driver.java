@@ -31,7 +31,6 @@ import org.apache.spark.rdd.ShuffledRDD;
 import scala.Option;
 import scala.Some;
 import scala.Tuple2;
-import scala.collection.JavaConverters;
 import scala.reflect.ClassTag;
 import scala.reflect.ClassTag$;
 
@@ -40,13 +39,16 @@ import scala.reflect.ClassTag$;
  *
  * <p>The job is a program of its own. It is started here, beside the driver, with a connection on which it asks for stages; and once for
  * each task of a stage, on the executors, with a connection that brings its input and takes its output. Spark schedules, shuffles,
- * retries; what the bytes mean only the job knows.
+ * retries; what the bytes mean only the job knows. {@link Wire} has what is said on the connections.
  *
  * <p>The same jar runs on Spark 3.5 and 4, that is Scala 2.12 and 2.13: it may only call what has the same descriptor in both. What would
  * take or give a {@code Seq} has not. {@code build.sh --check} shows it, with the jars of either.
  */
 public final class Driver {
-    static final int VERSION = 1;
+    /** Where the program finds out that it is to run its job here, and where it is to connect to. */
+    static final String VARIABLE = "GRISTMILL_DRIVER";
+
+    private static final int VERSION = 1;
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private final JavaSparkContext spark;
@@ -79,15 +81,17 @@ public final class Driver {
         }
     }
 
-    /** Runs the job beside the driver and returns its exit code. When it ends, for whatever reason, a stage that still runs is of no use. */
+    /** Runs the job and returns its exit code. When it ends, for whatever reason, nobody waits any more for a stage that still runs. */
     private int run(String[] args) throws IOException, InterruptedException {
         // In cluster mode this machine is not the user's, and has only what --files brought.
         File here = new File(args[0]).getAbsoluteFile();
         List<String> command = new ArrayList<>(Arrays.asList(args));
         command.set(0, Programs.executable(here.isFile() ? here : new File(SparkFiles.get(file))));
         Door door = new Door();
-        ProcessBuilder builder = new ProcessBuilder(Programs.passable(command)).inheritIO();
-        builder.environment().put("GRISTMILL_DRIVER", door.address());
+        Programs.passable(command);
+        ProcessBuilder builder = new ProcessBuilder(command).inheritIO();
+        builder.environment().remove(Work.VARIABLE);
+        builder.environment().put(VARIABLE, door.address());
         Process job = builder.start();
         Runtime.getRuntime().addShutdownHook(new Thread(() -> leave(job)));
         Programs.daemon("gristmill-requests", () -> serve(door, job)).start();
@@ -152,7 +156,7 @@ public final class Driver {
         int version = request.path("version").asInt();
         if (version != VERSION) {
             throw new IllegalArgumentException(
-                "the job speaks version " + version + " of the protocol and gristmill.jar version " + VERSION + ": take both from one release");
+                "the job speaks version " + version + " of the protocol, gristmill.jar " + VERSION + ": take both from one release");
         }
         String what = request.path("request").asText();
         switch (what) {
@@ -218,7 +222,7 @@ public final class Driver {
         return first;
     }
 
-    /** The output of all tasks of a stage, not yet computed. A task gets its text by its own partition, and not with all others in a closure. */
+    /** The output of all tasks, not yet computed. The text of a task lies in its partition: a closure would bring it those of all tasks. */
     private JavaRDD<Tuple2<Integer, byte[]>> records(JsonNode tasks, Work work) {
         List<String> specs = new ArrayList<>();
         for (JsonNode task : tasks) {
@@ -319,13 +323,14 @@ public final class Driver {
         }
 
         @Override
+        @SuppressWarnings("deprecation") // what Scala 2.13 would rather have, 2.12 has not
         public PartitionGroup[] coalesce(int count, RDD<?> parent) {
             Partition[] partitions = parent.partitions();
             PartitionGroup[] groups = new PartitionGroup[parents.length];
             for (int task = 0; task < groups.length; task++) {
                 groups[task] = new PartitionGroup(Option.empty());
                 for (int number : parents[task]) {
-                    JavaConverters.bufferAsJavaList(groups[task].partitions()).add(partitions[number]);
+                    scala.collection.JavaConverters.bufferAsJavaList(groups[task].partitions()).add(partitions[number]);
                 }
             }
             return groups;

@@ -28,14 +28,14 @@ final class Programs {
     }
 
     /** Java passes text on in the character set of its locale, and puts question marks for what that does not have. */
-    static <C extends Collection<String>> C passable(C texts) throws IOException {
+    static void passable(Collection<String> texts) throws IOException {
         String name = System.getProperty("sun.jnu.encoding", Charset.defaultCharset().name());
         for (String text : texts) {
             if (!Charset.forName(name).newEncoder().canEncode(text)) {
-                throw new IOException("Java cannot pass \"" + text + "\" on in its character set " + name + ": start Spark with LC_ALL=C.UTF-8");
+                String problem = "Java cannot pass \"" + text + "\" on in its character set " + name;
+                throw new IOException(problem + ": start Spark, also its workers, with LC_ALL=C.UTF-8");
             }
         }
-        return texts;
     }
 
     /** Ends a process and what it started. */
@@ -66,7 +66,7 @@ final class Programs {
         return thread;
     }
 
-    /** Reads what a process prints, so that it never waits for a reader; writes it, line by line, to our standard error; and keeps the end. */
+    /** Reads what a process prints, so that it never waits for a reader; brings it to our standard error; and keeps the end of it. */
     static final class Drain implements Runnable {
         private static final int LONGEST_LINE = 8 << 10;
         private static final int KEPT = 8 << 10;

@@ -13,7 +13,31 @@ import java.net.ProtocolException;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Messages between a job and this program: a byte that says the kind, the length in four bytes, the highest first, and as many bytes. */
+/**
+ * Messages between the job and this program: a byte that says the kind, the length in four bytes, the highest first, and as many bytes.
+ *
+ * <p>A connection begins with the token, from the job. What follows beside the driver ({@link Driver}) is
+ *
+ * <pre>
+ * here  J {"version", "spark", "parallelism"}
+ * job   J {"version", "request": "broadcast", "id", "frames": K}, K times F
+ *       J {"version", "request": "stage", "id", "name", "partitions": P, "broadcasts": [id], "env", "directory", "args",
+ *          "tasks": [{"spec", "reads": [[stage, first partition, end partition]]}]}
+ *       J {"version", "request": "drop", "stage" or "broadcast": id}
+ * here  J {"frames": K}, K times F: the frames that the tasks of the stage sent for partition 0
+ *       J {"ok": true}
+ *       J {"error", "detail"}
+ * </pre>
+ *
+ * an answer after each request; and for a task ({@link Child})
+ *
+ * <pre>
+ * here  S spec; for each frame of a broadcast B id (4 bytes), frame; for each frame that it reads F frame; E
+ * job   for each frame F partition (4 bytes), frame; at last E number of frames (8 bytes), or X text of an error
+ * </pre>
+ *
+ * both at once. Partition 0 is the driver's, and 1 to P are there for later stages. After E or X the job reads until this side hangs up.
+ */
 final class Wire {
     /** What {@link #kind()} says where the connection ends, if it ends between two messages. */
     static final int END = -1;

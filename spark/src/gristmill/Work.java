@@ -22,6 +22,9 @@ final class Work
             Serializable {
     private static final long serialVersionUID = 1;
 
+    /** Where the program finds out that it is to run a task, and where it is to connect to. */
+    static final String VARIABLE = "GRISTMILL_STAGE";
+
     /** The name that {@code --files} gave the job's program. */
     final String file;
     final int stage;
