@@ -193,15 +193,15 @@ impl ActiveRun {
         }
     }
 
-    /// The changes of states that are to be noted.
-    pub fn take_changes(&mut self) -> Vec<(RunId, Change)> {
-        let changed = self.machine.take_changes();
+    /// What is to be noted of some nodes whose states have changed.
+    pub fn changes(&self, changed: &[usize]) -> Vec<(RunId, Change)> {
         let change = |node: usize| {
             let (task, state) = (self.request.plan.nodes[node].key.clone(), self.machine.state(node));
             (self.id, Change::Task { task, state, reason: self.reasons.get(&node).cloned() })
         };
         changed
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|&node| self.machine.state(node) != State::Queued || self.machine.tries(node) > 0)
             .map(change)
             .collect()

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::active::{ActiveRun, Request, Which};
 use super::clock::{Clock, SystemClock};
 use super::define::Flow;
+use super::event::FlowEvent;
 use super::ledger::{Ledger, NewBackfill};
 use super::period::Every;
 use super::plan::{Plan, time_zone};
@@ -230,6 +231,7 @@ impl Runner {
         id: i64,
     ) -> Result<BackfillReport> {
         let mut filling = Filling::new(self, flow, params, id)?;
+        self.tell(&FlowEvent::BackfillBegan { backfill: id, intervals: filling.queue.len() });
         self.scheduler(clock)?.run(&mut filling)?;
         filling.finish()
     }

@@ -277,6 +277,11 @@ impl Machine {
         self.nodes[index].state
     }
 
+    /// Whether a node is a group whose items are there.
+    pub fn has_items(&self, index: usize) -> bool {
+        self.nodes[index].is_unfolded
+    }
+
     /// How often a node was tried.
     pub fn tries(&self, index: usize) -> u32 {
         self.nodes[index].tries
