@@ -231,8 +231,11 @@ fn new_run(request: &Request, code: String, started: Timestamp) -> NewRun {
 
 /// A node as the ledger has it.
 pub(super) fn new_task(plan: &Plan, node: usize) -> NewTask {
-    let task = plan.task(node);
-    NewTask { key: plan.nodes[node].key.clone(), kind: task.step.kind(), is_idempotent: task.idempotent }
+    let (task, node) = (plan.task(node), &plan.nodes[node]);
+    let keys = || node.needs.iter().map(|&need| plan.nodes[need].key.as_str());
+    let is_item = matches!(node.role, Role::Item { .. });
+    let needs = (!is_item).then(|| serde_json::Value::from_iter(keys()).to_string());
+    NewTask { key: node.key.clone(), kind: task.step.kind(), is_idempotent: task.idempotent, needs }
 }
 
 /// A hash of this program, where a flow has closures: what they do is in it alone.

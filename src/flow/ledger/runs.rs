@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::schema::needs_column;
 use super::{Ledger, instant, millis};
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::state::State;
@@ -35,6 +36,8 @@ pub(in crate::flow) struct NewTask {
     pub key: String,
     pub kind: &'static str,
     pub is_idempotent: bool,
+    /// The keys of those that it waits for, as a JSON list; nothing for an item.
+    pub needs: Option<String>,
 }
 
 /// A run in the ledger.
@@ -99,6 +102,9 @@ pub struct TaskRow {
     pub inputs: Option<String>,
     /// Where it wrote, as a JSON list.
     pub outputs: Option<String>,
+    /// The keys of the tasks that it waits for, as a JSON list; none of an item, which waits for what its task waits for, and none in runs of
+    /// earlier versions.
+    pub needs: Option<String>,
 }
 
 /// A try of a task in the ledger.
@@ -218,7 +224,7 @@ impl Ledger {
             let id = sql.last_insert_rowid();
             let mut add = sql.prepare_cached(ADD_TASK)?;
             for (position, task) in run.tasks.iter().enumerate() {
-                add.execute(params![id, task.key, position, task.kind, task.is_idempotent])?;
+                add.execute(params![id, task.key, position, task.kind, task.is_idempotent, task.needs])?;
             }
             Ok((id, earlier + 1))
         })
@@ -270,10 +276,14 @@ impl Ledger {
         let task = |row: &Row| {
             let (task, kind, state) = (row.get(0)?, row.get(1)?, state(row, 2)?);
             let (reason, inputs, outputs) = (row.get(3)?, row.get(4)?, row.get(5)?);
-            Ok(TaskRow { task, kind, is_idempotent: row.get(6)?, state, reason, inputs, outputs })
+            let (is_idempotent, needs) = (row.get(6)?, row.get(7)?);
+            Ok(TaskRow { task, kind, is_idempotent, state, reason, inputs, outputs, needs })
         };
-        let query = "SELECT task, kind, state, reason, inputs, outputs, idempotent FROM tasks WHERE run = ? ORDER BY position";
-        self.read(|sql| sql.prepare_cached(query)?.query_map([run], task)?.collect())
+        self.read(|sql| {
+            let needs = needs_column(sql)?;
+            let query = format!("SELECT task, kind, state, reason, inputs, outputs, idempotent, {needs} FROM tasks WHERE run = ? ORDER BY position");
+            sql.prepare_cached(&query)?.query_map([run], task)?.collect()
+        })
     }
 
     /// The tries of a run, in the order in which they began.
@@ -320,8 +330,7 @@ impl Ledger {
     }
 }
 
-const ADD_TASK: &str =
-    "INSERT INTO tasks (run, task, position, kind, idempotent, state) VALUES (?, ?, ?, ?, ?, 'queued')";
+const ADD_TASK: &str = "INSERT INTO tasks (run, task, position, kind, idempotent, needs, state) VALUES (?, ?, ?, ?, ?, ?, 'queued')";
 
 impl Change {
     fn write(&self, sql: &Connection, run: RunId) -> rusqlite::Result<()> {
@@ -332,7 +341,8 @@ impl Change {
                     task.key,
                     position,
                     task.kind,
-                    task.is_idempotent
+                    task.is_idempotent,
+                    task.needs
                 ])?;
             }
             Change::Task { task, state, reason } => {
