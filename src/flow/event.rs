@@ -112,6 +112,12 @@ pub enum FlowEvent {
         /// Why.
         error: String,
     },
+    /// A notifier could not tell what it should. This is told from a thread of its own.
+    #[non_exhaustive]
+    NoticeFailed {
+        /// Which, and why.
+        message: String,
+    },
 }
 
 /// Who is told of events.

@@ -1,6 +1,7 @@
 //! Running one run of a flow.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -46,7 +47,7 @@ pub struct Runner {
     which: Which,
     accept_changes: bool,
     cause: &'static str,
-    listener: Option<Box<Listener>>,
+    listener: Option<Arc<Listener>>,
 }
 
 /// A run that has ended.
@@ -130,7 +131,7 @@ impl Runner {
     /// ```
     #[must_use]
     pub fn on_event(mut self, listener: impl Fn(&FlowEvent) + Send + Sync + 'static) -> Runner {
-        self.listener = Some(Box::new(listener));
+        self.listener = Some(Arc::new(listener));
         self
     }
 
@@ -198,15 +199,18 @@ impl Runner {
     pub(super) fn scheduler<'a>(&'a self, clock: &'a dyn Clock<Done>) -> Result<Scheduler<'a>> {
         let context = self.context.clone().map_or_else(Context::new, Ok)?;
         let mut scheduler = Scheduler::new(&self.ledger, context, clock, self.workers, self.cancel.clone());
-        scheduler.listener = self.listener.as_deref();
+        scheduler.listener.clone_from(&self.listener);
         Ok(scheduler)
     }
 
     /// Tells what the scheduler does not know.
     pub(super) fn tell(&self, event: &FlowEvent) {
-        if let Some(listener) = &self.listener {
-            listener(event);
-        }
+        self.listener.iter().for_each(|listener| listener(event));
+    }
+
+    /// Whether somebody is told what happens.
+    pub(super) fn is_watched(&self) -> bool {
+        self.listener.is_some()
     }
 }
 

@@ -94,7 +94,7 @@ pub(super) struct Scheduler<'a> {
     /// Somebody wants all to end.
     pub cancel: CancelToken,
     /// Somebody is told what happens, once it is noted.
-    pub listener: Option<&'a Listener>,
+    pub listener: Option<Arc<Listener>>,
     pools: Pools,
     pool_names: BTreeMap<String, usize>,
     runs: BTreeMap<RunId, ActiveRun>,
@@ -346,7 +346,7 @@ impl<'a> Scheduler<'a> {
         }
         self.ledger.note(&self.changes)?;
         self.changes.clear();
-        if let Some(listener) = self.listener {
+        if let Some(listener) = self.listener.as_deref() {
             self.events.extend(work.iter().map(Work::began_event));
             self.events.iter().for_each(listener);
         }
@@ -379,7 +379,7 @@ impl<'a> Scheduler<'a> {
             let run_key = run.request.plan.run_key().to_owned();
             let took = now.saturating_sub(run.began);
             self.event(|| FlowEvent::RunEnded { run: *id, run_key: run_key.clone(), state, took });
-            send(&mut self.notices, &run, occasion, &event);
+            send(&mut self.notices, &run, occasion, &event, self.listener.clone());
             drop(run); // and with it the lock, before anybody hears of the end
             feed.ended(RunEnded { run_key, result: Ok((*id, state)) })?;
         }
@@ -448,13 +448,23 @@ impl<'a> Scheduler<'a> {
 
     fn tell(&mut self, run: RunId, occasion: Occasion, event: &Event) {
         if let Some(run) = self.runs.get(&run) {
-            send(&mut self.notices, run, occasion, event);
+            send(&mut self.notices, run, occasion, event, self.listener.clone());
         }
     }
 }
 
-fn send(notices: &mut Notices, run: &ActiveRun, occasion: Occasion, event: &Event) {
-    let failed: Arc<dyn Fn(String) + Send + Sync> = Arc::new(|message| eprintln!("gristmill: {message}"));
+/// Sends a notice; one that fails is told to the listener, or else to standard error.
+fn send(
+    notices: &mut Notices,
+    run: &ActiveRun,
+    occasion: Occasion,
+    event: &Event,
+    listener: Option<Arc<Listener>>,
+) {
+    let failed: Arc<dyn Fn(String) + Send + Sync> = Arc::new(move |message| match &listener {
+        Some(listener) => listener(&FlowEvent::NoticeFailed { message }),
+        None => eprintln!("gristmill: {message}"),
+    });
     notices.send(&run.request.plan.flow.notifiers, occasion, event, &run.mask, &failed);
 }
 

@@ -94,18 +94,20 @@ impl Arguments {
     pub fn run(&self, flows: &Flows) -> Result<ExitCode> {
         let flow = flows.find(&self.flow)?;
         let params = params(&self.params)?;
-        let (runner, signals) = self.run.runner(flow.directory())?;
-        let report = match (self.resume, self.backfill()) {
-            (Some(id), _) => runner.resume_backfill(&flow, &params, id)?,
+        let (runner, signals, watch) = self.run.runner(flow.directory())?;
+        let ran = match (self.resume, self.backfill()) {
+            (Some(id), _) => runner.resume_backfill(&flow, &params, id),
             (None, Some(backfill)) if self.dry_run => {
                 let values = runner.backfill_values(&flow, &params, &backfill)?;
                 let lines: String = values.iter().map(|value| format!("{value}\n")).collect();
                 print(&lines)?;
                 return Ok(ExitCode::SUCCESS);
             }
-            (None, Some(backfill)) => runner.backfill(&flow, &params, &backfill)?,
+            (None, Some(backfill)) => runner.backfill(&flow, &params, &backfill),
             (None, None) => return Err(Error::new(ErrorKind::Config, "give --from and --to, or --resume")),
         };
+        drop(watch); // before anything else is printed
+        let report = ran?;
         print(&summary(&report, Style::of_stdout()))?;
         if let Some(signal) = signals.caught() {
             return Ok(ExitCode::from(signal.exit_code()));

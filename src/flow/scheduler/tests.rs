@@ -138,7 +138,7 @@ fn a_listener_hears_of_every_try_and_of_every_end_in_order() {
     let ledger = Ledger::open(&dir.path().join("ledger.sqlite")).unwrap();
     let told = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&told);
-    let listener = move |event: &FlowEvent| {
+    let listener: Arc<Listener> = Arc::new(move |event: &FlowEvent| {
         let line = match event {
             FlowEvent::RunBegan { tasks, complete, attempt, .. } => {
                 format!("attempt {attempt}: {tasks} tasks, {complete} complete")
@@ -153,7 +153,7 @@ fn a_listener_hears_of_every_try_and_of_every_end_in_order() {
             other => format!("{other:?}"),
         };
         noted.lock().unwrap().push(line);
-    };
+    });
     let failed = Arc::new(AtomicUsize::new(0));
     let once = move |_: &TaskContext| match failed.fetch_add(1, Ordering::SeqCst) {
         0 => Err(transient("not yet")),
@@ -169,7 +169,7 @@ fn a_listener_hears_of_every_try_and_of_every_end_in_order() {
     for _ in 0..2 {
         let context = Context::builder().threads(1).build().unwrap();
         let mut scheduler = Scheduler::new(&ledger, context, &clock, 1, CancelToken::new());
-        scheduler.listener = Some(&listener);
+        scheduler.listener = Some(Arc::clone(&listener));
         scheduler.run(&mut Given::new(&[&flow])).unwrap();
     }
     let expected = [
