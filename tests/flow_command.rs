@@ -161,24 +161,6 @@ fn a_ledger_that_cannot_be_used_is_refused_and_outputs_are_left_alone() {
     place.succeed("verify counts/2026-03-29");
 }
 
-#[test]
-fn colours_are_for_terminals_only() {
-    let place = place(FLOW);
-    let (plain, _) = place.succeed("flow run words.flow.toml date=2026-03-29");
-    assert!(!plain.contains('\u{1b}'));
-    // `script` gives a command a pseudo-terminal.
-    let on_terminal = |no_colour: &str| {
-        let gristmill = env!("CARGO_BIN_EXE_gristmill");
-        let mut script = std::process::Command::new("script");
-        script.args(["-qec", &format!("{gristmill} flow show 1"), "/dev/null"]).current_dir(place.at(""));
-        let output = script.env("NO_COLOR", no_colour).env_remove("GRISTMILL_LEDGER").output().unwrap();
-        utf8(output.stdout)
-    };
-    let coloured = on_terminal("");
-    assert!(coloured.contains("\u{1b}[32msucceeded"), "{coloured:?}");
-    assert!(!on_terminal("1").contains('\u{1b}'));
-}
-
 /// The same flow as [`FLOW`].
 fn in_rust() -> Flow {
     let count = Engine::new(EngineCommand::Wordcount)

@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::LedgerArguments;
+use super::board::Watched;
 use super::watch::Watch;
 use crate::cli::options::size;
 use crate::cli::signals::StopSignals;
@@ -67,7 +68,7 @@ pub struct RunArguments {
 
 impl RunArguments {
     /// A runner with the ledger of a directory of flows, which the first signal cancels, and what tells how far it is until it is dropped.
-    pub fn runner(&self, dir: &Path) -> Result<(Runner, StopSignals, Watch)> {
+    pub fn runner(&self, dir: &Path, watched: Watched) -> Result<(Runner, StopSignals, Watch)> {
         let mut runner = Runner::open(self.ledger.path(dir))?.accept_changes(self.accept_changes);
         if let Some(workers) = self.workers {
             runner = runner.workers(workers);
@@ -79,7 +80,7 @@ impl RunArguments {
         if let Some(bytes) = self.memory {
             context = context.memory_bytes(bytes);
         }
-        let (runner, watch) = Watch::start(runner.context(context.build()?), self.quiet)?;
+        let (runner, watch) = Watch::start(runner.context(context.build()?), watched, self.quiet)?;
         let (cancel, stopping) = (runner.cancel_token(), watch.stopping());
         let signals = StopSignals::catch(move |_| {
             cancel.cancel();

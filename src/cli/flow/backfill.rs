@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::Flows;
 use super::arguments::{Pair, RunArguments, params};
+use super::board::Watched;
 use super::style::Style;
 use crate::cli::escape::escaped;
 use crate::cli::{print, tell};
@@ -94,7 +95,7 @@ impl Arguments {
     pub fn run(&self, flows: &Flows) -> Result<ExitCode> {
         let flow = flows.find(&self.flow)?;
         let params = params(&self.params)?;
-        let (runner, signals, watch) = self.run.runner(flow.directory())?;
+        let (runner, signals, watch) = self.run.runner(flow.directory(), Watched::Many)?;
         let ran = match (self.resume, self.backfill()) {
             (Some(id), _) => runner.resume_backfill(&flow, &params, id),
             (None, Some(backfill)) if self.dry_run => {

@@ -18,9 +18,19 @@ const MOST_LINES: usize = 8;
 /// Tasks at work, or runs, that are shown one by one.
 const SHOWN_ONE_BY_ONE: usize = 8;
 
+/// What a command runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watched {
+    /// One run. That it cannot begin is what the command fails with.
+    One,
+    /// Many, of which each may fail to begin.
+    Many,
+}
+
 /// The state of all runs that a command watches.
 #[derive(Debug)]
 pub struct Board {
+    watched: Watched,
     style: Style,
     backfill: Option<Progress>,
     id: i64,
@@ -85,8 +95,9 @@ impl Progress {
 
 impl Board {
     /// A board without runs.
-    pub fn new(style: Style) -> Board {
+    pub fn new(watched: Watched, style: Style) -> Board {
         Board {
+            watched,
             style,
             backfill: None,
             id: 0,
@@ -102,7 +113,7 @@ impl Board {
         match event {
             FlowEvent::BackfillBegan { backfill, intervals, .. } => {
                 (self.id, self.backfill) = (*backfill, Some(Progress::of(*intervals)));
-                self.line(format!("backfill {backfill} begins: {intervals} intervals"));
+                self.line(format!("backfill {backfill} begins: {}", counted(*intervals, "interval")));
             }
             FlowEvent::RunBegan { run, run_key, attempt, tasks, complete, .. } => {
                 let (running, retrying) = (BTreeMap::new(), BTreeMap::new());
@@ -110,7 +121,8 @@ impl Board {
                 if self.backfill.is_none() && !self.style.is_live {
                     let complete =
                         if *complete > 0 { format!(", {complete} complete") } else { String::new() };
-                    self.line(format!("run {run} {key} begins: attempt {attempt}, {tasks} tasks{complete}"));
+                    let tasks = counted(*tasks, "task");
+                    self.line(format!("run {run} {key} begins: attempt {attempt}, {tasks}{complete}"));
                 }
                 self.runs
                     .insert(*run, Run { key, began: now, tasks: Progress::of(*tasks), running, retrying });
@@ -138,7 +150,9 @@ impl Board {
                 if let Some(backfill) = &mut self.backfill {
                     backfill.note(State::Failed);
                 }
-                self.line(format!("{} cannot begin: {}", escaped(run_key), escaped(error)));
+                if self.watched == Watched::Many {
+                    self.line(format!("{} cannot begin: {}", escaped(run_key), escaped(error)));
+                }
             }
             FlowEvent::NoticeFailed { message, .. } => self.line(format!("gristmill: {}", escaped(message))),
         }
@@ -280,6 +294,11 @@ impl Board {
     }
 }
 
+/// As `1 task` or `2 tasks`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// The marks as they stand in lines that are cut: without colours.
 fn mark(state: State) -> String {
     Style::plain().mark(state)
@@ -288,5 +307,146 @@ fn mark(state: State) -> String {
 fn more(area: &mut Vec<String>, count: usize) {
     if count > 0 {
         area.push(format!("  and {count} more"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn board(watched: Watched, style: Style) -> Board {
+        Board::new(watched, style)
+    }
+
+    fn told(board: &mut Board, events: Vec<FlowEvent>) {
+        events.iter().for_each(|event| board.note(event, Duration::from_secs(1)));
+    }
+
+    fn began(run: i64, tasks: usize) -> FlowEvent {
+        let run_key = format!("daily?date=2026-01-{run:02}");
+        FlowEvent::RunBegan { run, run_key, attempt: 1, tasks, complete: 0 }
+    }
+
+    fn tried(run: i64, task: &str) -> FlowEvent {
+        FlowEvent::TryBegan { run, task: task.to_owned(), number: 1 }
+    }
+
+    fn ended(run: i64, task: &str, state: State, next_try: Option<Timestamp>) -> Vec<FlowEvent> {
+        let (took, error) =
+            (Duration::from_millis(7), (state == State::Failed).then(|| "no\nroute".to_owned()));
+        let task = task.to_owned();
+        let end = FlowEvent::TaskEnded { run, task: task.clone(), state, tries: 1, reason: None };
+        let is_over = next_try.is_none();
+        let mut events = vec![FlowEvent::TryEnded { run, task, number: 1, state, took, error, next_try }];
+        events.extend(is_over.then_some(end));
+        events
+    }
+
+    fn run_ended(run: i64, state: State) -> FlowEvent {
+        FlowEvent::RunEnded {
+            run,
+            run_key: format!("daily?date=2026-01-{run:02}"),
+            state,
+            took: Duration::from_secs(2),
+        }
+    }
+
+    fn at(seconds: i64) -> (Timestamp, Duration) {
+        (Timestamp::from_second(seconds).unwrap(), Duration::from_secs(4))
+    }
+
+    #[test]
+    fn where_lines_stay_each_task_has_one_when_it_ends() {
+        let mut board = board(Watched::One, Style::plain());
+        told(&mut board, vec![began(1, 3), tried(1, "a"), tried(1, "b")]);
+        told(&mut board, ended(1, "a", State::Succeeded, None));
+        told(&mut board, ended(1, "b\u{1b}", State::Failed, None));
+        let settled =
+            |state| FlowEvent::TaskEnded { run: 1, task: "c".to_owned(), state, tries: 0, reason: None };
+        told(&mut board, vec![settled(State::UpstreamFailed), run_ended(1, State::Failed)]);
+        let expected = [
+            "run 1 daily?date=2026-01-01 begins: attempt 1, 3 tasks",
+            "run 1: a succeeded after 7 ms",
+            "run 1: b\\u{1b} failed after 7 ms: no",
+            "run 1: c upstream_failed",
+            "run 1 failed after 2.0 s: 1 succeeded, 1 failed, 1 upstream_failed",
+        ];
+        assert_eq!(board.take_lines(), expected);
+        assert!(board.take_lines().is_empty());
+    }
+
+    #[test]
+    fn on_a_terminal_only_what_failed_has_a_line_and_the_rest_is_drawn() {
+        let mut board = board(Watched::One, Style::of_width(80));
+        told(&mut board, vec![began(1, 4), tried(1, "a"), tried(1, "b"), tried(1, "c")]);
+        told(&mut board, ended(1, "a", State::Succeeded, None));
+        told(&mut board, ended(1, "b", State::Failed, Some(at(9).0)));
+        let lines = board.take_lines();
+        assert!(
+            lines.len() == 1 && lines[0].starts_with("run 1: b failed after 7 ms; try 2 at "),
+            "{lines:?}"
+        );
+        let area = [
+            "run 1 daily?date=2026-01-01",
+            "1 of 4 tasks done, 3.0 s",
+            "  ▸ c  3.0 s",
+            "  ↻ b, try 2 in 5 s",
+        ];
+        assert_eq!(board.area(at(4)), area);
+        board.is_stopping = true;
+        assert_eq!(board.area(at(4)).len(), 5);
+        board.style = Style::of_width(20);
+        for line in board.area(at(4)) {
+            assert!(crate::cli::width::width(&line) < 20, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_backfill_tells_of_each_interval_and_how_many_are_left() {
+        for (style, count) in [(Style::plain(), 4), (Style::of_width(80), 4)] {
+            let mut board = board(Watched::Many, style);
+            told(&mut board, vec![FlowEvent::BackfillBegan { backfill: 5, intervals: 3 }]);
+            told(&mut board, vec![began(1, 1), began(2, 2), tried(1, "a"), tried(2, "a")]);
+            told(&mut board, ended(1, "a", State::Succeeded, None));
+            told(&mut board, vec![run_ended(1, State::Succeeded)]);
+            let area = [
+                "backfill 5: 1 of 3 intervals done, 4.0 s",
+                "  ▸ run 2 daily?date=2026-01-02  0/2, 3.0 s: a",
+            ];
+            assert_eq!(board.area(at(4)), area);
+            let error = "it is running already".to_owned();
+            told(&mut board, vec![FlowEvent::RunRefused { run_key: "daily".to_owned(), error }]);
+            told(&mut board, ended(2, "a", State::Failed, None));
+            let expected = [
+                "backfill 5 begins: 3 intervals",
+                "1 of 3: daily?date=2026-01-01 succeeded after 2.0 s, run 1",
+                "daily cannot begin: it is running already",
+                "run 2: a failed after 7 ms: no",
+            ];
+            assert_eq!(board.take_lines()[..count], expected);
+            assert_eq!(board.area(at(4))[0], "backfill 5: 2 of 3 intervals done, 1 failed, 4.0 s");
+        }
+    }
+
+    #[test]
+    fn what_happens_faster_than_it_can_be_read_is_counted() {
+        let mut board = board(Watched::One, Style::of_width(80));
+        told(&mut board, vec![began(1, 100)]);
+        (0..100).for_each(|task| told(&mut board, ended(1, &format!("t{task}"), State::Failed, None)));
+        let lines = board.take_lines();
+        assert_eq!(lines.len(), MOST_LINES + 1);
+        assert_eq!(lines[MOST_LINES], "… and 92 more; `flow show` has all of them");
+        assert_eq!(board.area(at(4))[1], "100 of 100 tasks done, 100 failed, 3.0 s");
+        let many: Vec<FlowEvent> = (0..100).map(|task| tried(1, &format!("t{task:03}"))).collect();
+        told(&mut board, many);
+        let area = board.area(at(4));
+        assert_eq!((area.len(), area[10].as_str()), (11, "  and 92 more"));
+    }
+
+    #[test]
+    fn items_stand_in_the_place_of_their_task() {
+        let mut board = board(Watched::One, Style::of_width(80));
+        told(&mut board, vec![began(1, 2), FlowEvent::ItemsFound { run: 1, task: "t".to_owned(), items: 5 }]);
+        assert_eq!(board.area(at(4))[1], "0 of 6 tasks done, 3.0 s");
     }
 }

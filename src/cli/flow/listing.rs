@@ -55,13 +55,10 @@ impl Listing {
         let key = cut_middle(&key, room);
         let _ = writeln!(self.text, "{} {key}  {state}", style.bold(&title));
         let ended = run.duration.map_or_else(String::new, |millis| format!(", took {}", took(millis)));
-        let line = format!(
-            "attempt {}, {}, began {}{ended}",
-            run.attempt,
-            escaped(&run.cause),
-            ago(run.started, self.now)
-        );
-        let _ = writeln!(self.text, "{}", cut(&line, style.columns()));
+        let which = format!("attempt {}, {}", run.attempt, escaped(&run.cause));
+        let when = format!("began {}{ended}", ago(run.started, self.now));
+        let separator = if width(&which) + 2 + width(&when) > style.columns() { "\n" } else { ", " };
+        let _ = writeln!(self.text, "{which}{separator}{when}");
     }
 
     fn tasks(&mut self, entries: &[Entry], has_rails: bool) {
@@ -110,8 +107,11 @@ impl Listing {
     }
 
     fn entry(&mut self, entry: &Entry, rail: &Rail, unseen: &str) {
-        self.line(entry, &rail.here, 0, unseen);
-        self.troubles(entry, &format!("{}  ", rail.below));
+        let below = format!("{}  ", rail.below);
+        if let Some(note) = self.line(entry, &rail.here, 0, unseen) {
+            self.below(&below, &note);
+        }
+        self.troubles(entry, &below);
         for (item, indent) in self.items(entry).collect::<Vec<_>>() {
             self.line(item, &format!("{}{}", rail.below, " ".repeat(indent)), indent, "");
             self.troubles(item, &format!("{}    ", rail.below));
@@ -123,8 +123,8 @@ impl Listing {
         }
     }
 
-    /// The line of a task: rails, mark, name, state, time, and a note where there is room for it.
-    fn line(&mut self, entry: &Entry, before: &str, indent: usize, unseen: &str) {
+    /// The line of a task: rails, mark, name, state, time, and a note. Gives a note that there was no room for.
+    fn line(&mut self, entry: &Entry, before: &str, indent: usize, unseen: &str) -> Option<String> {
         let (style, state) = (self.style, entry.state());
         let name = entry.name();
         let room = self.names.saturating_sub(indent).max(1);
@@ -136,14 +136,16 @@ impl Listing {
         used += if style.is_narrow() { 0 } else { self.states + 2 };
         let note = [entry.note(), unseen.to_owned()].into_iter().filter(|note| !note.is_empty());
         let note = note.collect::<Vec<_>>().join(", ");
-        let note = escaped(&note);
-        let gap = " ".repeat(before.len() - before.trim_end().len());
-        let mut line =
-            format!("{}{gap}{} {name}{told}  {took:>10}", style.dim(before.trim_end()), style.mark(state));
-        if !note.is_empty() && used + 2 + 6 <= style.columns() {
-            let _ = write!(line, "  {}", style.dim(&cut(&note, style.columns() - used - 2)));
+        let (note, room) = (escaped(&note), style.columns().saturating_sub(used + 2));
+        // How many items have failed is not cut: where there is no room for it, it has a line of its own.
+        let is_below = !entry.items.is_empty() && width(&note) > room;
+        let (before, mark) = (self.rail(before), style.mark(state));
+        let mut line = format!("{before}{mark} {name}{told}  {took:>10}");
+        if !note.is_empty() && room >= 6 && !is_below {
+            let _ = write!(line, "  {}", style.dim(&cut(&note, room)));
         }
         let _ = writeln!(self.text, "{}", line.trim_end());
+        is_below.then(|| note.into_owned())
     }
 
     /// What a task has failed with, its earlier tries, and where the log is.
@@ -159,13 +161,24 @@ impl Listing {
         }
         if let Some(log) = entry.log().filter(|_| entry.items.is_empty() && entry.is_noteworthy()) {
             // Whole, however long it is: it is there to be copied.
-            let _ = writeln!(self.text, "{}log {}", self.style.dim(before), escaped(log));
+            let _ = writeln!(
+                self.text,
+                "{}log {}",
+                self.rail(before),
+                escaped(log.strip_prefix("./").unwrap_or(log))
+            );
         }
     }
 
     fn below(&mut self, before: &str, line: &str) {
         let room = self.style.columns().saturating_sub(width(before)).max(20);
-        let _ = writeln!(self.text, "{}{}", self.style.dim(before), cut(&escaped(line), room));
+        let _ = writeln!(self.text, "{}{}", self.rail(before), cut(&escaped(line), room));
+    }
+
+    /// What stands before a line, so that it does not outshine it.
+    fn rail(&self, before: &str) -> String {
+        let drawn = before.trim_end();
+        format!("{}{}", self.style.dim(drawn), &before[drawn.len()..])
     }
 }
 
@@ -173,4 +186,115 @@ impl Listing {
 fn after(entries: &[Entry], entry: &Entry) -> String {
     let names: Vec<&str> = entry.needs.iter().map(|&need| entries[need].task.task.as_str()).collect();
     if names.is_empty() { String::new() } else { format!("after {}", names.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-01-31T12:00:00Z".parse().unwrap()
+    }
+
+    fn run(state: State) -> RunRow {
+        RunRow::for_tests(7, "daily?date=2026-01-30", state, now() - jiff::SignedDuration::from_mins(3))
+    }
+
+    fn task(key: &str, state: State, needs: &[&str]) -> TaskRow {
+        let needs = if key.contains('[') { None } else { Some(serde_json::to_string(needs).unwrap()) };
+        TaskRow::for_tests(key, state, needs)
+    }
+
+    fn tried(key: &str, number: u32, state: State, error: Option<&str>) -> TryRow {
+        TryRow::for_tests(key, number, state, now(), error)
+    }
+
+    fn shown(tasks: &[TaskRow], tries: &[TryRow], style: Style) -> String {
+        listing(&run(State::Failed), tasks, tries, false, style, now())
+    }
+
+    #[test]
+    fn one_task_needs_no_rails() {
+        let text = shown(
+            &[task("t", State::Succeeded, &[])],
+            &[tried("t", 1, State::Succeeded, None)],
+            Style::plain(),
+        );
+        let expected = "\
+run 7 daily?date=2026-01-30  failed
+attempt 1, manual, began 3 min ago, took 1.2 s
+✓ t  succeeded        7 ms
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn items_are_told_together_and_those_that_failed_one_by_one() {
+        let tasks = [
+            task("fetch", State::Succeeded, &[]),
+            task("convert", State::Failed, &["fetch"]),
+            task("publish", State::UpstreamFailed, &["convert", "fetch"]),
+            task("convert[eu]", State::Succeeded, &[]),
+            task("convert[us]", State::Failed, &[]),
+        ];
+        let tries = [
+            tried("fetch", 1, State::Failed, Some("no\nroute")),
+            tried("fetch", 2, State::Succeeded, None),
+            tried("convert[eu]", 1, State::Succeeded, None),
+            tried("convert[us]", 1, State::Failed, Some("one\ntwo \u{1b}[m\nthree\nfour")),
+        ];
+        let expected = "\
+run 7 daily?date=2026-01-30  failed
+attempt 1, manual, began 3 min ago, took 1.2 s
+┌   ✓ fetch          succeeded              7 ms  2 tries
+│     try 1 failed after 7 ms: no
+├─┐ ✗ convert[..]    failed                 0 ms  1 succeeded, 1 failed
+│ │   ✗ convert[us]  failed                 7 ms
+│ │     one
+│ │     two \\u{1b}[m
+│ │     three
+└─┘ ↯ publish        upstream_failed
+";
+        assert_eq!(shown(&tasks, &tries, Style::plain()), expected);
+    }
+
+    #[test]
+    fn very_many_tasks_are_told_together_but_for_those_that_failed() {
+        let key = |place: usize| format!("t{place}");
+        let needs = |place: usize| if place < 100 { vec![] } else { vec![key(place - 100)] };
+        let mut tasks: Vec<TaskRow> = (0..500)
+            .map(|place| {
+                let needs = needs(place);
+                task(&key(place), State::Succeeded, &needs.iter().map(String::as_str).collect::<Vec<_>>())
+            })
+            .collect();
+        tasks[450] = task("t450", State::Failed, &["t350"]);
+        let text = shown(&tasks, &[tried("t450", 1, State::Failed, Some("no"))], Style::plain());
+        let expected = "    … 450 succeeded; --all lists them
+  ✗ t450  failed           7 ms  after t350
+    no
+    … 49 succeeded; --all lists them
+";
+        assert_eq!(text.lines().skip(2).map(|line| format!("{line}\n")).collect::<String>(), expected);
+        let all = listing(&run(State::Failed), &tasks, &[], true, Style::plain(), now());
+        assert_eq!(all.lines().count(), 502);
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let long = "a".repeat(70);
+        let tasks = [
+            task(&long, State::Succeeded, &[]),
+            task("日本語日本語日本語日本語日本語日本語日本語", State::Failed, &[&long]),
+            task("c", State::UpstreamFailed, &[&long, "日本語日本語日本語日本語日本語日本語日本語"]),
+        ];
+        let error = "an error that is longer than the terminal is wide, whatever that is, ".repeat(9);
+        let tries = [tried("日本語日本語日本語日本語日本語日本語日本語", 1, State::Failed, Some(&error))];
+        for columns in [40, 59, 60, 80, 120] {
+            let text = shown(&tasks, &tries, Style::of_width(columns));
+            for line in text.lines() {
+                assert!(width(line) <= columns, "{columns}: {line}");
+            }
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::arguments::{Pair, RunArguments, params};
+use super::board::Watched;
 use super::show::print_run;
 use super::{Flows, LedgerArguments};
 use crate::cli::signals::StopSignals;
@@ -20,7 +21,7 @@ use crate::flow::{Flow, Ledger, Plan, Ran, RunRow, Runner, State, Which};
 /// If it cannot begin, or the ledger fails.
 pub fn run(flow: &Flow, pairs: &[Pair], arguments: &RunArguments) -> Result<ExitCode> {
     let plan = Plan::new(flow, params(pairs)?)?;
-    let (runner, signals, watch) = arguments.runner(flow.directory())?;
+    let (runner, signals, watch) = arguments.runner(flow.directory(), Watched::One)?;
     let ran = runner.run(plan);
     drop(watch); // before anything else is printed
     ended(&runner, ran?, &signals)
@@ -88,7 +89,7 @@ impl Rerun {
             (Some(task), _) => Which::From(task.clone()),
             _ => Which::Missing,
         };
-        let (runner, signals, watch) = self.arguments.runner(Path::new(""))?;
+        let (runner, signals, watch) = self.arguments.runner(Path::new(""), Watched::One)?;
         let runner = runner.which(which);
         let ran = runner.run(plan);
         drop(watch);

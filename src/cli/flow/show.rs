@@ -47,24 +47,24 @@ impl Runs {
 /// The runs, one a line. On a narrow terminal marks stand for states, and only what tells runs apart is shown.
 fn table(text: &mut String, runs: &[RunRow], style: Style, now: Timestamp) {
     let states = runs.iter().map(|run| run.state.name().len()).max().unwrap_or(0).max(5);
-    let others =
-        if style.is_narrow() { 5 + 2 + 1 + 2 + 2 + 10 } else { 5 + 2 + 2 + 7 + 2 + states + 2 + 10 + 2 + 9 };
+    let ids = runs.iter().map(|run| run.id.to_string().len()).max().unwrap_or(0).max(3);
+    let others = ids + 2 + 2 + 10 + if style.is_narrow() { 1 + 2 } else { 7 + 2 + states + 2 + 2 + 9 };
     let room = style.columns().saturating_sub(others).max(8);
     let widest = runs.iter().map(|run| width(&escaped(&run.run_key))).max().unwrap_or(0).clamp(3, room);
     let head = if style.is_narrow() {
-        format!("{:>5}     {:widest$}  {:>10}", "run", "key", "began")
+        format!("{:>ids$}     {:widest$}  {:>10}", "run", "key", "began")
     } else {
-        format!("{:>5}  {:widest$}  attempt  {:states$}  {:>10}  took", "run", "key", "state", "began")
+        format!("{:>ids$}  {:widest$}  attempt  {:states$}  {:>10}  took", "run", "key", "state", "began")
     };
     let _ = writeln!(text, "{}", style.bold(&head));
     for run in runs {
         let key = padded(&cut_middle(&escaped(&run.run_key), widest), widest);
         let began = ago(run.started, now);
         let line = if style.is_narrow() {
-            format!("{:>5}  {}  {key}  {began:>10}", run.id, style.mark(run.state))
+            format!("{:>ids$}  {}  {key}  {began:>10}", run.id, style.mark(run.state))
         } else {
             let (state, took) = (style.state(run.state, states), run.duration.map(took).unwrap_or_default());
-            format!("{:>5}  {key}  {:>7}  {state}  {began:>10}  {took}", run.id, run.attempt)
+            format!("{:>ids$}  {key}  {:>7}  {state}  {began:>10}  {took}", run.id, run.attempt)
         };
         let _ = writeln!(text, "{}", line.trim_end());
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
-use super::board::Board;
+use super::board::{Board, Watched};
 use super::style::Style;
 use crate::cli::tell;
 use crate::cli::ticker::{Ticker, Turn};
@@ -44,12 +44,13 @@ impl Watch {
     /// # Errors
     ///
     /// If the thread that draws cannot be started.
-    pub fn start(runner: Runner, is_quiet: bool) -> Result<(Runner, Watch)> {
+    pub fn start(runner: Runner, watched: Watched, is_quiet: bool) -> Result<(Runner, Watch)> {
         if is_quiet {
             return Ok((runner, Watch { board: None, _ticker: None }));
         }
         let style = Style::of_stderr();
-        let shared = Arc::new(Shared { board: Mutex::new(Board::new(style)), start: Instant::now() });
+        let shared =
+            Arc::new(Shared { board: Mutex::new(Board::new(watched, style)), start: Instant::now() });
         let told = Arc::clone(&shared);
         let runner = runner.on_event(move |event| note(&told, event, style.is_live));
         let ticker = if style.is_live { Some(draw(Arc::clone(&shared))?) } else { None };

@@ -384,3 +384,74 @@ impl Change {
 fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
+
+/// Rows as the tests of those that show them need them.
+#[cfg(test)]
+mod rows {
+    use super::{RunRow, State, TaskRow, Timestamp, TryRow};
+
+    impl RunRow {
+        pub(crate) fn for_tests(id: i64, run_key: &str, state: State, started: Timestamp) -> RunRow {
+            RunRow {
+                id,
+                flow: run_key.split('?').next().unwrap().to_owned(),
+                source: None,
+                run_key: run_key.to_owned(),
+                attempt: 1,
+                parameters: "{}".to_owned(),
+                definition: String::new(),
+                code: String::new(),
+                interval: None,
+                time_zone: "UTC".to_owned(),
+                cause: "manual".to_owned(),
+                backfill: None,
+                state,
+                host: "here".to_owned(),
+                pid: 1,
+                started,
+                ended: None,
+                duration: Some(1200),
+                bounds: None,
+            }
+        }
+    }
+
+    impl TaskRow {
+        pub(crate) fn for_tests(key: &str, state: State, needs: Option<String>) -> TaskRow {
+            let (task, kind) = (key.to_owned(), "job".to_owned());
+            TaskRow {
+                task,
+                kind,
+                is_idempotent: true,
+                state,
+                reason: None,
+                inputs: None,
+                outputs: None,
+                needs,
+            }
+        }
+    }
+
+    impl TryRow {
+        pub(crate) fn for_tests(
+            key: &str,
+            number: u32,
+            state: State,
+            at: Timestamp,
+            error: Option<&str>,
+        ) -> TryRow {
+            TryRow {
+                task: key.to_owned(),
+                number,
+                state,
+                before: None,
+                started: at,
+                ended: Some(at),
+                duration: Some(7),
+                error_kind: None,
+                error: error.map(str::to_owned),
+                log: None,
+            }
+        }
+    }
+}
