@@ -41,12 +41,33 @@ fn check_prints_the_plan_and_runs_nothing() {
         "\
 words?date=2026-03-29&site=eu
 interval 2026-03-29T00:00:00+01:00[Europe/Berlin] to 2026-03-30T00:00:00+02:00[Europe/Berlin]
-count: wordcount raw/2026-03-29.txt output=counts/2026-03-29 top=2
-    2 retries, timeout 10m
-tell: sh -c echo counted eu 2026-03-28 after count
+┌ count: wordcount raw/2026-03-29.txt output=counts/2026-03-29 top=2
+│     2 retries, timeout 10m
+└ tell: sh -c echo counted eu 2026-03-28 after count
 "
     );
     assert_eq!(place.names(), ["raw", "words.flow.toml"]);
+}
+
+#[test]
+fn check_draws_what_waits_for_what_with_items_below_their_task() {
+    let items: Vec<String> = (0..12).map(|item| item.to_string()).collect();
+    let flow = format!(
+        "name = \"each\"\n\
+         [tasks.fetch]\ncommand.argv = [\"true\"]\n\
+         [tasks.convert]\ndepends_on = [\"fetch\"]\nfor_each = {{ item = \"i\", in = {items:?} }}\ncommand.argv = [\"convert\", \"${{i}}\"]\n\
+         [tasks.count]\ndepends_on = [\"fetch\"]\ncommand.argv = [\"true\"]\n\
+         [tasks.publish]\ndepends_on = [\"convert\", \"count\"]\ncommand.argv = [\"true\"]\n"
+    );
+    let place = Place::new(&[("each.flow.toml", &flow)]);
+    let (plan, _) = place.succeed("flow check each.flow.toml");
+    let lines: Vec<&str> = plan.lines().collect();
+    assert_eq!(lines[1], "┌   fetch: true");
+    assert!(lines[2].starts_with("├─┐ convert: for each i of 0, 1, "), "{plan}");
+    assert_eq!(lines[3], "│ │     convert[0]: convert 0 after fetch");
+    let rest =
+        ["│ │     … and 2 more", "├ │ count: true after fetch", "└─┘ publish: true after convert, count"];
+    assert_eq!(lines[13..], rest);
 }
 
 #[test]
@@ -192,7 +213,7 @@ fn a_child_does_not_outlive_a_gristmill_that_is_killed() {
     let script = "echo $$ > pid; trap '' TERM HUP; while true; do sleep 0.01; echo > alive; done";
     let flow = format!("name = \"stays\"\n[tasks.t]\ncommand.argv = [\"sh\", \"-c\", \"{script}\"]\n");
     let place = Place::new(&[("stays.flow.toml", &flow)]);
-    let mut run = place.command("flow run stays.flow.toml").spawn().unwrap();
+    let mut run = place.command("flow run stays.flow.toml --quiet").spawn().unwrap();
     let written = |name: &str| fs::metadata(place.at(name)).is_ok_and(|found| found.len() > 0);
     wait_for(|| written("pid") && written("alive"));
     run.kill().unwrap();

@@ -234,7 +234,7 @@ pub(super) fn new_task(plan: &Plan, node: usize) -> NewTask {
     let (task, node) = (plan.task(node), &plan.nodes[node]);
     let keys = || node.needs.iter().map(|&need| plan.nodes[need].key.as_str());
     let is_item = matches!(node.role, Role::Item { .. });
-    let needs = (!is_item).then(|| serde_json::Value::from_iter(keys()).to_string());
+    let needs = (!is_item).then(|| keys().collect::<serde_json::Value>().to_string());
     NewTask { key: node.key.clone(), kind: task.step.kind(), is_idempotent: task.idempotent, needs }
 }
 

@@ -61,6 +61,7 @@ pub use notify::{Notifier, Occasion};
 pub use param::{Param, ParamType, ParamValue, Params};
 pub use period::{Every, Interval};
 pub use plan::Plan;
+pub(crate) use plan_text::NodeText;
 pub use retry::retry;
 pub use run::{Ran, Runner};
 pub use schedule::{CatchUp, Overlap, Schedule};

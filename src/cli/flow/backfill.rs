@@ -8,9 +8,11 @@ use clap::{Args, ValueEnum};
 
 use super::Flows;
 use super::arguments::{Pair, RunArguments, params};
-use super::board::Watched;
+use super::board::{Watched, counted};
+use super::outline::counts;
 use super::style::Style;
 use crate::cli::escape::escaped;
+use crate::cli::width::{cut, width};
 use crate::cli::{print, tell};
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::{Backfill, BackfillReport, Every, Order, Reprocess, State};
@@ -156,17 +158,18 @@ impl Arguments {
 /// The counts of all states, and each interval that did not succeed.
 fn summary(report: &BackfillReport, style: Style) -> String {
     let mut text = String::new();
-    let count = |state: State| report.intervals.iter().filter(|interval| interval.state == state).count();
-    let counts = State::ALL.into_iter().filter(|state| count(*state) > 0);
-    let counts: Vec<String> = counts.map(|state| format!("{} {}", count(state), state.name())).collect();
-    let _ =
-        writeln!(text, "backfill {}: {} intervals, {}", report.id, report.intervals.len(), counts.join(", "));
+    let intervals = counted(report.intervals.len(), "interval");
+    let ends = counts(report.intervals.iter().map(|interval| interval.state));
+    let _ = writeln!(text, "backfill {}: {intervals}, {ends}", report.id);
+    let states = report.intervals.iter().map(|interval| interval.state.name().len()).max().unwrap_or(0);
     for interval in report.intervals.iter().filter(|interval| interval.state != State::Succeeded) {
         let run = interval.run.map(|run| format!("run {run}")).unwrap_or_default();
         let error = interval.error.as_deref().map(escaped).unwrap_or_default();
-        let line =
-            format!("  {}  {}  {run}  {error}", escaped(&interval.value), style.state(interval.state, 15));
-        let _ = writeln!(text, "{}", line.trim_end());
+        let value = escaped(&interval.value);
+        let used = width(&value) + states + run.len() + 2 * 4;
+        let (state, error) =
+            (style.state(interval.state, states), cut(&error, style.columns().saturating_sub(used)));
+        let _ = writeln!(text, "{}", format!("  {value}  {state}  {run}  {error}").trim_end());
     }
     text
 }

@@ -265,7 +265,9 @@ impl Board {
         area.push(format!("{title}{}", cut_middle(&run.key, room)));
         let so_far = lasted(now.saturating_sub(run.began));
         area.push(format!("{}, {so_far}", run.tasks.text("tasks")));
-        let running = run.running.iter().map(|(task, (number, began))| {
+        let mut running: Vec<_> = run.running.iter().collect();
+        running.sort_by_key(|(_, (_, began))| *began); // what takes long is what one waits for
+        let running = running.into_iter().map(|(task, (number, began))| {
             let again = if *number > 1 { format!(", try {number}") } else { String::new() };
             (State::Running, task, format!("{again}  {}", lasted(now.saturating_sub(*began))))
         });
@@ -295,7 +297,7 @@ impl Board {
 }
 
 /// As `1 task` or `2 tasks`.
-fn counted(count: usize, what: &str) -> String {
+pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
@@ -318,8 +320,10 @@ mod tests {
         Board::new(watched, style)
     }
 
-    fn told(board: &mut Board, events: Vec<FlowEvent>) {
-        events.iter().for_each(|event| board.note(event, Duration::from_secs(1)));
+    fn told(board: &mut Board, events: impl IntoIterator<Item = FlowEvent>) {
+        for event in events {
+            board.note(&event, Duration::from_secs(1));
+        }
     }
 
     fn began(run: i64, tasks: usize) -> FlowEvent {
@@ -358,12 +362,12 @@ mod tests {
     #[test]
     fn where_lines_stay_each_task_has_one_when_it_ends() {
         let mut board = board(Watched::One, Style::plain());
-        told(&mut board, vec![began(1, 3), tried(1, "a"), tried(1, "b")]);
+        told(&mut board, [began(1, 3), tried(1, "a"), tried(1, "b")]);
         told(&mut board, ended(1, "a", State::Succeeded, None));
         told(&mut board, ended(1, "b\u{1b}", State::Failed, None));
         let settled =
             |state| FlowEvent::TaskEnded { run: 1, task: "c".to_owned(), state, tries: 0, reason: None };
-        told(&mut board, vec![settled(State::UpstreamFailed), run_ended(1, State::Failed)]);
+        told(&mut board, [settled(State::UpstreamFailed), run_ended(1, State::Failed)]);
         let expected = [
             "run 1 daily?date=2026-01-01 begins: attempt 1, 3 tasks",
             "run 1: a succeeded after 7 ms",
@@ -378,7 +382,7 @@ mod tests {
     #[test]
     fn on_a_terminal_only_what_failed_has_a_line_and_the_rest_is_drawn() {
         let mut board = board(Watched::One, Style::of_width(80));
-        told(&mut board, vec![began(1, 4), tried(1, "a"), tried(1, "b"), tried(1, "c")]);
+        told(&mut board, [began(1, 4), tried(1, "a"), tried(1, "b"), tried(1, "c")]);
         told(&mut board, ended(1, "a", State::Succeeded, None));
         told(&mut board, ended(1, "b", State::Failed, Some(at(9).0)));
         let lines = board.take_lines();
@@ -405,17 +409,17 @@ mod tests {
     fn a_backfill_tells_of_each_interval_and_how_many_are_left() {
         for (style, count) in [(Style::plain(), 4), (Style::of_width(80), 4)] {
             let mut board = board(Watched::Many, style);
-            told(&mut board, vec![FlowEvent::BackfillBegan { backfill: 5, intervals: 3 }]);
-            told(&mut board, vec![began(1, 1), began(2, 2), tried(1, "a"), tried(2, "a")]);
+            told(&mut board, [FlowEvent::BackfillBegan { backfill: 5, intervals: 3 }]);
+            told(&mut board, [began(1, 1), began(2, 2), tried(1, "a"), tried(2, "a")]);
             told(&mut board, ended(1, "a", State::Succeeded, None));
-            told(&mut board, vec![run_ended(1, State::Succeeded)]);
+            told(&mut board, [run_ended(1, State::Succeeded)]);
             let area = [
                 "backfill 5: 1 of 3 intervals done, 4.0 s",
                 "  ▸ run 2 daily?date=2026-01-02  0/2, 3.0 s: a",
             ];
             assert_eq!(board.area(at(4)), area);
             let error = "it is running already".to_owned();
-            told(&mut board, vec![FlowEvent::RunRefused { run_key: "daily".to_owned(), error }]);
+            told(&mut board, [FlowEvent::RunRefused { run_key: "daily".to_owned(), error }]);
             told(&mut board, ended(2, "a", State::Failed, None));
             let expected = [
                 "backfill 5 begins: 3 intervals",
@@ -431,14 +435,13 @@ mod tests {
     #[test]
     fn what_happens_faster_than_it_can_be_read_is_counted() {
         let mut board = board(Watched::One, Style::of_width(80));
-        told(&mut board, vec![began(1, 100)]);
+        told(&mut board, [began(1, 100)]);
         (0..100).for_each(|task| told(&mut board, ended(1, &format!("t{task}"), State::Failed, None)));
         let lines = board.take_lines();
         assert_eq!(lines.len(), MOST_LINES + 1);
         assert_eq!(lines[MOST_LINES], "… and 92 more; `flow show` has all of them");
         assert_eq!(board.area(at(4))[1], "100 of 100 tasks done, 100 failed, 3.0 s");
-        let many: Vec<FlowEvent> = (0..100).map(|task| tried(1, &format!("t{task:03}"))).collect();
-        told(&mut board, many);
+        told(&mut board, (0..100).map(|task| tried(1, &format!("t{task:03}"))));
         let area = board.area(at(4));
         assert_eq!((area.len(), area[10].as_str()), (11, "  and 92 more"));
     }
@@ -446,7 +449,7 @@ mod tests {
     #[test]
     fn items_stand_in_the_place_of_their_task() {
         let mut board = board(Watched::One, Style::of_width(80));
-        told(&mut board, vec![began(1, 2), FlowEvent::ItemsFound { run: 1, task: "t".to_owned(), items: 5 }]);
+        told(&mut board, [began(1, 2), FlowEvent::ItemsFound { run: 1, task: "t".to_owned(), items: 5 }]);
         assert_eq!(board.area(at(4))[1], "0 of 6 tasks done, 3.0 s");
     }
 }

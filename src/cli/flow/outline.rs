@@ -94,7 +94,7 @@ impl Entry<'_> {
 
     /// Those of its tries that have failed and were followed by others.
     pub fn failed_tries(&self) -> impl Iterator<Item = &TryRow> {
-        let last = if self.error().is_some() { 1 } else { 0 };
+        let last = usize::from(self.error().is_some());
         let earlier = self.tries.len().saturating_sub(last);
         self.tries[..earlier].iter().copied().filter(|one| one.error.is_some())
     }

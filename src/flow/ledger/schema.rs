@@ -125,7 +125,8 @@ fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
     if application != APPLICATION || !(1..VERSION).contains(&from) {
         return Ok(());
     }
-    STEPS.iter().skip(from as usize - 1).try_for_each(|step| connection.execute_batch(step))?;
+    let steps = STEPS.iter().zip(1..).filter(|(_, version)| *version >= from);
+    steps.map(|(step, _)| step).try_for_each(|step| connection.execute_batch(step))?;
     connection.pragma_update(None, "user_version", VERSION)
 }
 
