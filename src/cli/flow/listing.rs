@@ -20,6 +20,9 @@ const SHOWN_ONE_BY_ONE: usize = 10;
 /// Tasks up to which each has its line in any case.
 const FEW: usize = 60;
 
+/// Of more tasks than that, those that are shown because they failed.
+const MOST_NOTEWORTHY: usize = 20;
+
 /// A run with its tasks. Very many of them that went well are told together unless `all` are wanted, and so are the items of a task.
 pub fn listing(
     run: &RunRow,
@@ -70,17 +73,23 @@ impl Listing {
         let widest = entries.first().map_or(0, |_| width(&rail(0).here));
         self.measure(entries, widest);
         let are_few = entries.len() <= FEW || self.all;
-        let mut good = Vec::new();
+        if !are_few {
+            let ends = counts(entries.iter().map(Entry::state));
+            let line = format!("{} tasks: {ends}; --all lists each", entries.len());
+            let _ = writeln!(self.text, "{}", cut(&line, self.style.columns()));
+        }
+        let (mut left_out, mut shown) = (Vec::new(), 0);
         for (place, entry) in entries.iter().enumerate() {
-            if !are_few && !entry.is_noteworthy() {
-                good.push(entry.task.state);
+            if !are_few && (!entry.is_noteworthy() || shown == MOST_NOTEWORTHY) {
+                left_out.push(entry.state());
                 continue;
             }
-            self.left_out(&mut good);
+            self.left_out(&mut left_out);
+            shown += 1;
             let unseen = if rails.is_none() && has_rails { after(entries, entry) } else { String::new() };
             self.entry(entry, rail(place), &unseen);
         }
-        self.left_out(&mut good);
+        self.left_out(&mut left_out);
     }
 
     /// The widths of the columns: names take what the others leave.
@@ -100,8 +109,7 @@ impl Listing {
 
     fn left_out(&mut self, states: &mut Vec<State>) {
         if !states.is_empty() {
-            let told = counts(states.drain(..));
-            let line = format!("    … {told}; --all lists them");
+            let line = format!("    … {}", counts(states.drain(..)));
             let _ = writeln!(self.text, "{}", self.style.dim(&cut(&line, self.style.columns())));
         }
     }
@@ -270,14 +278,21 @@ attempt 1, manual, began 3 min ago, took 1.2 s
             .collect();
         tasks[450] = task("t450", State::Failed, &["t350"]);
         let text = shown(&tasks, &[tried("t450", 1, State::Failed, Some("no"))], Style::plain());
-        let expected = "    … 450 succeeded; --all lists them
+        let expected = "500 tasks: 499 succeeded, 1 failed; --all lists each
+    … 450 succeeded
   ✗ t450  failed           7 ms  after t350
     no
-    … 49 succeeded; --all lists them
+    … 49 succeeded
 ";
         assert_eq!(text.lines().skip(2).map(|line| format!("{line}\n")).collect::<String>(), expected);
         let all = listing(&run(State::Failed), &tasks, &[], true, Style::plain(), now());
         assert_eq!(all.lines().count(), 502);
+        for task in &mut tasks[..400] {
+            task.state = State::Failed;
+        }
+        let text = shown(&tasks, &[], Style::plain());
+        assert_eq!(text.lines().count(), 2 + 1 + MOST_NOTEWORTHY + 1, "{text}");
+        assert!(text.ends_with("\n    … 99 succeeded, 381 failed\n"), "{text}");
     }
 
     #[test]
