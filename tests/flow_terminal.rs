@@ -81,6 +81,8 @@ attempt 1, manual, began T, took T
 └─┘ ↯ publish      upstream_failed
 ";
     let above = "run 1: count[us] failed after T: it ended with exit status: 1\n";
+    assert!(failed.raw.contains("\u{1b}[36m▸\u{1b}[0m fetch"), "{:?}", failed.raw);
+    assert!(failed.raw.contains("\u{1b}[31mrun 1: count[us] failed after "), "{:?}", failed.raw);
     let hint = "gristmill: run again what has not succeeded with `flow rerun 1 --failed`\n";
     assert_shows(&failed, 1, &format!("{above}{listing}{hint}"));
     assert_shows(&at_terminal(&place, 80, "flow show 1"), 0, listing);

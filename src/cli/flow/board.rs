@@ -35,11 +35,18 @@ pub struct Board {
     backfill: Option<Progress>,
     id: i64,
     runs: BTreeMap<i64, Run>,
-    lines: VecDeque<String>,
+    lines: VecDeque<Line>,
     /// Lines that were too many.
     dropped: usize,
     /// Whether somebody has asked all to end.
     pub is_stopping: bool,
+}
+
+/// A line that stays, in the colour of a state.
+#[derive(Debug)]
+struct Line {
+    state: Option<State>,
+    text: String,
 }
 
 /// How many of how many have ended, and how.
@@ -108,12 +115,17 @@ impl Board {
         }
     }
 
+    /// Fits to a terminal that may have another size by now.
+    pub fn fit(&mut self, style: Style) {
+        self.style = style;
+    }
+
     /// Notes what has happened at a time of a clock that nobody sets.
     pub fn note(&mut self, event: &FlowEvent, now: Duration) {
         match event {
             FlowEvent::BackfillBegan { backfill, intervals, .. } => {
                 (self.id, self.backfill) = (*backfill, Some(Progress::of(*intervals)));
-                self.line(format!("backfill {backfill} begins: {}", counted(*intervals, "interval")));
+                self.line(None, format!("backfill {backfill} begins: {}", counted(*intervals, "interval")));
             }
             FlowEvent::RunBegan { run, run_key, attempt, tasks, complete, .. } => {
                 let (running, retrying) = (BTreeMap::new(), BTreeMap::new());
@@ -122,7 +134,7 @@ impl Board {
                     let complete =
                         if *complete > 0 { format!(", {complete} complete") } else { String::new() };
                     let tasks = counted(*tasks, "task");
-                    self.line(format!("run {run} {key} begins: attempt {attempt}, {tasks}{complete}"));
+                    self.line(None, format!("run {run} {key} begins: attempt {attempt}, {tasks}{complete}"));
                 }
                 self.runs
                     .insert(*run, Run { key, began: now, tasks: Progress::of(*tasks), running, retrying });
@@ -151,10 +163,13 @@ impl Board {
                     backfill.note(State::Failed);
                 }
                 if self.watched == Watched::Many {
-                    self.line(format!("{} cannot begin: {}", escaped(run_key), escaped(error)));
+                    let text = format!("{} cannot begin: {}", escaped(run_key), escaped(error));
+                    self.line(Some(State::Failed), text);
                 }
             }
-            FlowEvent::NoticeFailed { message, .. } => self.line(format!("gristmill: {}", escaped(message))),
+            FlowEvent::NoticeFailed { message, .. } => {
+                self.line(None, format!("gristmill: {}", escaped(message)));
+            }
         }
     }
 
@@ -195,7 +210,7 @@ impl Board {
         let first = error.and_then(|error| error.lines().next()).map(escaped);
         let error = first.map(|error| format!(": {error}")).unwrap_or_default();
         let text = format!("run {run}: {} {state}{what}{error}", escaped(task));
-        self.line(text);
+        self.line(Some(state), text);
     }
 
     fn run_ended(&mut self, id: i64, state: State, took: Duration) {
@@ -204,25 +219,28 @@ impl Board {
             backfill.note(state);
             let (done, total) = (backfill.done(), backfill.total);
             let (key, took) = (run.key, lasted(took));
-            self.line(format!("{done} of {total}: {key} {state} after {took}, run {id}"));
+            self.line(Some(state), format!("{done} of {total}: {key} {state} after {took}, run {id}"));
         } else if !self.style.is_live {
-            self.line(format!("run {id} {state} after {}: {}", lasted(took), run.tasks.all()));
+            self.line(Some(state), format!("run {id} {state} after {}: {}", lasted(took), run.tasks.all()));
         }
     }
 
-    fn line(&mut self, line: String) {
+    fn line(&mut self, state: Option<State>, text: String) {
         if self.style.is_live && self.lines.len() == MOST_LINES {
             self.dropped += 1;
         } else {
-            self.lines.push_back(line);
+            self.lines.push_back(Line { state, text });
         }
     }
 
     /// The lines that are to be printed and to stay. Where they are drawn above others they are cut to the width of the terminal.
     pub fn take_lines(&mut self) -> Vec<String> {
-        let columns = self.style.columns();
-        let mut lines: Vec<String> =
-            self.lines.drain(..).map(|line| cut(&line, columns).into_owned()).collect();
+        let style = self.style;
+        let shown = |Line { state, text }: Line| {
+            let text = cut(&text, style.columns());
+            state.map_or_else(|| text.to_string(), |state| style.in_state(&text, state))
+        };
+        let mut lines: Vec<String> = self.lines.drain(..).map(shown).collect();
         if self.dropped > 0 {
             lines.push(format!("… and {} more; `flow show` has all of them", self.dropped));
             self.dropped = 0;
@@ -251,7 +269,17 @@ impl Board {
         }
         // The last column stays free: a line that fills it makes some terminals begin another one.
         let columns = self.style.columns().saturating_sub(1);
-        area.iter().map(|line| cut(line, columns).into_owned()).collect()
+        area.iter().map(|line| self.marked(&cut(line, columns))).collect()
+    }
+
+    /// A line whose mark, if it has one, is in its colour.
+    fn marked(&self, line: &str) -> String {
+        for state in [State::Running, State::Retrying] {
+            if let Some(rest) = line.strip_prefix("  ").and_then(|line| line.strip_prefix(&mark(state))) {
+                return format!("  {}{rest}", self.style.mark(state));
+            }
+        }
+        line.to_owned()
     }
 
     /// The lines of tasks or runs that there is room for.

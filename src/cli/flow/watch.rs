@@ -80,6 +80,7 @@ fn draw(shared: Arc<Shared>) -> Result<Ticker> {
         let now = (Timestamp::now(), shared.start.elapsed());
         let (lines, area) = {
             let mut board = shared.lock();
+            board.fit(Style::of_stderr());
             (board.take_lines(), board.area(now))
         };
         if !lines.is_empty() {
