@@ -233,13 +233,15 @@ fn where_there_is_no_terminal_each_task_has_a_line_and_quiet_has_none() {
 fn names_that_would_drive_a_terminal_or_do_not_fit_are_made_harmless() {
     let long = "a".repeat(60);
     let flow = format!(
-        "name = \"odd\"\nparams.site = \"text\"\n[tasks.{long}]\nfor_each = {{ item = \"i\", in = [\"\\u001b[2J\", \"日本語\"] }}\ncommand.argv = [\"sh\", \"-c\", \"exit 1\"]\n"
+        "name = \"odd\"\nparams.site = \"text\"\n[tasks.{long}]\nfor_each = {{ item = \"i\", in = [\"\\u001b[2J\", \"日本語\"] }}\ncommand.argv = [\"no-such-\\u001b[2J日本語\"]\n"
     );
     let place = Place::new(&[("odd.flow.toml", &flow)]);
     let command = "flow run odd.flow.toml site=\u{1b}]0;x\u{7}";
     for columns in [40, 80] {
         let shown = at_terminal(&place, columns, command);
         assert_eq!(shown.code, Some(1), "{}", shown.text);
+        let logs = at_terminal(&place, columns, "flow logs");
+        assert!(logs.text.replace('\n', "").contains("no-such-\\u{1b}[2J"), "{}", logs.text);
         assert!(!shown.raw.contains("\u{1b}[2J") && !shown.raw.contains("\u{1b}]0;"), "{:?}", shown.raw);
     }
 }
