@@ -159,16 +159,51 @@ backfill 1: 3 intervals, 3 succeeded
 }
 
 #[test]
-fn ctrl_c_stops_a_run_and_says_so() {
+fn a_backfill_and_a_rerun_on_40_columns() {
     let place = place();
-    let mut terminal = Terminal::start(&place, 80, RUN, &[]);
-    terminal.until(|text| text.contains("▸ fetch"));
-    terminal.type_in("\u{3}");
-    let shown = terminal.end();
-    assert_eq!(shown.code, Some(130), "{}", shown.text);
-    assert!(!shown.text.contains('▸') && !shown.text.contains("tasks done"), "{}", shown.text);
-    assert!(shown.text.contains("run 1 daily?date=2026-01-31  canceled\n"), "{}", shown.text);
-    assert!(shown.text.contains("■ publish      canceled\n"), "{}", shown.text);
+    make(&place, "go");
+    let line = "flow backfill daily.flow.toml --from 2026-01-01 --to 2026-01-02 --max-active 1";
+    let failed = at_terminal(&place, 40, line);
+    let days = "\
+1 of 2: daily?date=2026-01-01 failed af…
+2 of 2: daily?date=2026-01-02 failed af…
+backfill 1: 2 intervals, 2 failed
+  2026-01-01  failed  run 1
+  2026-01-02  failed  run 2
+";
+    assert_eq!(failed.code, Some(1));
+    let is_of_a_try = |line: &&str| line.starts_with("run ") && line.ends_with('…');
+    let lines = || failed.text.lines();
+    assert_eq!(lines().filter(is_of_a_try).count(), 2, "{}", failed.text);
+    let rest: String = lines().filter(|line| !is_of_a_try(line)).map(|line| format!("{line}\n")).collect();
+    assert!(rest.starts_with(&format!("backfill 1 begins: 2 intervals\n{days}")), "{}", failed.text);
+    make(&place, "us");
+    let again = at_terminal(&place, 40, "flow rerun 2 --failed");
+    let listing = "\
+run 3 daily?date=2026-01-02  succeeded
+attempt 2, rerun
+began T, took T
+┌   ✓ fetch                  complete s…
+├─┐ ✓ count[..] T  2 succeeded
+├ │ ✓ check                  complete s…
+└─┘ ✓ publish T
+";
+    assert_shows(&again, 0, listing);
+}
+
+#[test]
+fn ctrl_c_stops_a_run_and_says_so() {
+    for (columns, publish) in [(80, "■ publish      canceled\n"), (40, "■ publish\n")] {
+        let place = place();
+        let mut terminal = Terminal::start(&place, columns, RUN, &[]);
+        terminal.until(|text| text.contains("▸ fetch"));
+        terminal.type_in("\u{3}");
+        let shown = terminal.end();
+        assert_eq!(shown.code, Some(130), "{}", shown.text);
+        assert!(!shown.text.contains('▸') && !shown.text.contains("tasks done"), "{}", shown.text);
+        assert!(shown.text.contains("run 1 daily?date=2026-01-31  canceled\n"), "{}", shown.text);
+        assert!(shown.text.contains(publish), "{}", shown.text);
+    }
 }
 
 #[test]
