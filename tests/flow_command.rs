@@ -154,6 +154,26 @@ fn a_dry_backfill_lists_its_days_and_a_schedule_its_times() {
 }
 
 #[test]
+fn what_of_a_backfill_failed_is_run_again_with_the_secrets_that_no_ledger_has() {
+    let flow = FLOW.replace("[params]", "[params]\npassword = { type = \"text\", secret = true }");
+    let place = place(&flow);
+    let days = "--from 2026-03-29 --to 2026-03-30 password=mellon";
+    let output = place.run(&format!("flow backfill words.flow.toml {days}"));
+    let (stdout, stderr) = (utf8(output.stdout), utf8(output.stderr));
+    assert!(stdout.contains("backfill 1: 2 intervals, 1 succeeded, 1 failed"), "{stdout}");
+    assert!(stderr.contains("flow rerun --failed --backfill 1"), "{stderr}");
+    fs::write(place.at("raw/2026-03-30.txt"), "or not\n").unwrap();
+    assert_says(&place.fail("flow rerun --failed --backfill 1", 2), &["parameter `password` is missing"]);
+    let (again, _) = place.succeed("flow rerun --failed --backfill 1 password=mellon");
+    assert!(again.contains("backfill 1: 2 intervals, 2 succeeded"), "{again}");
+    let (runs, _) = place.succeed("flow runs");
+    assert_eq!(runs.lines().count(), 1 + 3, "what had succeeded was not run again: {runs}");
+
+    assert_says(&place.fail("flow rerun --failed --backfill 9", 2), &["there is no backfill 9"]);
+    assert_says(&place.fail("flow rerun --failed password=mellon", 2), &["give the number of a run"]);
+}
+
+#[test]
 fn a_ledger_that_cannot_be_used_is_refused_and_outputs_are_left_alone() {
     let place = place(FLOW);
     place.succeed("flow run words.flow.toml date=2026-03-29");

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::bounds::Gauge;
 use super::fingerprint;
 use super::ledger::{Change, Ledger, NewRun, NewTask, RunId, RunRow, TaskRow};
 use super::log::{Mask, TaskLog};
@@ -56,6 +57,7 @@ pub(super) struct ActiveRun {
     /// The tries that are at work, by node.
     pub tries: HashMap<usize, Try>,
     pub is_canceled: bool,
+    pub gauge: Gauge,
     /// Why tasks are in their states, where that needs to be said.
     pub reasons: HashMap<usize, String>,
     _lock: RunLock,
@@ -81,6 +83,7 @@ impl ActiveRun {
         ledger: &Ledger,
         request: Request,
         pool: &dyn Fn(&Plan, usize) -> Slots,
+        gauge: Gauge,
         now: (Timestamp, Duration),
     ) -> Result<ActiveRun> {
         let plan = &request.plan;
@@ -103,6 +106,7 @@ impl ActiveRun {
             began: now.1,
             tries: HashMap::new(),
             is_canceled: false,
+            gauge,
             reasons: HashMap::new(),
             request,
             _lock: lock,

@@ -307,12 +307,16 @@ impl<'a> Filling<'a> {
         for &place in &queue {
             intervals[place].state = State::Queued;
         }
+        let (flow, param) = (Arc::new(flow.clone()), told_by(flow)?.0);
+        if let Some(&first) = queue.front() {
+            plan(&flow, &recorded, &param, &intervals[first].value)?; // what is wrong with all of them is told before any begins
+        }
         Ok(Filling {
             ledger,
             runner,
-            flow: Arc::new(flow.clone()),
+            flow,
             params: recorded,
-            param: told_by(flow)?.0,
+            param,
             id,
             pace,
             which: if is_anew { Which::All } else { Which::Missing },

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::bounds::Wait;
 use super::plan::{Node, Role};
 use super::state::State;
 
@@ -253,6 +254,16 @@ impl Machine {
     /// When the next node is tried again.
     pub fn next_wake(&self) -> Option<Duration> {
         self.retrying.first().map(|(at, _)| *at)
+    }
+
+    /// What keeps nodes from starting.
+    pub fn waits(&self, pools: &Pools) -> impl Iterator<Item = Wait> {
+        let ready = self.ready.iter().filter(|(_, ready)| !ready.is_empty());
+        let has_workers = pools.workers > 0;
+        let blocked =
+            ready.map(move |(pool, _)| pool.filter(|_| has_workers).map_or(Wait::Workers, Wait::Pool));
+        let is_retrying = self.running == 0 && !self.retrying.is_empty();
+        blocked.chain(is_retrying.then_some(Wait::Retries))
     }
 
     /// Cancels all that is not running.

@@ -9,6 +9,7 @@
 mod active;
 mod backfill;
 mod backoff;
+mod bounds;
 mod check;
 mod child;
 mod clock;
@@ -45,12 +46,14 @@ mod step;
 mod task_context;
 mod template;
 mod unfold;
+mod usage;
 mod work;
 
 pub use crate::cli::flow::main;
 pub use active::Which;
 pub use backfill::{Backfill, BackfillReport, IntervalReport, Order, Reprocess};
 pub use backoff::Backoff;
+pub use bounds::{Bound, Bounds};
 pub use define::{Flow, Task};
 pub use event::FlowEvent;
 pub use failure::{TaskError, transient};

@@ -47,11 +47,7 @@ impl Plan {
         let after: Vec<&str> = node.needs.iter().map(|&need| self.nodes[need].key.as_str()).collect();
         let after = if after.is_empty() { String::new() } else { format!(" after {}", after.join(", ")) };
         if let (Some(items), true) = (&task.for_each, is_group) {
-            let of = items
-                .glob
-                .as_ref()
-                .map_or_else(|| items.list.join(", "), |glob| format!("each file of {glob}"));
-            let _ = writeln!(text, "{}: for each {} of {of}{after}", node.key, items.item);
+            let _ = writeln!(text, "{}: for each {} of {}{after}", node.key, items.item, items.of_what());
         } else {
             let _ = writeln!(text, "{}: {}{after}", node.key, self.what(index));
             self.describe_limits(text, index);

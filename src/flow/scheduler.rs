@@ -14,6 +14,7 @@ use serde_json::json;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::active::{ActiveRun, Request, Try, new_task};
+use super::bounds::Gauge;
 use super::clock::Clock;
 use super::event::{FlowEvent, Listener};
 use super::failure::{Failure, Outcome};
@@ -198,7 +199,8 @@ impl<'a> Scheduler<'a> {
             }
         }
         let pool = |plan: &Plan, node: usize| pool_of(&self.pool_names, plan, node);
-        match ActiveRun::begin(self.ledger, request, &pool, self.now()) {
+        let now = self.now();
+        match ActiveRun::begin(self.ledger, request, &pool, Gauge::new(now.1, &self.context), now) {
             Err(error) => {
                 self.event(|| FlowEvent::RunRefused { run_key: run_key.clone(), error: error.to_string() });
                 feed.ended(RunEnded { run_key, result: Err(error) })
@@ -335,14 +337,17 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Notes all that has changed, and then tells of it: of what has ended, and then of the work that is about to begin because of that.
+    /// Notes all that has changed, and what tasks wait for from now on, and then tells of it: of what has ended, and then of the work that is about to
+    /// begin because of that.
     fn note(&mut self, work: &[Work]) -> Result<()> {
+        let now = self.clock.elapsed();
         for run in self.runs.values_mut() {
             let changed = run.machine.take_changes();
             self.changes.extend(run.changes(&changed));
             if self.listener.is_some() {
                 self.events.extend(run.end_events(&changed));
             }
+            run.gauge.wait(now, run.machine.waits(&self.pools));
         }
         self.ledger.note(&self.changes)?;
         self.changes.clear();
@@ -368,8 +373,10 @@ impl<'a> Scheduler<'a> {
             let Some(run) = self.runs.remove(id) else { continue };
             let (at, now) = self.now();
             let state = run.machine.outcome();
-            let duration = millis(now.saturating_sub(run.began));
-            self.ledger.note(&[(*id, Change::Ended { state, at, duration, bounds: None })])?;
+            let took = now.saturating_sub(run.began);
+            let bounds = run.gauge.report(took, &run.request.plan.nodes, &self.pool_names, &self.context);
+            let bounds = Some(json!(bounds).to_string());
+            self.ledger.note(&[(*id, Change::Ended { state, at, duration: millis(took), bounds })])?;
             let (occasion, name) = if state == State::Succeeded {
                 (Occasion::Success, "run_succeeded")
             } else {
@@ -419,6 +426,7 @@ impl<'a> Scheduler<'a> {
         }
         let tried = if state == State::Skipped { None } else { error.clone() };
         let took = now.saturating_sub(one.began);
+        run.gauge.worked(node, took);
         let duration = millis(took);
         if self.listener.is_some() {
             self.events.push(FlowEvent::TryEnded {

@@ -1,7 +1,7 @@
 //! `gristmill flow backfill`.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -12,6 +12,7 @@ use super::board::{Watched, counted};
 use super::outline::counts;
 use super::style::Style;
 use crate::cli::escape::escaped;
+use crate::cli::signals::StopSignals;
 use crate::cli::width::{cut, width};
 use crate::cli::{print, tell};
 use crate::error::{Error, ErrorKind, Result};
@@ -110,21 +111,7 @@ impl Arguments {
             (None, None) => return Err(Error::new(ErrorKind::Config, "give --from and --to, or --resume")),
         };
         drop(watch); // before anything else is printed
-        let report = ran?;
-        print(&summary(&report, Style::of_stdout()))?;
-        if let Some(signal) = signals.caught() {
-            return Ok(ExitCode::from(signal.exit_code()));
-        }
-        if report.intervals.iter().all(|interval| interval.state == State::Succeeded) {
-            return Ok(ExitCode::SUCCESS);
-        }
-        let flow = self.flow.display().to_string();
-        let hint = format!(
-            "gristmill: run again what has not succeeded with `flow backfill {flow} --resume {}`",
-            report.id
-        );
-        tell(escaped(&hint));
-        Ok(ExitCode::FAILURE)
+        ended(&ran?, &signals)
     }
 
     fn backfill(&self) -> Option<Backfill> {
@@ -153,6 +140,48 @@ impl Arguments {
             ReprocessArgument::All => Reprocess::All,
         }))
     }
+}
+
+/// Goes on with a backfill: runs the intervals that have not succeeded.
+///
+/// # Errors
+///
+/// If there is no such backfill, or it cannot begin.
+pub fn resume(
+    id: i64,
+    flow: Option<&Path>,
+    secrets: &[Pair],
+    run: &RunArguments,
+    flows: &Flows,
+) -> Result<ExitCode> {
+    let Some((name, source)) = run.ledger.open()?.flow_of_backfill(id)? else {
+        return Err(Error::new(ErrorKind::Config, format!("there is no backfill {id}")));
+    };
+    let recorded = match (flows, source) {
+        (Flows::Files, Some(source)) => source,
+        _ => name,
+    };
+    let flow = flows.find(flow.unwrap_or(Path::new(&recorded)))?;
+    let (runner, signals, watch) = run.runner(Path::new(""), Watched::Many)?;
+    let ran = runner.resume_backfill(&flow, &params(secrets)?, id);
+    drop(watch);
+    ended(&ran?, &signals)
+}
+
+/// Prints how a backfill has ended, and gives the exit code that says so.
+fn ended(report: &BackfillReport, signals: &StopSignals) -> Result<ExitCode> {
+    print(&summary(report, Style::of_stdout()))?;
+    if let Some(signal) = signals.caught() {
+        return Ok(ExitCode::from(signal.exit_code()));
+    }
+    if report.intervals.iter().all(|interval| interval.state == State::Succeeded) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let id = report.id;
+    tell(format_args!(
+        "gristmill: run again what has not succeeded with `flow rerun --failed --backfill {id}`"
+    ));
+    Ok(ExitCode::FAILURE)
 }
 
 /// The counts of all states, and each interval that did not succeed.

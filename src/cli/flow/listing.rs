@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 
+use super::bounds;
 use super::outline::{Entry, counts, knows_needs, outline};
 use super::rails::{Rail, rails};
 use super::style::{Style, ago, took};
@@ -36,6 +37,9 @@ pub fn listing(
     let mut listing = Listing { text: String::new(), style, now, all, names: 0, states: 0 };
     listing.head(run);
     listing.tasks(&entries, knows_needs(tasks));
+    if let Some(bounds) = &run.bounds {
+        listing.text.push_str(&bounds::described(bounds, run.duration.unwrap_or(0)));
+    }
     listing.text
 }
 

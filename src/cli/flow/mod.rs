@@ -3,6 +3,7 @@
 mod arguments;
 mod backfill;
 mod board;
+mod bounds;
 mod listing;
 mod outline;
 mod own;

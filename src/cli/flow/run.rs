@@ -47,7 +47,11 @@ fn ended(runner: &Runner, ran: Ran, signals: &StopSignals) -> Result<ExitCode> {
 #[derive(Debug, Args)]
 pub struct Rerun {
     /// The number of the run
-    run: i64,
+    #[arg(required_unless_present = "backfill", value_parser = RunOrSecret::parse)]
+    run: Option<RunOrSecret>,
+    /// The intervals of this backfill that have not succeeded, instead of a run
+    #[arg(long, value_name = "BACKFILL", conflicts_with_all = ["from", "all"])]
+    backfill: Option<i64>,
     /// The tasks that did not succeed, and those whose inputs have changed (the default)
     #[arg(long, conflicts_with_all = ["from", "all"])]
     failed: bool,
@@ -74,7 +78,17 @@ impl Rerun {
     ///
     /// If there is no such run, it cannot begin, or the ledger fails.
     pub fn run(&self, flows: &Flows) -> Result<ExitCode> {
-        let row = find(&self.arguments.ledger.open()?, self.run)?;
+        let run = match (&self.run, self.backfill) {
+            (Some(RunOrSecret::Run(run)), None) => *run,
+            (None | Some(RunOrSecret::Secret(_)), Some(id)) => return self.rerun_backfill(id, flows),
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "give the number of a run, or --backfill with one",
+                ));
+            }
+        };
+        let row = find(&self.arguments.ledger.open()?, run)?;
         let flow = flows.find(&self.flow.clone().unwrap_or_else(|| source(flows, &row)))?;
         let mut given = row.params()?;
         given.extend(params(&self.secrets)?);
@@ -94,6 +108,33 @@ impl Rerun {
         let ran = runner.run(plan);
         drop(watch);
         ended(&runner, ran?, &signals)
+    }
+
+    fn rerun_backfill(&self, id: i64, flows: &Flows) -> Result<ExitCode> {
+        let first = self.run.iter().filter_map(|first| match first {
+            RunOrSecret::Secret(secret) => Some(secret.clone()),
+            RunOrSecret::Run(_) => None,
+        });
+        let secrets: Vec<Pair> = first.chain(self.secrets.iter().cloned()).collect();
+        super::backfill::resume(id, self.flow.as_deref(), &secrets, &self.arguments, flows)
+    }
+}
+
+/// What stands first behind `rerun`: with `--backfill` there is no run.
+#[derive(Debug, Clone)]
+enum RunOrSecret {
+    Run(i64),
+    Secret(Pair),
+}
+
+impl RunOrSecret {
+    fn parse(text: &str) -> Result<RunOrSecret, String> {
+        match text.parse() {
+            Ok(run) => Ok(RunOrSecret::Run(run)),
+            Err(_) => Pair::parse(text)
+                .map(RunOrSecret::Secret)
+                .map_err(|_| "give the number of a run; `flow runs` lists them".to_owned()),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::schema::needs_column;
 use super::{Ledger, instant, millis};
 use crate::error::{Error, ErrorKind, Result};
+use crate::flow::bounds::Bounds;
 use crate::flow::state::State;
 
 /// The number of a run, which users see.
@@ -80,8 +81,8 @@ pub struct RunRow {
     pub ended: Option<Timestamp>,
     /// How long it took, in milliseconds.
     pub duration: Option<i64>,
-    /// What its time went to, as JSON.
-    pub bounds: Option<String>,
+    /// What its time went to, once it has ended.
+    pub bounds: Option<Bounds>,
 }
 
 /// A task of a run in the ledger.
@@ -193,7 +194,7 @@ impl RunRow {
             started: instant(row.get(15)?),
             ended: row.get::<_, Option<i64>>(16)?.map(instant),
             duration: row.get(17)?,
-            bounds: row.get(18)?,
+            bounds: row.get::<_, Option<String>>(18)?.and_then(|text| serde_json::from_str(&text).ok()),
             source: row.get(19)?,
         })
     }

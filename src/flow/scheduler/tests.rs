@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::backoff::Backoff;
+use super::super::bounds::Bound;
 use super::super::clock::FakeClock;
 use super::super::define::{Flow, Task};
 use super::super::failure::transient;
@@ -56,6 +57,12 @@ fn run(dir: &std::path::Path, clock: &FakeClock, flows: &[&Flow]) -> Vec<State> 
     given.ended.iter().map(|ended| ended.result.as_ref().unwrap().1).collect()
 }
 
+/// What the first run was bound by, as the ledger has it.
+fn bound(dir: &std::path::Path) -> Bound {
+    let ledger = Ledger::open(&dir.join("ledger.sqlite")).unwrap();
+    ledger.run(1).unwrap().unwrap().bounds.unwrap().by()
+}
+
 #[test]
 fn a_task_that_always_fails_takes_the_sum_of_its_waits_and_a_notifier_that_hangs_takes_none() {
     let dir = tempfile::tempdir().unwrap();
@@ -87,6 +94,7 @@ fn seven_tries_wait_1_2_4_8_16_and_32_seconds() {
     let flow = Flow::new("seven").add(Task::job("t", fails).retries(6));
     assert_eq!(run(dir.path(), &clock, &[&flow]), [State::Failed]);
     assert_eq!(*times.lock().unwrap(), [0, 1, 3, 7, 15, 31, 63]);
+    assert_eq!(bound(dir.path()), Bound::Retries);
 }
 
 #[test]
@@ -97,14 +105,18 @@ fn a_task_that_never_ends_is_left_alone_after_its_timeout_and_the_rest_goes_on()
         let _ = ends.recv();
         Ok(())
     };
-    let flow =
-        Flow::new("stuck").add(Task::job("t", never).timeout(Duration::from_secs(600))).task("u", |_| Ok(()));
+    let flow = Flow::new("stuck")
+        .pool("one at a time", 1)
+        .add(Task::job("t", never).timeout(Duration::from_secs(600)).pool("one at a time"))
+        .add(Task::job("u", |_| Ok(())).pool("one at a time"));
     let clock = FakeClock::new("2026-01-31T12:00:00Z", 1);
     assert_eq!(run(dir.path(), &clock, &[&flow]), [State::Failed]);
-    assert!((600..=620).contains(&clock.time().as_secs()), "{:?}", clock.time());
     let ledger = Ledger::open(&dir.path().join("ledger.sqlite")).unwrap();
+    let took = ledger.tries(1).unwrap()[0].duration.unwrap();
+    assert!((600_000..=620_000).contains(&took), "{took}");
     let states: Vec<State> = ledger.tasks(1).unwrap().iter().map(|task| task.state).collect();
     assert_eq!(states, [State::TimedOut, State::Succeeded]);
+    assert_eq!(bound(dir.path()), Bound::Pool("one at a time".to_owned()));
 }
 
 #[test]
