@@ -33,10 +33,12 @@ impl Flow {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path)
             .map_err(|error| Error::io(ErrorKind::Config, "read the flow", path, error))?;
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let flow = Flow::from_toml(&text).map_err(|error| error.at_file(path))?;
-        let source = std::path::absolute(path).ok();
-        Ok(Flow { source, ..flow.dir(dir) })
+        // However the file is named, and wherever it is run from, paths are the same: a re-run compares them.
+        let source = std::path::absolute(path)
+            .map_err(|error| Error::io(ErrorKind::Config, "find the place of the flow", path, error))?;
+        let dir = source.parent().unwrap_or(Path::new("/")).to_owned();
+        Ok(Flow { source: Some(source), ..flow.dir(dir) })
     }
 
     /// The flow that a text in TOML describes.

@@ -66,7 +66,7 @@ impl ForEach {
         ForEach { every: Some(every), ..ForEach::of(item) }
     }
 
-    /// Each file that a glob finds when the task could start.
+    /// Each file that a glob finds when the task could start, by its path from the directory of the flow: a closure opens `t.path("${file}")?`.
     pub fn glob(item: &str, glob: &str) -> ForEach {
         ForEach { glob: Some(glob.to_owned()), ..ForEach::of(item) }
     }
