@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{Timestamp, Zoned};
+use jiff::{SignedDuration, Timestamp, Zoned};
 
 use super::active::{ActiveRun, Request};
 use super::clock::SystemClock;
@@ -59,9 +59,9 @@ struct Scheduled {
     param: String,
     schedule: Schedule,
     times: Times,
-    /// The last time that was dealt with. It never goes back, whatever is done to the clock.
+    /// The last time that was looked at. It never goes back, whatever is done to the clock.
     last: Timestamp,
-    /// Those that were due and could not begin yet.
+    /// Those that were due and have not begun yet.
     queue: VecDeque<Due>,
     active: Vec<String>,
 }
@@ -76,7 +76,11 @@ impl Scheduled {
         let times = Times::of(flow)?;
         let schedule = flow.schedule.clone().unwrap_or_default();
         let param = flow.told_by().map(|(param, _)| param).unwrap_or_default();
-        let missed_since = ledger.fired(flow.name())?.filter(|_| schedule.catch_up != CatchUp::None);
+        let fired = ledger.fired(flow.name())?;
+        if fired.is_none() {
+            ledger.note_fired(flow.name(), now)?; // what is due from now on can be missed
+        }
+        let missed_since = fired.filter(|_| schedule.catch_up != CatchUp::None);
         let last = missed_since.map_or(now, |fired| fired.min(now));
         let (queue, active) = (VecDeque::new(), Vec::new());
         Ok(Scheduled {
@@ -103,10 +107,19 @@ impl Scheduled {
             due.drain(..due.len() - 1);
         }
         let is_busy = !self.active.is_empty() || !self.queue.is_empty();
-        if !(is_busy && self.schedule.overlap == Overlap::Skip) {
-            self.queue.extend(due);
+        if is_busy && self.schedule.overlap == Overlap::Skip {
+            return self.note_fired(ledger);
         }
-        ledger.note_fired(self.flow.name(), self.last)
+        self.queue.extend(due);
+        Ok(())
+    }
+
+    /// Notes the time up to which every run that was due has begun, or was left out: what still waits is due again if this process dies.
+    fn note_fired(&self, ledger: &Ledger) -> Result<()> {
+        const BEFORE: SignedDuration = SignedDuration::from_millis(1); // the unit of times in the ledger
+        let waits = self.queue.front().map(|due| due.at.timestamp());
+        let before = |at: Timestamp| at.checked_sub(BEFORE).unwrap_or(at);
+        ledger.note_fired(self.flow.name(), waits.map_or(self.last, before))
     }
 
     /// The next run that may begin.
@@ -130,6 +143,14 @@ struct DueRuns<'a> {
     scheduled: Vec<Scheduled>,
 }
 
+impl DueRuns<'_> {
+    /// Notes how far the flow is of which a run has begun, or was refused.
+    fn note_fired(&self, run_key: &str) -> Result<()> {
+        let is_of = |scheduled: &&Scheduled| scheduled.active.iter().any(|active| active == run_key);
+        self.scheduled.iter().filter(is_of).try_for_each(|flow| flow.note_fired(self.runner.ledger()))
+    }
+}
+
 impl Feed for DueRuns<'_> {
     fn next(&mut self, _active: usize, (now, elapsed): (Timestamp, Duration)) -> Result<Next> {
         let mut soonest = LOOK_EVERY;
@@ -145,11 +166,14 @@ impl Feed for DueRuns<'_> {
         Ok(Next::Wait(Some(elapsed + soonest)))
     }
 
-    fn began(&mut self, _run: &ActiveRun) -> Result<()> {
-        Ok(())
+    fn began(&mut self, run: &ActiveRun) -> Result<()> {
+        self.note_fired(run.request.plan.run_key())
     }
 
     fn ended(&mut self, ended: RunEnded) -> Result<()> {
+        if ended.result.is_err() {
+            self.note_fired(&ended.run_key)?;
+        }
         for scheduled in &mut self.scheduled {
             scheduled.active.retain(|run_key| *run_key != ended.run_key);
         }
@@ -159,5 +183,33 @@ impl Feed for DueRuns<'_> {
             eprintln!("gristmill: {} cannot begin: {error:#}", ended.run_key);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::ParamType;
+
+    #[test]
+    fn what_was_due_and_had_not_begun_is_due_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&dir.path().join("ledger.sqlite")).unwrap();
+        let schedule = Schedule::each_interval().catch_up(CatchUp::All);
+        let flow = Flow::new("f").param("date", ParamType::Date).task("t", |_| Ok(())).schedule(schedule);
+        let at = |day: i8| jiff::civil::date(2026, 1, day).at(12, 0, 0, 0).in_tz("UTC").unwrap().timestamp();
+        let started = |day| Scheduled::new(&ledger, &flow, &BTreeMap::new(), at(day)).unwrap();
+        let due = |scheduled: &Scheduled| -> Vec<String> {
+            scheduled.queue.iter().map(|due| due.value.to_string()).collect()
+        };
+        started(1); // it dies before anything is due
+        let mut first = started(4);
+        first.look(&ledger, at(4)).unwrap();
+        assert_eq!(due(&first), ["2026-01-01", "2026-01-02", "2026-01-03"]);
+        assert!(first.take().unwrap().is_some());
+        first.note_fired(&ledger).unwrap(); // as the first run begins; then it dies
+        let mut second = started(4);
+        second.look(&ledger, at(4)).unwrap();
+        assert_eq!(due(&second), ["2026-01-02", "2026-01-03"]);
     }
 }
