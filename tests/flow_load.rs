@@ -68,6 +68,8 @@ fn what_does_not_come_as_it_should_leaves_what_was_there() {
         ("from = \"from/*\", to = \"raw\", checksums = \"swapped\"", "the SHA-256 of one is"),
         ("from = \"from/*\", to = \"raw\", checksums = \"more\"", "three has a checksum, and did not come"),
         ("from = \"from/*\", to = \"raw\", checksums = \"fewer\"", "two has no checksum"),
+        ("from = \"from/*\", to = \"raw\", sha256 = \"00\"", "`sha256` is that of one file, and 2 came"),
+        ("from = \"from/one\", to = \"raw\", sha256 = \"00\"", "the SHA-256 of one is"),
         ("from = \"nothing/*\", to = \"raw\"", "there is no file"),
         ("command = [\"sh\", \"-c\", \"echo half; exit 1\"], to = \"raw\"", "it ended with exit status: 1"),
         ("command = [\"no such program\"], to = \"raw\"", "cannot be run"),
@@ -136,6 +138,19 @@ fn rows_replace_those_of_their_day_in_one_transaction() {
         row("2026-01-02", "two\nlines", None),
     ];
     assert_eq!(table(&mut client), expected);
+}
+
+#[test]
+fn rows_that_the_database_refuses_midway_end_the_load() {
+    let server = Postgres::start();
+    server.client().batch_execute("CREATE TABLE t (n bigint)").unwrap();
+    let rows = format!("n\nno number\n{}", "1234567890\n".repeat(500_000));
+    let dir = place(&[("rows.csv", &rows)]);
+    let url = server.url();
+    let flow = load(&dir, &format!("from = \"rows.csv\", postgres = \"{url}\", table = \"t\""));
+    let (state, error) = run(dir.path(), &flow);
+    assert_eq!(state, State::Failed);
+    assert!(error.as_ref().is_some_and(|error| error.contains("PostgreSQL")), "{error:?}");
 }
 
 #[test]

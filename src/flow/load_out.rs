@@ -96,7 +96,8 @@ fn copy(
     let written = std::thread::scope(|threads| {
         let reading = threads.spawn(move || rows.for_each(move |batch| drop(sender.send(batch))));
         let mut text = Vec::new();
-        for batch in &batches {
+        // Taken in, so that a reader that waits for room hears of an error: it would wait for ever.
+        for batch in batches {
             text.clear();
             lines(&schema, &batch, &constant, &mut text)?;
             writer.write_all(&text).map_err(|error| transient(error))?;
