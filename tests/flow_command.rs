@@ -119,6 +119,30 @@ fn what_is_wrong_with_a_flow_is_told_with_what_to_do() {
         "{FLOW}\n[tasks.a]\ndepends_on = [\"b\"]\ncommand.argv = [\"true\"]\n[tasks.b]\ndepends_on = [\"c\"]\ncommand.argv = [\"true\"]\n[tasks.c]\ndepends_on = [\"a\"]\ncommand.argv = [\"true\"]\n"
     );
     assert_says(&fails(&cycle, date), &["a after b after c after a"]);
+    for (from, to, expected) in [
+        ("top = 2", "tpo = 2", ["task `count`", "no key `tpo`", "`top`"]),
+        ("top = 2", "top = 0.5", ["words.flow.toml", "line 10", "an argument is a text"]),
+        ("date = \"date\"", "date = \"dat\"", ["words.flow.toml", "a parameter is", "\"date\""]),
+        ("timeout = \"10m\"", "timeout = 10", ["words.flow.toml", "a duration is a text", "90s"]),
+        ("command = { argv", "load = { form = \"x\" } #", ["words.flow.toml", "no key `form`", "`from`"]),
+        (
+            "command = { argv",
+            "load = { from = \"x\" } #",
+            ["words.flow.toml", "a load has `to`", "`postgres`"],
+        ),
+        (
+            "command = { argv",
+            "for_each = { item = \"f\", glob = \"${dat}/*\" }\ncommand = { argv",
+            ["task `tell`", "no parameter `dat`", "`date`"],
+        ),
+        (
+            "[params]",
+            "[schedule]\ncron = \"99 * * * *\"\n[params]",
+            ["the flow `words`", "schedule that is wrong", "99"],
+        ),
+    ] {
+        assert_says(&fails(&other(from, to), date), &expected);
+    }
     let doubled = format!("{FLOW}\n[tasks.count]\ncommand.argv = [\"true\"]\n");
     assert_says(&fails(&doubled, date), &["duplicate key"]);
 }
@@ -138,6 +162,28 @@ fn a_failure_says_where_its_log_is_and_how_to_go_on() {
     assert!(stderr.contains("flow rerun 1 --failed"), "{stderr}");
     let log = stdout.lines().find_map(|line| line.trim().strip_prefix("log ")).unwrap();
     assert!(fs::read_to_string(place.at(log)).unwrap().contains("failed: it ended with exit status: 7"));
+}
+
+#[test]
+fn a_flow_in_another_directory_has_its_files_there_and_is_found_again_from_here() {
+    let flow = FLOW.replace("echo counted", "exit 7; echo").replace(
+        "[tasks.count]",
+        "[[notify]]\nfile = \"notices.jsonl\"\n[tasks.each]\nfor_each = { item = \"file\", glob = \"raw/*.txt\" }\n\
+         command.argv = [\"cat\", \"${file}\"]\n[tasks.count]",
+    );
+    let place = Place::new(&[("sub/words.flow.toml", &flow), ("sub/raw/2026-03-29.txt", "to be\n")]);
+    let output = place.run("flow run sub/words.flow.toml date=2026-03-29");
+    let (stdout, stderr) = (utf8(output.stdout), utf8(output.stderr));
+    assert!(
+        stdout.contains("1 succeeded") && stdout.contains("log sub/.gristmill/logs/1/tell.1.log"),
+        "{stdout}"
+    );
+    assert!(stderr.contains("`flow rerun 1 --failed --ledger sub/.gristmill/ledger.sqlite`"), "{stderr}");
+    assert_eq!(place.names(), ["sub"]);
+    assert!(fs::read_to_string(place.at("sub/notices.jsonl")).unwrap().contains("\"tell\""));
+    let output = place.run("flow rerun 1 --failed --ledger sub/.gristmill/ledger.sqlite");
+    let (stdout, stderr) = (utf8(output.stdout), utf8(output.stderr));
+    assert!(stderr.contains("begins: attempt 2, 3 tasks, 2 complete"), "{stdout}{stderr}");
 }
 
 #[test]

@@ -121,7 +121,10 @@ struct FlowFile {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a parameter is \"text\", \"integer\", \"boolean\", \"date\" or \"timestamp\", or a table such as { type = \"text\", default = \"eu\", secret = false }"
+)]
 enum ParamFile {
     /// `date = "date"`
     Kind(ParamType),

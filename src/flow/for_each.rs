@@ -155,7 +155,7 @@ impl ForEach {
     pub(super) fn of_what(&self) -> String {
         let by = self.group_by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
         match (&self.glob, self.every) {
-            (Some(glob), _) => format!("each file of {glob}{by}"),
+            (Some(glob), _) => format!("the files {glob}{by}"),
             (None, Some(every)) => format!("the interval by {}", every.name()),
             (None, None) => self.list.join(", "),
         }

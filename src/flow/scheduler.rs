@@ -473,7 +473,7 @@ fn send(
         Some(listener) => listener(&FlowEvent::NoticeFailed { message }),
         None => eprintln!("gristmill: {message}"),
     });
-    notices.send(&run.request.plan.flow.notifiers, occasion, event, &run.mask, &failed);
+    notices.send(&run.request.plan.flow, occasion, event, &run.mask, &failed);
 }
 
 /// The pool of a node, and the slots that it takes.
@@ -518,6 +518,8 @@ fn start(
     let key = plan.nodes[node].key.clone();
     let log =
         ledger.dir().join("logs").join(run.id.to_string()).join(format!("{}.{number}.log", file_name(&key)));
+    // Whoever reads of it later may be in another directory.
+    let log = std::path::absolute(&log).unwrap_or(log);
     let log = Arc::new(TaskLog::new(log, run.mask.clone()));
     let (inputs, outputs) = run.paths(node).unwrap_or_default(); // a name that is unknown was found when the plan was made
     let before = (!outputs.is_empty()).then(|| fingerprint::identity(&outputs));

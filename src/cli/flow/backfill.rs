@@ -6,17 +6,17 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use super::Flows;
 use super::arguments::{Pair, RunArguments, params};
 use super::board::{Watched, counted};
 use super::outline::counts;
 use super::style::Style;
+use super::{Flows, ledger_option};
 use crate::cli::escape::escaped;
 use crate::cli::signals::StopSignals;
 use crate::cli::width::{cut, width};
 use crate::cli::{print, tell};
 use crate::error::{Error, ErrorKind, Result};
-use crate::flow::{Backfill, BackfillReport, Every, Order, Reprocess, State};
+use crate::flow::{Backfill, BackfillReport, Every, Order, Reprocess, Runner, State};
 
 /// Arguments of `gristmill flow backfill`.
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ pub struct Arguments {
     #[arg(long)]
     dry_run: bool,
     /// Go on with a backfill: run what of it has not succeeded
-    #[arg(long, value_name = "BACKFILL", conflicts_with_all = ["from", "to", "every", "dry_run"])]
+    #[arg(long, value_name = "BACKFILL", conflicts_with_all = ["from", "to", "every", "order", "max_active", "rate", "reprocess", "dry_run"])]
     resume: Option<i64>,
     #[command(flatten)]
     run: RunArguments,
@@ -111,7 +111,7 @@ impl Arguments {
             (None, None) => return Err(Error::new(ErrorKind::Config, "give --from and --to, or --resume")),
         };
         drop(watch); // before anything else is printed
-        ended(&ran?, &signals)
+        ended(&runner, &ran?, &signals)
     }
 
     fn backfill(&self) -> Option<Backfill> {
@@ -165,11 +165,11 @@ pub fn resume(
     let (runner, signals, watch) = run.runner(Path::new(""), Watched::Many)?;
     let ran = runner.resume_backfill(&flow, &params(secrets)?, id);
     drop(watch);
-    ended(&ran?, &signals)
+    ended(&runner, &ran?, &signals)
 }
 
 /// Prints how a backfill has ended, and gives the exit code that says so.
-fn ended(report: &BackfillReport, signals: &StopSignals) -> Result<ExitCode> {
+fn ended(runner: &Runner, report: &BackfillReport, signals: &StopSignals) -> Result<ExitCode> {
     print(&summary(report, Style::of_stdout()))?;
     if let Some(signal) = signals.caught() {
         return Ok(ExitCode::from(signal.exit_code()));
@@ -177,9 +177,9 @@ fn ended(report: &BackfillReport, signals: &StopSignals) -> Result<ExitCode> {
     if report.intervals.iter().all(|interval| interval.state == State::Succeeded) {
         return Ok(ExitCode::SUCCESS);
     }
-    let id = report.id;
+    let (id, ledger) = (report.id, ledger_option(runner));
     tell(format_args!(
-        "gristmill: run again what has not succeeded with `flow rerun --failed --backfill {id}`"
+        "gristmill: run again what has not succeeded with `flow rerun --failed --backfill {id}{ledger}`"
     ));
     Ok(ExitCode::FAILURE)
 }
@@ -188,6 +188,12 @@ fn ended(report: &BackfillReport, signals: &StopSignals) -> Result<ExitCode> {
 fn summary(report: &BackfillReport, style: Style) -> String {
     let mut text = String::new();
     let intervals = counted(report.intervals.len(), "interval");
+    if report.intervals.is_empty() {
+        return format!(
+            "backfill {}: nothing to run; --reprocess all runs what has succeeded, too\n",
+            report.id
+        );
+    }
     let ends = counts(report.intervals.iter().map(|interval| interval.state));
     let _ = writeln!(text, "backfill {}: {intervals}, {ends}", report.id);
     let states = report.intervals.iter().map(|interval| interval.state.name().len()).max().unwrap_or(0);

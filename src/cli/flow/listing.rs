@@ -1,6 +1,7 @@
 //! A run as text: its tasks with their rails, one a line, and beneath them what failed.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use jiff::Timestamp;
 
@@ -173,12 +174,10 @@ impl Listing {
         }
         if let Some(log) = entry.log().filter(|_| entry.items.is_empty() && entry.is_noteworthy()) {
             // Whole, however long it is: it is there to be copied.
-            let _ = writeln!(
-                self.text,
-                "{}log {}",
-                self.rail(before),
-                escaped(log.strip_prefix("./").unwrap_or(log))
-            );
+            let log = Path::new(log);
+            let here = std::env::current_dir().unwrap_or_default();
+            let log = log.strip_prefix(&here).unwrap_or(log).to_string_lossy();
+            let _ = writeln!(self.text, "{}log {}", self.rail(before), escaped(&log));
         }
     }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use super::arguments::{Pair, RunArguments, params};
 use super::board::Watched;
 use super::show::print_run;
-use super::{Flows, LedgerArguments};
+use super::{Flows, LedgerArguments, ledger_option};
 use crate::cli::signals::StopSignals;
 use crate::cli::tell;
 use crate::error::{Error, ErrorKind, Result};
@@ -35,8 +35,9 @@ fn ended(runner: &Runner, ran: Ran, signals: &StopSignals) -> Result<ExitCode> {
         (State::Canceled, Some(signal)) => ExitCode::from(signal.exit_code()),
         _ => {
             tell(format_args!(
-                "gristmill: run again what has not succeeded with `flow rerun {} --failed`",
-                ran.id
+                "gristmill: run again what has not succeeded with `flow rerun {} --failed{}`",
+                ran.id,
+                ledger_option(runner)
             ));
             ExitCode::FAILURE
         }
