@@ -140,17 +140,28 @@ fn rows_replace_those_of_their_day_in_one_transaction() {
     assert_eq!(table(&mut client), expected);
 }
 
+#[derive(Record, Clone)]
+struct Moment {
+    #[record(timestamp = "ms")]
+    at: i64,
+}
+
 #[test]
-fn rows_that_the_database_refuses_midway_end_the_load() {
+fn a_value_that_cannot_be_written_ends_the_load_while_many_rows_are_left() {
     let server = Postgres::start();
-    server.client().batch_execute("CREATE TABLE t (n bigint)").unwrap();
-    let rows = format!("n\nno number\n{}", "1234567890\n".repeat(500_000));
-    let dir = place(&[("rows.csv", &rows)]);
+    server.client().batch_execute("CREATE TABLE t (at timestamp)").unwrap();
+    let dir = place(&[]);
+    let context = Context::builder().threads(2).build().unwrap();
+    let rows = context.from_vec(vec![Moment { at: i64::MAX }; 500_000]);
+    rows.write_parquet(dir.path().join("rows"), ParquetOptions::default()).unwrap();
     let url = server.url();
-    let flow = load(&dir, &format!("from = \"rows.csv\", postgres = \"{url}\", table = \"t\""));
+    let flow = load(&dir, &format!("from = \"rows\", postgres = \"{url}\", table = \"t\""));
     let (state, error) = run(dir.path(), &flow);
     assert_eq!(state, State::Failed);
-    assert!(error.as_ref().is_some_and(|error| error.contains("PostgreSQL")), "{error:?}");
+    assert!(
+        error.as_ref().is_some_and(|error| error.contains("cannot be written for PostgreSQL")),
+        "{error:?}"
+    );
 }
 
 #[test]
