@@ -51,13 +51,13 @@ fn reconcile_run(ledger: &Ledger, run: &RunRow, now: Timestamp) -> Result<()> {
             worst = state;
         }
         if let Some(one) = at_work {
-            let (task, number, duration) = (task.task.clone(), one.number, 0);
+            let (task, number, duration) = (task.task.clone(), one.number, None);
             changes.push((run.id, Change::Tried { task, number, state, at: now, duration, error: None }));
         }
         changes
             .push((run.id, Change::Task { task: task.task.clone(), state, reason: Some(reason.to_owned()) }));
     }
-    changes.push((run.id, Change::Ended { state: worst, at: now, duration: 0, bounds: None }));
+    changes.push((run.id, Change::Ended { state: worst, at: now, duration: None, bounds: None }));
     ledger.note(&changes)
 }
 

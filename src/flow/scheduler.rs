@@ -376,7 +376,7 @@ impl<'a> Scheduler<'a> {
             let took = now.saturating_sub(run.began);
             let bounds = run.gauge.report(took, &run.request.plan.nodes, &self.pool_names, &self.context);
             let bounds = Some(json!(bounds).to_string());
-            self.ledger.note(&[(*id, Change::Ended { state, at, duration: millis(took), bounds })])?;
+            self.ledger.note(&[(*id, Change::Ended { state, at, duration: Some(millis(took)), bounds })])?;
             let (occasion, name) = if state == State::Succeeded {
                 (Occasion::Success, "run_succeeded")
             } else {
@@ -427,7 +427,7 @@ impl<'a> Scheduler<'a> {
         let tried = if state == State::Skipped { None } else { error.clone() };
         let took = now.saturating_sub(one.began);
         run.gauge.worked(node, took);
-        let duration = millis(took);
+        let duration = Some(millis(took));
         if self.listener.is_some() {
             self.events.push(FlowEvent::TryEnded {
                 run: id,

@@ -240,6 +240,19 @@ attempt 1, manual, began 3 min ago, took 1.2 s
     }
 
     #[test]
+    fn how_long_it_took_until_its_process_died_nobody_knows() {
+        let one = TryRow { duration: None, ..tried("t", 1, State::Lost, None) };
+        let run = RunRow { duration: None, ..run(State::Lost) };
+        let text = listing(&run, &[task("t", State::Lost, &[])], &[one], false, Style::plain(), now());
+        let expected = "\
+run 7 daily?date=2026-01-30  lost
+attempt 1, manual, began 3 min ago
+? t  lost
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
     fn items_are_told_together_and_those_that_failed_one_by_one() {
         let tasks = [
             task("fetch", State::Succeeded, &[]),

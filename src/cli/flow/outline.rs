@@ -67,7 +67,7 @@ impl Entry<'_> {
     /// How long it took: its last try, or from the first of its items to the last.
     pub fn took(&self, now: Timestamp) -> String {
         if self.items.is_empty() {
-            return self.tries.last().map(|one| took(millis(one, now))).unwrap_or_default();
+            return self.tries.last().and_then(|one| millis(one, now)).map(took).unwrap_or_default();
         }
         let tries = || self.items.iter().flat_map(|item| &item.tries);
         let began = tries().map(|one| one.started).min();
@@ -111,9 +111,10 @@ impl Entry<'_> {
     }
 }
 
-fn millis(one: &TryRow, now: Timestamp) -> i64 {
+/// How long a try took, or has taken so far; nobody knows it of one whose process died.
+fn millis(one: &TryRow, now: Timestamp) -> Option<i64> {
     let so_far = || now.as_millisecond().saturating_sub(one.started.as_millisecond());
-    one.duration.unwrap_or_else(so_far)
+    one.duration.or_else(|| one.ended.is_none().then(so_far))
 }
 
 /// How many there are in each state, as `12 succeeded, 1 failed`.

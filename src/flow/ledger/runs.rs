@@ -151,11 +151,12 @@ pub(in crate::flow) enum Change {
         number: u32,
         state: State,
         at: Timestamp,
-        duration: i64,
+        /// Nobody knows it of one whose process died.
+        duration: Option<i64>,
         error: Option<(String, String)>,
     },
     /// The run has ended.
-    Ended { state: State, at: Timestamp, duration: i64, bounds: Option<String> },
+    Ended { state: State, at: Timestamp, duration: Option<i64>, bounds: Option<String> },
 }
 
 const RUN: &str = "SELECT id, flow, run_key, attempt, parameters, definition, code, interval_start, interval_end, time_zone, cause, backfill,
