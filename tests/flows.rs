@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gristmill::flow::{
-    Backfill, Backoff, Command, Every, Flow, ForEach, Notifier, ParamType, Plan, Ran, Reprocess, Runner,
-    State, Task, Which, transient,
+    Backfill, Backoff, Command, Engine, EngineCommand, Every, Flow, ForEach, Notifier, ParamType, Plan, Ran,
+    Reprocess, Runner, State, Task, Which, transient,
 };
 use gristmill::prelude::*;
 
@@ -346,6 +346,28 @@ fn what_is_refused_is_no_attempt_and_what_nobody_knows_is_refused_each_time() {
     runner.confirm(ran.id, "pay", State::Failed).unwrap();
     assert_eq!(runner.run(plan()).unwrap().state, State::Succeeded);
     assert_eq!(count.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn what_a_process_has_left_that_died_behind_its_commit_is_cleaned_up() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("in.csv"), "a\n1\n").unwrap();
+    let convert = Engine::new(EngineCommand::Convert).set("input", ["in.csv"]).set("output", "out");
+    let flow = Flow::new("died").dir(dir.path()).step("convert", convert);
+    let ran = runner(dir.path()).run(Plan::new(&flow, none()).unwrap()).unwrap();
+    assert_eq!(ran.state, State::Succeeded);
+    // As the ledger and the directory are if it dies now, while it deletes what was there before.
+    let ledger = rusqlite::Connection::open(dir.path().join("ledger.sqlite")).unwrap();
+    let running = ["runs SET state", "tasks SET state", "tries SET before = 'another', state"];
+    for table in running {
+        ledger.execute(&format!("UPDATE {table} = 'running'"), []).unwrap();
+    }
+    let staging = dir.path().join(".out.gristmill-staging-1-1-0");
+    fs::create_dir_all(staging.join("new")).unwrap();
+    fs::write(staging.join(".live"), "").unwrap();
+    let runner = runner(dir.path());
+    assert_eq!(state_of(&runner, ran, "convert"), State::Succeeded);
+    assert!(!staging.exists());
 }
 
 #[test]
