@@ -76,7 +76,9 @@ fn became_of(task: &TaskRow, one: &TryRow) -> (State, &'static str) {
     let commits_once = EngineCommand::ALL.iter().any(|command| command.name() == task.kind);
     if commits_once {
         // If it had committed, nobody else would clean up behind it; what cannot be is told by whoever writes there next.
-        outputs.iter().for_each(|output| drop(commit::recover(output)));
+        for output in &outputs {
+            drop(commit::recover(output));
+        }
     }
     let is_new = one.before.as_ref().is_some_and(|before| *before != fingerprint::identity(&outputs));
     if commits_once && is_new && fingerprint::are_complete(&outputs) {
