@@ -17,6 +17,7 @@ use super::run_lock::RunLock;
 use super::state::State;
 use super::work::Stop;
 use crate::error::{Error, ErrorKind, Result};
+use crate::exec::gate::Gates;
 
 /// Which tasks of a run are run, if an earlier attempt has done some of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -58,6 +59,8 @@ pub(super) struct ActiveRun {
     pub is_canceled: bool,
     /// Why tasks are in their states, where that needs to be said.
     pub reasons: HashMap<usize, String>,
+    /// What its programs have to pass before they commit.
+    pub gates: Arc<Gates>,
     _lock: RunLock,
 }
 
@@ -105,6 +108,7 @@ impl ActiveRun {
             is_canceled: false,
             reasons: HashMap::new(),
             request,
+            gates: Arc::new(Gates::new(recover::gates_of(ledger, id))),
             _lock: lock,
         };
         if let Some(earlier) = earlier {

@@ -27,6 +27,7 @@ mod load_in;
 mod load_out;
 mod log;
 mod machine;
+mod marked;
 mod notify;
 mod param;
 mod period;

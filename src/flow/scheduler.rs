@@ -473,7 +473,7 @@ fn start(
             },
         ),
     ];
-    let stop = Arc::new(Stop::default());
+    let stop = Arc::new(Stop::new(Arc::clone(&run.gates)));
     let parameters = json!({"run": plan.run_key(), "task": key});
     let context = context.for_task(stop.cancel.clone(), stop.fence.clone(), parameters);
     let scope = plan.scope_of(node);
