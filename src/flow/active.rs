@@ -1,7 +1,7 @@
 //! A run that goes on: its plan, how far each task is, and what is at work.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ pub(super) struct ActiveRun {
     pub reasons: HashMap<usize, String>,
     /// What its programs have to pass before they commit.
     pub gates: Arc<Gates>,
-    _lock: RunLock,
+    lock: RunLock,
 }
 
 /// A try that is at work.
@@ -87,20 +87,18 @@ impl ActiveRun {
         now: (Timestamp, Duration),
     ) -> Result<ActiveRun> {
         let plan = &request.plan;
-        let mut lock = RunLock::take(&ledger.dir().join("locks"), plan.run_key())?;
+        let lock = RunLock::take(&ledger.dir().join("locks"), plan.run_key())?;
         recover::reconcile_key(ledger, plan.run_key(), now.0)?;
         let earlier = ledger.last_attempt(plan.run_key())?;
         let code = code(plan)?;
         if let Some(earlier) = &earlier {
             check_changes(earlier, &request, &code)?;
         }
-        let (id, attempt) = ledger.begin(&new_run(&request, code, now.0))?;
-        lock.name(id);
         let machine = Machine::new(&plan.nodes, |node| pool(plan, node));
         let mask = Mask::new(plan.scope.params.secrets());
         let mut run = ActiveRun {
-            id,
-            attempt,
+            id: 0,
+            attempt: 0,
             machine,
             mask,
             began: now.1,
@@ -108,19 +106,23 @@ impl ActiveRun {
             is_canceled: false,
             reasons: HashMap::new(),
             request,
-            gates: Arc::new(Gates::new(recover::gates_of(ledger, id))),
-            _lock: lock,
+            gates: Arc::new(Gates::new(PathBuf::new())),
+            lock,
         };
-        if let Some(earlier) = earlier {
-            let tasks = ledger.tasks(earlier.id)?;
-            ledger.note(&run.settle_earlier(&earlier, tasks)?)?;
-        }
+        // Before the run is noted, and noted with it: an attempt that ends here knows of its tasks what the one before it knew.
+        let settled = match earlier {
+            Some(earlier) => run.settle_earlier(&earlier, ledger.tasks(earlier.id)?)?,
+            None => Vec::new(),
+        };
+        (run.id, run.attempt) = ledger.begin(&new_run(&run.request, code, now.0), &settled)?;
+        run.gates = Arc::new(Gates::new(recover::gates_of(ledger, run.id)));
+        run.lock.name(run.id);
         run.machine.begin();
         Ok(run)
     }
 
     /// Settles the tasks that an earlier attempt has completed, and gives what is to be noted of them.
-    fn settle_earlier(&mut self, earlier: &RunRow, tasks: Vec<TaskRow>) -> Result<Vec<(RunId, Change)>> {
+    fn settle_earlier(&mut self, earlier: &RunRow, tasks: Vec<TaskRow>) -> Result<Vec<Change>> {
         let tasks: HashMap<String, TaskRow> =
             tasks.into_iter().map(|task| (task.task.clone(), task)).collect();
         let mut changes = Vec::new();
@@ -129,22 +131,25 @@ impl ActiveRun {
             let needs_are_complete =
                 node.needs.iter().all(|&need| self.machine.state(need) == State::Succeeded);
             let Some(task) = tasks.get(&node.key) else { continue };
-            if !needs_are_complete || is_asked_again || node.role == Role::Group {
-                continue;
-            }
             if task.state == State::UnknownOutcome {
                 return Err(unknown_outcome(earlier, &node.key));
             }
+            if !needs_are_complete || is_asked_again || node.role == Role::Group {
+                continue;
+            }
             if task.state == State::Succeeded && self.is_complete(index, task)? {
-                changes.push((
-                    self.id,
-                    Change::Fingerprint {
-                        task: node.key.clone(),
-                        inputs: task.inputs.clone(),
-                        outputs: task.outputs.clone().unwrap_or_default(),
-                    },
-                ));
-                self.reasons.insert(index, format!("complete since attempt {}", earlier.attempt));
+                let reason = format!("complete since attempt {}", earlier.attempt);
+                changes.push(Change::Fingerprint {
+                    task: node.key.clone(),
+                    inputs: task.inputs.clone(),
+                    outputs: task.outputs.clone().unwrap_or_default(),
+                });
+                changes.push(Change::Task {
+                    task: node.key.clone(),
+                    state: State::Succeeded,
+                    reason: Some(reason.clone()),
+                });
+                self.reasons.insert(index, reason);
                 self.machine.settle(index, State::Succeeded);
             }
         }
@@ -180,11 +185,16 @@ impl ActiveRun {
         Ok(same && fingerprint::are_complete(&outputs))
     }
 
-    /// What a node reads and writes, as far as it says so.
-    pub fn paths(&self, node: usize) -> Result<(Vec<std::path::PathBuf>, Vec<std::path::PathBuf>)> {
+    /// What a node reads and writes, as far as it says so; the same from whatever directory the flow is run, and whoever looks later.
+    pub fn paths(&self, node: usize) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
         let (task, scope) = (self.request.plan.task(node), self.request.plan.scope_of(node));
         let outputs = task.all_outputs();
-        Ok((scope.paths(task.all_inputs())?, scope.paths(outputs.iter().map(String::as_str))?))
+        let absolute = |paths: Vec<PathBuf>| {
+            paths.into_iter().map(|path| std::path::absolute(&path).unwrap_or(path)).collect()
+        };
+        let (inputs, outputs) =
+            (scope.paths(task.all_inputs())?, scope.paths(outputs.iter().map(String::as_str))?);
+        Ok((absolute(inputs), absolute(outputs)))
     }
 
     /// Cancels what is not running, and stops what is.

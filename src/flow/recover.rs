@@ -12,6 +12,7 @@ use super::state::State;
 use super::step::EngineCommand;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::gate;
+use crate::io::commit;
 
 /// Ends, in the ledger, the runs whose process is gone: those whose lock is free. Returns them.
 ///
@@ -92,6 +93,10 @@ fn became_of(task: &TaskRow, one: &TryRow) -> (State, &'static str) {
         task.outputs.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     // A job of the engine commits all that it writes in one step.
     let commits_once = EngineCommand::ALL.iter().any(|command| command.name() == task.kind);
+    if commits_once {
+        // A commit that was decided is completed, and nothing is left over. If that cannot be, the next run on the output says why.
+        outputs.iter().for_each(|output| drop(commit::recover(output)));
+    }
     let is_new = one.before.as_ref().is_some_and(|before| *before != fingerprint::identity(&outputs));
     if commits_once && is_new && fingerprint::are_complete(&outputs) {
         (State::Succeeded, "it had committed its output when its process died")

@@ -455,6 +455,7 @@ fn start(
     let key = plan.nodes[node].key.clone();
     let log =
         ledger.dir().join("logs").join(run.id.to_string()).join(format!("{}.{number}.log", file_name(&key)));
+    let log = std::path::absolute(&log).unwrap_or(log); // whoever reads it may be elsewhere
     let log = Arc::new(TaskLog::new(log, run.mask.clone()));
     let (inputs, outputs) = run.paths(node).unwrap_or_default(); // a name that is unknown was found when the plan was made
     let before = (!outputs.is_empty()).then(|| fingerprint::identity(&outputs));
