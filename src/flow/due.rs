@@ -14,6 +14,7 @@ use super::plan::Plan;
 use super::run::Runner;
 use super::schedule::{CatchUp, Due, Overlap, Schedule, Times};
 use super::scheduler::{Feed, Next, RunEnded};
+use crate::cli::tell;
 use crate::error::Result;
 
 /// How often the time of day is looked at: it may be set, and a machine may sleep.
@@ -154,7 +155,7 @@ impl Feed for DueRuns<'_> {
             scheduled.active.retain(|run_key| *run_key != ended.run_key);
         }
         if let Err(error) = ended.result {
-            eprintln!("gristmill: {} cannot begin: {error:#}", ended.run_key);
+            tell(format_args!("gristmill: {} cannot begin: {error:#}", ended.run_key));
         }
         Ok(())
     }

@@ -5,11 +5,13 @@ use std::fmt::Write;
 use super::duration;
 use super::plan::{Plan, Role};
 use super::step::{Argument, Step};
+use crate::cli::escape::escaped;
 
 impl Plan {
-    /// The plan as text: the run, then each task with what it waits for and what it does. Secrets are not in it.
+    /// The plan as text: the run, then each task with what it waits for and what it does. Secrets are not in it, nor anything
+    /// that a terminal acts on.
     pub fn describe(&self) -> String {
-        let mut text = format!("{}\n", self.run_key());
+        let mut text = format!("{}\n", escaped(self.run_key()));
         if let Some(interval) = self.interval() {
             let _ = writeln!(text, "interval {} to {}", interval.start, interval.end);
         }
@@ -28,9 +30,11 @@ impl Plan {
                 .glob
                 .as_ref()
                 .map_or_else(|| items.list.join(", "), |glob| format!("each file of {glob}"));
-            let _ = writeln!(text, "{}: for each {} of {of}{after}", node.key, items.item);
+            let line = format!("{}: for each {} of {of}{after}", node.key, items.item);
+            let _ = writeln!(text, "{}", escaped(&line));
         } else {
-            let _ = writeln!(text, "{}: {}{after}", node.key, self.what(index));
+            let line = format!("{}: {}{after}", node.key, self.what(index));
+            let _ = writeln!(text, "{}", escaped(&line));
             self.describe_limits(text, index);
         }
     }

@@ -26,6 +26,7 @@ use super::state::State;
 use super::task_context::TaskContext;
 use super::unfold;
 use super::work::{Done, Stop, Work};
+use crate::cli::tell;
 use crate::context::Context;
 use crate::error::Result;
 use crate::exec::cancel::CancelToken;
@@ -409,7 +410,8 @@ impl<'a> Scheduler<'a> {
 }
 
 fn send(notices: &mut Notices, run: &ActiveRun, occasion: Occasion, event: &Event) {
-    let failed: Arc<dyn Fn(String) + Send + Sync> = Arc::new(|message| eprintln!("gristmill: {message}"));
+    let failed: Arc<dyn Fn(String) + Send + Sync> =
+        Arc::new(|message| tell(format_args!("gristmill: {message}")));
     notices.send(&run.request.plan.flow.notifiers, occasion, event, &run.mask, &failed);
 }
 

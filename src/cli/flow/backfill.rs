@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::Flows;
 use super::arguments::{Pair, RunArguments, params};
 use super::style::Style;
-use crate::cli::escape::escaped;
+use crate::cli::escape::{escaped, escaped_lines};
 use crate::cli::{print, tell};
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::{Backfill, BackfillReport, Every, Order, Reprocess, State};
@@ -100,7 +100,7 @@ impl Arguments {
             (None, Some(backfill)) if self.dry_run => {
                 let values = runner.backfill_values(&flow, &params, &backfill)?;
                 let lines: String = values.iter().map(|value| format!("{value}\n")).collect();
-                print(&lines)?;
+                print(&escaped_lines(&lines))?;
                 return Ok(ExitCode::SUCCESS);
             }
             (None, Some(backfill)) => runner.backfill(&flow, &params, &backfill)?,
@@ -118,7 +118,7 @@ impl Arguments {
             "gristmill: run again what has not succeeded with `flow backfill {flow} --resume {}`",
             report.id
         );
-        tell(escaped(&hint));
+        tell(hint);
         Ok(ExitCode::FAILURE)
     }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::arguments::{Pair, params};
-use crate::cli::escape::escaped;
+use crate::cli::escape::escaped_lines;
 use crate::cli::print;
 use crate::error::Result;
 use crate::flow::{Flow, Plan};
@@ -17,9 +17,4 @@ pub fn check(flow: &Flow, pairs: &[Pair]) -> Result<ExitCode> {
     let plan = Plan::new(flow, params(pairs)?)?;
     print(&escaped_lines(&plan.describe()))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Each line without anything that a terminal acts on.
-fn escaped_lines(text: &str) -> String {
-    text.lines().map(|line| format!("{}\n", escaped(line))).collect()
 }
