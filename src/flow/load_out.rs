@@ -47,9 +47,11 @@ fn table(load: &LoadOut, context: &TaskContext) -> Result<Table> {
 
 /// A connection. What keeps one from being made may pass.
 fn connect(url: &str) -> std::result::Result<Client, TaskError> {
-    let config: postgres::Config = url.parse().map_err(|error: postgres::Error| {
-        // What the connection string is stays unsaid: it has a password in it.
-        Error::new(ErrorKind::Config, format!("`postgres` is no connection string: {error}"))
+    let config: postgres::Config = url.parse().map_err(|_: postgres::Error| {
+        // What is wrong with it stays unsaid: that could be a part of a password.
+        Error::new(ErrorKind::Config, "`postgres` is no connection string").hint(
+            "give it as \"host=H user=U dbname=D password='P'\", where quotes and backslashes in P have a backslash before them, or as postgresql://U:P@H/D",
+        )
     })?;
     config.connect(NoTls).map_err(|error| transient(told(&error)))
 }
