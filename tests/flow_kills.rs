@@ -155,7 +155,7 @@ fn a_backfill_that_is_killed_at_any_instant_is_completed_when_it_is_resumed() {
 /// How many backfills the ledger knows.
 fn count_backfills(place: &Place) -> usize {
     let ledger = rusqlite::Connection::open(place.at(".gristmill/ledger.sqlite")).unwrap();
-    ledger.query_row("SELECT count(*) FROM backfills", [], |row| row.get::<_, i64>(0)).unwrap() as usize
+    ledger.query_row("SELECT count(*) FROM backfills", [], |row| row.get::<_, usize>(0)).unwrap()
 }
 
 #[test]
@@ -187,8 +187,8 @@ fn a_backfill_that_is_killed_between_a_commit_and_the_ledger_is_completed_when_i
 fn succeeded(place: &Place) -> usize {
     let ledger = rusqlite::Connection::open(place.at(".gristmill/ledger.sqlite")).unwrap();
     let count = ledger
-        .query_row("SELECT count(*) FROM tries WHERE state = 'succeeded'", [], |row| row.get::<_, i64>(0));
-    count.unwrap_or(0) as usize // its tables may not be there yet
+        .query_row("SELECT count(*) FROM tries WHERE state = 'succeeded'", [], |row| row.get::<_, usize>(0));
+    count.unwrap_or(0) // its tables may not be there yet
 }
 
 /// A backfill under strace, which sees the writes to the log of the ledger alone.

@@ -104,13 +104,11 @@ fn arguments<A: Parser>() -> A {
         }
         // The parser repeats arguments as they are: it is asked what it says of them without what a terminal acts on.
         let plain = given.iter().map(|argument| escaped(&argument.to_string_lossy()).into_owned());
-        match A::try_parse_from(plain) {
-            Err(error) => error.exit(),
-            Ok(_) => {
-                let _ = io::stderr().write_all(escaped_lines(&error.render().to_string()).as_bytes());
-                std::process::exit(error.exit_code());
-            }
+        if let Err(error) = A::try_parse_from(plain) {
+            error.exit();
         }
+        let _ = io::stderr().write_all(escaped_lines(&error.render().to_string()).as_bytes());
+        std::process::exit(error.exit_code());
     })
 }
 

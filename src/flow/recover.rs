@@ -95,7 +95,9 @@ fn became_of(task: &TaskRow, one: &TryRow) -> (State, &'static str) {
     let commits_once = EngineCommand::ALL.iter().any(|command| command.name() == task.kind);
     if commits_once {
         // A commit that was decided is completed, and nothing is left over. If that cannot be, the next run on the output says why.
-        outputs.iter().for_each(|output| drop(commit::recover(output)));
+        for output in &outputs {
+            drop(commit::recover(output));
+        }
     }
     let is_new = one.before.as_ref().is_some_and(|before| *before != fingerprint::identity(&outputs));
     if commits_once && is_new && fingerprint::are_complete(&outputs) {
