@@ -76,7 +76,9 @@ fn secrets_are_in_no_output_file_or_list_of_processes() {
         assert!(!list.contains(SECRET), "{list}");
     }
     // The words of it may be those of other processes.
-    ["ps-of-command", "ps-of-load"].map(|list| fs::remove_file(place.at(list)).unwrap());
+    for list in ["ps-of-command", "ps-of-load"] {
+        fs::remove_file(place.at(list)).unwrap();
+    }
     fs::remove_file(place.at("secrets.flow.toml")).unwrap(); // it has tokens of notifiers
     for (file, bytes) in common::files(&place.at("")) {
         assert_secret(&String::from_utf8_lossy(&bytes), &file.display().to_string());
