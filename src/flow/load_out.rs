@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use postgres::{Client, NoTls, Transaction};
+use postgres::{Client, Transaction};
 
 use super::failure::{TaskError, transient};
 use super::load::LoadOut;
 use super::task_context::TaskContext;
+use super::tls::Server;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::csv::CsvFormat;
 use crate::io::infer::DEFAULT_ROWS;
@@ -47,13 +48,7 @@ fn table(load: &LoadOut, context: &TaskContext) -> Result<Table> {
 
 /// A connection. What keeps one from being made may pass.
 fn connect(url: &str) -> std::result::Result<Client, TaskError> {
-    let config: postgres::Config = url.parse().map_err(|_: postgres::Error| {
-        // What is wrong with it stays unsaid: that could be a part of a password.
-        Error::new(ErrorKind::Config, "`postgres` is no connection string").hint(
-            "give it as \"host=H user=U dbname=D password='P'\", where quotes and backslashes in P have a backslash before them, or as postgresql://U:P@H/D",
-        )
-    })?;
-    config.connect(NoTls).map_err(|error| transient(told(&error)))
+    Server::of(url)?.connect().map_err(|error| transient(told(&error)))
 }
 
 /// Deletes the rows that are replaced; how many these were.
@@ -176,6 +171,10 @@ fn refused(error: postgres::Error) -> TaskError {
 }
 
 fn told(error: &postgres::Error) -> Error {
-    let message = error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
+    let message = match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(error), _) => error.message().to_owned(),
+        (None, Some(source)) => format!("{error}: {source}"),
+        (None, None) => error.to_string(),
+    };
     Error::new(ErrorKind::Output, format!("PostgreSQL: {message}"))
 }

@@ -44,6 +44,7 @@ mod state;
 mod step;
 mod task_context;
 mod template;
+mod tls;
 mod unfold;
 mod work;
 
