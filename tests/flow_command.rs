@@ -41,12 +41,33 @@ fn check_prints_the_plan_and_runs_nothing() {
         "\
 words?date=2026-03-29&site=eu
 interval 2026-03-29T00:00:00+01:00[Europe/Berlin] to 2026-03-30T00:00:00+02:00[Europe/Berlin]
-count: wordcount raw/2026-03-29.txt output=counts/2026-03-29 top=2
-    2 retries, timeout 10m
-tell: sh -c echo counted eu 2026-03-28 after count
+┌ count: wordcount raw/2026-03-29.txt output=counts/2026-03-29 top=2
+│     2 retries, timeout 10m
+└ tell: sh -c echo counted eu 2026-03-28 after count
 "
     );
     assert_eq!(place.names(), ["raw", "words.flow.toml"]);
+}
+
+#[test]
+fn check_draws_what_waits_for_what_with_items_below_their_task() {
+    let items: Vec<String> = (0..12).map(|item| item.to_string()).collect();
+    let flow = format!(
+        "name = \"each\"\n\
+         [tasks.fetch]\ncommand.argv = [\"true\"]\n\
+         [tasks.convert]\ndepends_on = [\"fetch\"]\nfor_each = {{ item = \"i\", in = {items:?} }}\ncommand.argv = [\"convert\", \"${{i}}\"]\n\
+         [tasks.count]\ndepends_on = [\"fetch\"]\ncommand.argv = [\"true\"]\n\
+         [tasks.publish]\ndepends_on = [\"convert\", \"count\"]\ncommand.argv = [\"true\"]\n"
+    );
+    let place = Place::new(&[("each.flow.toml", &flow)]);
+    let (plan, _) = place.succeed("flow check each.flow.toml");
+    let lines: Vec<&str> = plan.lines().collect();
+    assert_eq!(lines[1], "┌   fetch: true");
+    assert!(lines[2].starts_with("├─┐ convert: for each i of 0, 1, "), "{plan}");
+    assert_eq!(lines[3], "│ │     convert[0]: convert 0 after fetch");
+    let rest =
+        ["│ │     … and 2 more", "├ │ count: true after fetch", "└─┘ publish: true after convert, count"];
+    assert_eq!(lines[13..], rest);
 }
 
 #[test]
@@ -133,6 +154,26 @@ fn a_dry_backfill_lists_its_days_and_a_schedule_its_times() {
 }
 
 #[test]
+fn what_of_a_backfill_failed_is_run_again_with_the_secrets_that_no_ledger_has() {
+    let flow = FLOW.replace("[params]", "[params]\npassword = { type = \"text\", secret = true }");
+    let place = place(&flow);
+    let days = "--from 2026-03-29 --to 2026-03-30 password=mellon";
+    let output = place.run(&format!("flow backfill words.flow.toml {days}"));
+    let (stdout, stderr) = (utf8(output.stdout), utf8(output.stderr));
+    assert!(stdout.contains("backfill 1: 2 intervals, 1 succeeded, 1 failed"), "{stdout}");
+    assert!(stderr.contains("flow rerun --failed --backfill 1"), "{stderr}");
+    fs::write(place.at("raw/2026-03-30.txt"), "or not\n").unwrap();
+    assert_says(&place.fail("flow rerun --failed --backfill 1", 2), &["parameter `password` is missing"]);
+    let (again, _) = place.succeed("flow rerun --failed --backfill 1 password=mellon");
+    assert!(again.contains("backfill 1: 2 intervals, 2 succeeded"), "{again}");
+    let (runs, _) = place.succeed("flow runs");
+    assert_eq!(runs.lines().count(), 1 + 3, "what had succeeded was not run again: {runs}");
+
+    assert_says(&place.fail("flow rerun --failed --backfill 9", 2), &["there is no backfill 9"]);
+    assert_says(&place.fail("flow rerun --failed password=mellon", 2), &["give the number of a run"]);
+}
+
+#[test]
 fn a_ledger_that_cannot_be_used_is_refused_and_outputs_are_left_alone() {
     let place = place(FLOW);
     place.succeed("flow run words.flow.toml date=2026-03-29");
@@ -159,24 +200,6 @@ fn a_ledger_that_cannot_be_used_is_refused_and_outputs_are_left_alone() {
     foreign[68..72].copy_from_slice(&7u32.to_be_bytes());
     assert_says(&refused(&foreign), &["is a database, but no ledger"]);
     place.succeed("verify counts/2026-03-29");
-}
-
-#[test]
-fn colours_are_for_terminals_only() {
-    let place = place(FLOW);
-    let (plain, _) = place.succeed("flow run words.flow.toml date=2026-03-29");
-    assert!(!plain.contains('\u{1b}'));
-    // `script` gives a command a pseudo-terminal.
-    let on_terminal = |no_colour: &str| {
-        let gristmill = env!("CARGO_BIN_EXE_gristmill");
-        let mut script = std::process::Command::new("script");
-        script.args(["-qec", &format!("{gristmill} flow show 1"), "/dev/null"]).current_dir(place.at(""));
-        let output = script.env("NO_COLOR", no_colour).env_remove("GRISTMILL_LEDGER").output().unwrap();
-        utf8(output.stdout)
-    };
-    let coloured = on_terminal("");
-    assert!(coloured.contains("\u{1b}[32msucceeded"), "{coloured:?}");
-    assert!(!on_terminal("1").contains('\u{1b}'));
 }
 
 /// The same flow as [`FLOW`].
@@ -210,7 +233,7 @@ fn a_child_does_not_outlive_a_gristmill_that_is_killed() {
     let script = "echo $$ > pid; trap '' TERM HUP; while true; do sleep 0.01; echo > alive; done";
     let flow = format!("name = \"stays\"\n[tasks.t]\ncommand.argv = [\"sh\", \"-c\", \"{script}\"]\n");
     let place = Place::new(&[("stays.flow.toml", &flow)]);
-    let mut run = place.command("flow run stays.flow.toml").spawn().unwrap();
+    let mut run = place.command("flow run stays.flow.toml --quiet").spawn().unwrap();
     let written = |name: &str| fs::metadata(place.at(name)).is_ok_and(|found| found.len() > 0);
     wait_for(|| written("pid") && written("alive"));
     run.kill().unwrap();

@@ -123,13 +123,13 @@ fn days_that_fail_are_told_and_completed_and_leave_what_days_without_failures_do
     for day in broken {
         assert!(stdout.contains(&format!("2026-01-{day:02}  failed")), "{stdout}");
     }
-    assert!(stderr.contains("flow backfill daily-hits.flow.toml --resume 1"), "{stderr}");
+    assert!(stderr.contains("flow rerun --failed --backfill 1"), "{stderr}");
     assert_eq!(site.results().1.len(), 4 * 25);
 
     for day in broken {
         (0..2).for_each(|part| fs::write(site.log(day, part), log(day, part, 40)).unwrap());
     }
-    let Output { status, stdout, .. } = site.run("flow backfill daily-hits.flow.toml --resume 1");
+    let Output { status, stdout, .. } = site.run("flow rerun --failed --backfill 1");
     assert!(status.success());
     assert!(utf8(stdout).contains("backfill 1: 30 intervals, 30 succeeded"));
     let results = site.results();

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gristmill::flow::{
-    Backfill, Backoff, Command, Flow, ForEach, Notifier, ParamType, Plan, Ran, Reprocess, Runner, State,
-    Task, Which, transient,
+    Backfill, Backoff, Command, Every, Flow, ForEach, Notifier, ParamType, Plan, Ran, Reprocess, Runner,
+    State, Task, Which, transient,
 };
 use gristmill::prelude::*;
 
@@ -276,6 +276,58 @@ fn items_of_lists_and_globs_are_tasks_of_their_own() {
     );
     assert!(noted[1].starts_with("file[") && noted[1].contains("c.txt"), "{noted:?}");
     assert_eq!(noted[2..], ["site[eu] eu", "site[us] us"]);
+}
+
+#[test]
+fn a_large_interval_is_split_and_files_are_grouped_by_their_times() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["a-20260131-2359", "a-20260201-0000", "a-20260131-2300", "a-20260131-0100"] {
+        fs::write(dir.path().join(format!("{name}.log")), "").unwrap();
+    }
+    let notes = Notes::default();
+    let note = |item: &'static str| {
+        let (notes, dir) = (notes.clone(), format!("{}/", dir.path().display()));
+        move |t: &gristmill::flow::TaskContext| {
+            let names = t.text(item)?.replace(&dir, "");
+            notes.add(format!("{item} {names} {}", t.expand("${date}")?));
+            Ok(())
+        }
+    };
+    let files = |item: &str, every| ForEach::glob(item, "*.log").group_by_time("a-%Y%m%d-%H%M.log", every);
+    let flow = |pattern: ForEach| {
+        Flow::new("pieces")
+            .dir(dir.path())
+            .param("date", ParamType::Date)
+            .time_zone("Europe/Berlin")
+            .add(Task::job("split", note("hour")).for_each(ForEach::every("hour", Every::Hour)))
+            .add(Task::job("hours", note("of_hour")).for_each(files("of_hour", Every::Hour)))
+            .add(Task::job("months", note("of_month")).for_each(pattern))
+    };
+    let runner = runner(dir.path());
+    let plan = Plan::new(&flow(files("of_month", Every::Month)), [("date", "2026-03-29")]).unwrap();
+    assert_eq!(runner.run(plan).unwrap().state, State::Succeeded);
+    let mut noted = notes.take();
+    noted.sort();
+    assert_eq!(noted.iter().filter(|line| line.starts_with("hour ")).count(), 23, "{noted:?}");
+    assert_eq!(noted[0], "hour 2026-03-28T23:00:00Z 2026-03-29");
+    let grouped: Vec<String> = noted[23..].iter().map(|line| line.replace(".log", "")).collect();
+    assert_eq!(
+        grouped,
+        [
+            "of_hour a-20260131-0100 2026-03-29",
+            "of_hour a-20260131-2300 a-20260131-2359 2026-03-29",
+            "of_hour a-20260201-0000 2026-03-29",
+            "of_month a-20260131-0100 a-20260131-2300 a-20260131-2359 2026-03-29",
+            "of_month a-20260201-0000 2026-03-29",
+        ]
+    );
+
+    let other = ForEach::glob("of_month", "*.log").group_by_time("b-%Y.log", Every::Month);
+    let plan = Plan::new(&flow(other), [("date", "2026-03-30")]).unwrap();
+    let ran = runner.run(plan).unwrap();
+    let tasks = runner.ledger().tasks(ran.id).unwrap();
+    let reason = tasks.iter().find(|task| task.task == "months").unwrap().reason.clone().unwrap();
+    assert!(reason.contains("a-20260131-0100.log has no time as `b-%Y.log` says"), "{reason}");
 }
 
 #[test]

@@ -18,7 +18,9 @@ mod table;
 mod table_input;
 mod table_job;
 mod table_output;
+mod ticker;
 pub mod verify;
+mod width;
 mod wordcount;
 
 use std::fmt::Display;

@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::io::csv::CsvFormat;
 use crate::io::infer::DEFAULT_ROWS;
 use crate::io::json::JsonFormat;
+use crate::io::resolve::{InputFile, resolve};
 use crate::io::schema_text::schema_from_text;
 use crate::ops::{Table, TableFormat, select_columns};
 use crate::parse::{
@@ -25,7 +26,7 @@ pub struct TableInput {
     /// Files, directories or globs, compressed with gzip, zstd, bzip2 or xz or not; - is standard input
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
-    /// The format of the input [default: by the ending of the first input: csv, tsv, jsonl, ndjson, json, parquet]
+    /// The format of the input [default: by the ending of the first input, or of the first file in it: csv, tsv, jsonl, ndjson, json, parquet]
     #[arg(long, value_enum)]
     from: Option<InputFormat>,
     /// With --from regex: a pattern, whose named groups are the columns
@@ -211,18 +212,22 @@ impl TableInput {
         if let Some(format) = self.from {
             return Ok(format);
         }
-        match self.ending().as_str() {
-            "csv" | "tsv" => Ok(InputFormat::Csv),
-            "jsonl" | "ndjson" | "json" => Ok(InputFormat::Jsonl),
-            "parquet" => Ok(InputFormat::Parquet),
-            _ => Err(Error::new(ErrorKind::Config, "the ending of the input does not say its format")
-                .hint("say it with --from")),
-        }
+        format_of(&self.ending()).ok_or_else(|| {
+            Error::new(ErrorKind::Config, "the ending of the input does not say its format")
+                .hint("say it with --from")
+        })
     }
 
-    /// What the ending of the first input says of its format.
+    /// What the ending of the first input says of its format; of a directory or a pattern without one, that of the first file found by it.
     fn ending(&self) -> String {
-        self.inputs.first().map(|first| Ending::of(first).format).unwrap_or_default()
+        let Some(first) = self.inputs.first() else { return String::new() };
+        let ending = Ending::of(first).format;
+        if format_of(&ending).is_some() || first.is_file() || first.as_os_str() == InputFile::STANDARD_INPUT {
+            return ending;
+        }
+        // What is wrong with it is told when it is read.
+        let found = resolve(&[first]).ok().and_then(|inputs| inputs.files.into_iter().next());
+        found.map_or(ending, |file| Ending::of(&file.path).format)
     }
 
     fn syslog_year(&self) -> Result<u16> {
@@ -250,6 +255,15 @@ impl TableInput {
             }
         }
         Ok(keys)
+    }
+}
+
+fn format_of(ending: &str) -> Option<InputFormat> {
+    match ending {
+        "csv" | "tsv" => Some(InputFormat::Csv),
+        "jsonl" | "ndjson" | "json" => Some(InputFormat::Jsonl),
+        "parquet" => Some(InputFormat::Parquet),
+        _ => None,
     }
 }
 

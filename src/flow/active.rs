@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::bounds::Gauge;
 use super::fingerprint;
 use super::ledger::{Change, Ledger, NewRun, NewTask, RunId, RunRow, TaskRow};
 use super::log::{Mask, TaskLog};
@@ -57,6 +58,7 @@ pub(super) struct ActiveRun {
     /// The tries that are at work, by node.
     pub tries: HashMap<usize, Try>,
     pub is_canceled: bool,
+    pub gauge: Gauge,
     /// Why tasks are in their states, where that needs to be said.
     pub reasons: HashMap<usize, String>,
     /// What its programs have to pass before they commit.
@@ -84,6 +86,7 @@ impl ActiveRun {
         ledger: &Ledger,
         request: Request,
         pool: &dyn Fn(&Plan, usize) -> Slots,
+        gauge: Gauge,
         now: (Timestamp, Duration),
     ) -> Result<ActiveRun> {
         let plan = &request.plan;
@@ -104,6 +107,7 @@ impl ActiveRun {
             began: now.1,
             tries: HashMap::new(),
             is_canceled: false,
+            gauge,
             reasons: HashMap::new(),
             request,
             gates: Arc::new(Gates::new(PathBuf::new())),
@@ -207,15 +211,15 @@ impl ActiveRun {
         }
     }
 
-    /// The changes of states that are to be noted.
-    pub fn take_changes(&mut self) -> Vec<(RunId, Change)> {
-        let changed = self.machine.take_changes();
+    /// What is to be noted of some nodes whose states have changed.
+    pub fn changes(&self, changed: &[usize]) -> Vec<(RunId, Change)> {
         let change = |node: usize| {
             let (task, state) = (self.request.plan.nodes[node].key.clone(), self.machine.state(node));
             (self.id, Change::Task { task, state, reason: self.reasons.get(&node).cloned() })
         };
         changed
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|&node| self.machine.state(node) != State::Queued || self.machine.tries(node) > 0)
             .map(change)
             .collect()
@@ -245,8 +249,11 @@ fn new_run(request: &Request, code: String, started: Timestamp) -> NewRun {
 
 /// A node as the ledger has it.
 pub(super) fn new_task(plan: &Plan, node: usize) -> NewTask {
-    let task = plan.task(node);
-    NewTask { key: plan.nodes[node].key.clone(), kind: task.step.kind(), is_idempotent: task.idempotent }
+    let (task, node) = (plan.task(node), &plan.nodes[node]);
+    let keys = || node.needs.iter().map(|&need| plan.nodes[need].key.as_str());
+    let is_item = matches!(node.role, Role::Item { .. });
+    let needs = (!is_item).then(|| keys().collect::<serde_json::Value>().to_string());
+    NewTask { key: node.key.clone(), kind: task.step.kind(), is_idempotent: task.idempotent, needs }
 }
 
 /// A hash of this program, where a flow has closures: what they do is in it alone.

@@ -114,16 +114,8 @@ fn task(flow: &Flow, task: &Task, by_name: &HashMap<&str, usize>) -> Result<()> 
             .hint("leave out its retries, or make it replace what it writes and say that it is idempotent"));
     }
     if let Some(items) = &task.for_each {
-        match (items.list.is_empty(), &items.glob, &items.group_by) {
-            (false, None, None) | (true, Some(_), None) => {}
-            (true, Some(_), Some(size))
-                if crate::config::parse_bytes(size).is_some_and(|bytes| bytes > 0) => {}
-            (_, Some(_), Some(_)) => return Err(wrong("`group_by` is no size such as 64MiB".to_owned())),
-            _ => {
-                return Err(wrong(
-                    "`for_each` has either a list that is not empty, `in`, or a `glob`".to_owned(),
-                ));
-            }
+        if let Some(fault) = items.fault(flow.told_by().map(|(_, every)| every)) {
+            return Err(wrong(fault));
         }
         let taken = RESERVED.contains(&items.item.as_str())
             || flow.params.iter().any(|param| param.name == items.item);

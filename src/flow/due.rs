@@ -158,7 +158,9 @@ impl Feed for DueRuns<'_> {
         for scheduled in &mut self.scheduled {
             scheduled.active.retain(|run_key| *run_key != ended.run_key);
         }
-        if let Err(error) = ended.result {
+        if let Err(error) = ended.result
+            && !self.runner.is_watched()
+        {
             tell(format_args!("gristmill: {} cannot begin: {error:#}", ended.run_key));
         }
         Ok(())

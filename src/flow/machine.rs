@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::bounds::Wait;
 use super::plan::{Node, Role};
 use super::state::State;
 
@@ -255,6 +256,16 @@ impl Machine {
         self.retrying.first().map(|(at, _)| *at)
     }
 
+    /// What keeps nodes from starting.
+    pub fn waits(&self, pools: &Pools) -> impl Iterator<Item = Wait> {
+        let ready = self.ready.iter().filter(|(_, ready)| !ready.is_empty());
+        let has_workers = pools.workers > 0;
+        let blocked =
+            ready.map(move |(pool, _)| pool.filter(|_| has_workers).map_or(Wait::Workers, Wait::Pool));
+        let is_retrying = self.running == 0 && !self.retrying.is_empty();
+        blocked.chain(is_retrying.then_some(Wait::Retries))
+    }
+
     /// Cancels all that is not running.
     pub fn cancel(&mut self) {
         for index in 0..self.nodes.len() {
@@ -275,6 +286,11 @@ impl Machine {
     /// How far a node is.
     pub fn state(&self, index: usize) -> State {
         self.nodes[index].state
+    }
+
+    /// Whether a node is a group whose items are there.
+    pub fn has_items(&self, index: usize) -> bool {
+        self.nodes[index].is_unfolded
     }
 
     /// How often a node was tried.

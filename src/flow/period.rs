@@ -1,6 +1,6 @@
 //! Periods of the calendar: which interval of data a run is about, and which runs a range of dates has.
 
-use jiff::civil::{Date, Weekday};
+use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp, ToSpan, Zoned};
 
@@ -38,6 +38,25 @@ impl Every {
             Every::Day => "day",
             Every::Week => "week",
             Every::Month => "month",
+        }
+    }
+
+    /// The one of this name.
+    pub(super) fn from_name(name: &str) -> Option<Every> {
+        [Every::Hour, Every::Day, Every::Week, Every::Month].into_iter().find(|every| every.name() == name)
+    }
+
+    /// The first hour of the period that a time of some clock lies in.
+    pub(super) fn first_of(self, time: DateTime) -> DateTime {
+        let date = time.date();
+        match self {
+            Every::Hour => date.at(time.hour(), 0, 0, 0),
+            Every::Day => date.at(0, 0, 0, 0),
+            Every::Week => {
+                let since = i64::from(date.weekday().since(Weekday::Monday));
+                date.checked_sub(since.days()).unwrap_or(date).at(0, 0, 0, 0) // no Monday lies before the calendar
+            }
+            Every::Month => date.first_of_month().at(0, 0, 0, 0),
         }
     }
 

@@ -120,7 +120,7 @@ impl Plan {
     fn check_texts(&self) -> Result<()> {
         for task in &self.flow.tasks {
             let scope = match &task.for_each {
-                Some(items) => self.scope.with_item(&items.item, ParamValue::Text(String::new())),
+                Some(items) => self.scope.with_item(&items.item, items.like(&self.scope)?),
                 None => self.scope.clone(),
             };
             let declared = task.inputs.iter().chain(&task.outputs).map(String::as_str);
@@ -162,7 +162,7 @@ fn interval(params: &Params, name: &str, every: Every, zone: &TimeZone) -> Resul
         .map_err(|error| Error::new(ErrorKind::Config, format!("parameter `{name}`: {error}")))
 }
 
-/// The nodes of all tasks, those of a list with one for each item.
+/// The nodes of all tasks, those whose items are known with one for each.
 fn nodes(flow: &Flow, order: &[usize], scope: &Scope) -> Result<Vec<Node>> {
     let mut nodes: Vec<Node> = Vec::with_capacity(order.len());
     let mut by_name = HashMap::new();
@@ -174,8 +174,7 @@ fn nodes(flow: &Flow, order: &[usize], scope: &Scope) -> Result<Vec<Node>> {
         let role = if task.for_each.is_some() { Role::Group } else { Role::Single };
         nodes.push(Node { key: task.name.clone(), task: index, needs, role });
         let Some(items) = task.for_each.as_ref().filter(|items| items.glob.is_none()) else { continue };
-        let values = items.list.iter().map(|text| scope.expand(text).map(ParamValue::Text));
-        let values = values.collect::<Result<Vec<_>>>().map_err(|error| check::in_task(&task.name, error))?;
+        let values = items.known(scope).map_err(|error| check::in_task(&task.name, error))?;
         let group = nodes.len() - 1;
         nodes.extend(item_nodes(&nodes[group], group, values)?);
     }

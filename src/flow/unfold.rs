@@ -1,17 +1,21 @@
 //! The items of a glob, found when a task could start: the files that its upstream tasks have made are there by then.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use jiff::civil::DateTime;
+use jiff::fmt::strtime;
 
 use super::active::ActiveRun;
 use super::files;
-use super::for_each::ForEach;
+use super::for_each::Grouping;
 use super::ledger::{Change, RunId};
 use super::machine::Slots;
 use super::param::ParamValue;
+use super::period::Every;
 use super::plan::{Node, Plan, item_nodes};
 use super::scheduler::added;
 use super::state::State;
-use crate::config::parse_bytes;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Gives a group its items, and what is to be noted of them. A glob that cannot be followed fails the group.
@@ -42,31 +46,33 @@ pub(super) fn unfold(
 /// The nodes of the items of a group.
 fn items(plan: &Plan, group: usize) -> Result<Vec<Node>> {
     let scope = plan.scope_of(group);
-    let Some(ForEach { glob: Some(glob), group_by, .. }) = &plan.task(group).for_each else {
-        return Ok(Vec::new());
-    };
+    let Some(each) = &plan.task(group).for_each else { return Ok(Vec::new()) };
+    let Some(glob) = &each.glob else { return Ok(Vec::new()) };
     let files = files::matching(&scope.path(glob)?)?;
-    let text = |file: &Path| {
-        file.to_str().map(str::to_owned).ok_or_else(|| {
-            Error::new(ErrorKind::Input, format!("the name of {} is no UTF-8", file.display()))
-                .hint("rename it: it is to become an argument of a task")
-        })
-    };
-    let values = match group_by.as_deref().and_then(parse_bytes) {
-        None => files.iter().map(|file| text(file).map(ParamValue::Text)).collect::<Result<Vec<_>>>()?,
-        Some(bytes) => {
-            let grouped = grouped(files, bytes).into_iter();
-            let list = |group: Vec<PathBuf>| {
-                group.iter().map(|file| text(file)).collect::<Result<_>>().map(ParamValue::List)
-            };
-            grouped.map(list).collect::<Result<Vec<_>>>()?
+    let groups = match each.grouping() {
+        Grouping::Single => {
+            let values =
+                files.iter().map(|file| text(file).map(ParamValue::Text)).collect::<Result<Vec<_>>>()?;
+            return item_nodes(&plan.nodes[group], group, values);
         }
+        Grouping::Bytes(bytes) => by_bytes(files, bytes),
+        Grouping::Period(every, pattern) => by_period(files, every, pattern)?,
     };
-    item_nodes(&plan.nodes[group], group, values)
+    let list = |group: Vec<PathBuf>| {
+        group.iter().map(|file| text(file)).collect::<Result<_>>().map(ParamValue::List)
+    };
+    item_nodes(&plan.nodes[group], group, groups.into_iter().map(list).collect::<Result<_>>()?)
+}
+
+fn text(file: &Path) -> Result<String> {
+    file.to_str().map(str::to_owned).ok_or_else(|| {
+        Error::new(ErrorKind::Input, format!("the name of {} is no UTF-8", file.display()))
+            .hint("rename it: it is to become an argument of a task")
+    })
 }
 
 /// Files in groups of so many bytes at most, but for a single file that has more.
-fn grouped(files: Vec<PathBuf>, bytes: u64) -> Vec<Vec<PathBuf>> {
+fn by_bytes(files: Vec<PathBuf>, bytes: u64) -> Vec<Vec<PathBuf>> {
     let mut groups: Vec<Vec<PathBuf>> = Vec::new();
     let mut size = 0;
     for file in files {
@@ -81,4 +87,27 @@ fn grouped(files: Vec<PathBuf>, bytes: u64) -> Vec<Vec<PathBuf>> {
         size += more;
     }
     groups
+}
+
+/// Files in groups of one period each, by the times in their names, in the order of time.
+fn by_period(files: Vec<PathBuf>, every: Every, pattern: &str) -> Result<Vec<Vec<PathBuf>>> {
+    let mut groups: BTreeMap<DateTime, Vec<PathBuf>> = BTreeMap::new();
+    for file in files {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let time = strtime::parse(pattern, name.as_ref()).and_then(|time| {
+            let hour = time.hour().unwrap_or(0);
+            time.to_date().map(|date| date.at(hour, 0, 0, 0))
+        });
+        let time = time.map_err(|error| {
+            let pattern = pattern.escape_debug();
+            Error::new(
+                ErrorKind::Input,
+                format!("the name of {} has no time as `{pattern}` says", file.display()),
+            )
+            .hint("`time` is the pattern of a whole name, and the glob is to find no others")
+            .because(error)
+        })?;
+        groups.entry(every.first_of(time)).or_default().push(file);
+    }
+    Ok(groups.into_values().collect())
 }

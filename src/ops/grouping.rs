@@ -1,6 +1,6 @@
 //! Which rows of a batch belong together.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::row_format::Encoded;
 use crate::record::Bytes;
@@ -13,10 +13,13 @@ pub(super) struct Grouping {
     firsts: Vec<usize>,
 }
 
+/// Rows that a table of groups has room for from the beginning.
+const FEW: usize = 1024;
+
 impl Grouping {
     /// The groups of rows that have the same bytes.
     pub(super) fn of(keys: &Encoded, rows: usize) -> Grouping {
-        let mut numbers: HashMap<&[u8], u32> = HashMap::new();
+        let mut numbers: HashMap<&[u8], u32> = HashMap::with_capacity(rows.min(FEW));
         let mut firsts: Vec<usize> = Vec::new();
         let number = |row| {
             *numbers.entry(keys.row(row)).or_insert_with(|| {

@@ -2,12 +2,18 @@
 
 mod arguments;
 mod backfill;
+mod board;
+mod bounds;
+mod listing;
+mod outline;
 mod own;
 mod plan;
+mod rails;
 mod run;
 mod schedule;
 mod show;
 mod style;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

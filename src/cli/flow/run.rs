@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::arguments::{Pair, RunArguments, params};
+use super::board::Watched;
 use super::show::print_run;
 use super::{Flows, LedgerArguments};
 use crate::cli::signals::StopSignals;
@@ -20,14 +21,15 @@ use crate::flow::{Flow, Ledger, Plan, Ran, RunRow, Runner, State, Which};
 /// If it cannot begin, or the ledger fails.
 pub fn run(flow: &Flow, pairs: &[Pair], arguments: &RunArguments) -> Result<ExitCode> {
     let plan = Plan::new(flow, params(pairs)?)?;
-    let (runner, signals) = arguments.runner(flow.directory())?;
-    let ran = runner.run(plan)?;
-    ended(&runner, ran, &signals)
+    let (runner, signals, watch) = arguments.runner(flow.directory(), Watched::One)?;
+    let ran = runner.run(plan);
+    drop(watch); // before anything else is printed
+    ended(&runner, ran?, &signals)
 }
 
 /// Prints how a run has ended, and gives the exit code that says so.
 fn ended(runner: &Runner, ran: Ran, signals: &StopSignals) -> Result<ExitCode> {
-    print_run(runner.ledger(), ran.id)?;
+    print_run(runner.ledger(), ran.id, false)?;
     Ok(match (ran.state, signals.caught()) {
         (State::Succeeded, _) => ExitCode::SUCCESS,
         (State::Canceled, Some(signal)) => ExitCode::from(signal.exit_code()),
@@ -45,7 +47,11 @@ fn ended(runner: &Runner, ran: Ran, signals: &StopSignals) -> Result<ExitCode> {
 #[derive(Debug, Args)]
 pub struct Rerun {
     /// The number of the run
-    run: i64,
+    #[arg(required_unless_present = "backfill", value_parser = RunOrSecret::parse)]
+    run: Option<RunOrSecret>,
+    /// The intervals of this backfill that have not succeeded, instead of a run
+    #[arg(long, value_name = "BACKFILL", conflicts_with_all = ["from", "all"])]
+    backfill: Option<i64>,
     /// The tasks that did not succeed, and those whose inputs have changed (the default)
     #[arg(long, conflicts_with_all = ["from", "all"])]
     failed: bool,
@@ -72,7 +78,17 @@ impl Rerun {
     ///
     /// If there is no such run, it cannot begin, or the ledger fails.
     pub fn run(&self, flows: &Flows) -> Result<ExitCode> {
-        let row = find(&self.arguments.ledger.open()?, self.run)?;
+        let run = match (&self.run, self.backfill) {
+            (Some(RunOrSecret::Run(run)), None) => *run,
+            (None | Some(RunOrSecret::Secret(_)), Some(id)) => return self.rerun_backfill(id, flows),
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "give the number of a run, or --backfill with one",
+                ));
+            }
+        };
+        let row = find(&self.arguments.ledger.open()?, run)?;
         let flow = flows.find(&self.flow.clone().unwrap_or_else(|| source(flows, &row)))?;
         let mut given = row.params()?;
         given.extend(params(&self.secrets)?);
@@ -87,10 +103,38 @@ impl Rerun {
             (Some(task), _) => Which::From(task.clone()),
             _ => Which::Missing,
         };
-        let (runner, signals) = self.arguments.runner(Path::new(""))?;
+        let (runner, signals, watch) = self.arguments.runner(Path::new(""), Watched::One)?;
         let runner = runner.which(which);
-        let ran = runner.run(plan)?;
-        ended(&runner, ran, &signals)
+        let ran = runner.run(plan);
+        drop(watch);
+        ended(&runner, ran?, &signals)
+    }
+
+    fn rerun_backfill(&self, id: i64, flows: &Flows) -> Result<ExitCode> {
+        let first = self.run.iter().filter_map(|first| match first {
+            RunOrSecret::Secret(secret) => Some(secret.clone()),
+            RunOrSecret::Run(_) => None,
+        });
+        let secrets: Vec<Pair> = first.chain(self.secrets.iter().cloned()).collect();
+        super::backfill::resume(id, self.flow.as_deref(), &secrets, &self.arguments, flows)
+    }
+}
+
+/// What stands first behind `rerun`: with `--backfill` there is no run.
+#[derive(Debug, Clone)]
+enum RunOrSecret {
+    Run(i64),
+    Secret(Pair),
+}
+
+impl RunOrSecret {
+    fn parse(text: &str) -> Result<RunOrSecret, String> {
+        match text.parse() {
+            Ok(run) => Ok(RunOrSecret::Run(run)),
+            Err(_) => Pair::parse(text)
+                .map(RunOrSecret::Secret)
+                .map_err(|_| "give the number of a run; `flow runs` lists them".to_owned()),
+        }
     }
 }
 

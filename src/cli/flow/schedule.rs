@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::Flows;
 use super::arguments::{Pair, RunArguments, params};
+use super::board::Watched;
 use crate::cli::escape::escaped_lines;
 use crate::cli::print;
 use crate::error::Result;
@@ -58,8 +59,10 @@ impl ScheduleCommand {
             ScheduleCommand::Run { flows: names, params: pairs, run } => {
                 let flows = names.iter().map(|name| flows.find(name)).collect::<Result<Vec<Flow>>>()?;
                 let dir = flows.first().map(|flow| flow.directory().to_owned()).unwrap_or_default();
-                let (runner, signals) = run.runner(&dir)?;
-                runner.run_schedules(&flows, &params(pairs)?)?;
+                let (runner, signals, watch) = run.runner(&dir, Watched::Many)?;
+                let ran = runner.run_schedules(&flows, &params(pairs)?);
+                drop(watch);
+                ran?;
                 Ok(signals.caught().map_or(ExitCode::SUCCESS, |signal| ExitCode::from(signal.exit_code())))
             }
         }

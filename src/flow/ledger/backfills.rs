@@ -80,6 +80,13 @@ impl Ledger {
         })
     }
 
+    /// The flow of a backfill, and the file that its runs were made of.
+    pub(crate) fn flow_of_backfill(&self, id: i64) -> Result<Option<(String, Option<String>)>> {
+        let query = "SELECT flow, (SELECT source FROM runs WHERE runs.flow = backfills.flow AND runs.backfill = backfills.id LIMIT 1)
+            FROM backfills WHERE id = ?";
+        self.read(|sql| sql.query_row(query, [id], |row| Ok((row.get(0)?, row.get(1)?))).optional())
+    }
+
     /// The last time of a schedule that was dealt with.
     pub(in crate::flow) fn fired(&self, flow: &str) -> Result<Option<Timestamp>> {
         let fired = self.read(|sql| {
