@@ -306,3 +306,45 @@ fn wait_for(mut is_so: impl FnMut() -> bool) {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn of_many_processes_that_start_a_run_at_once_one_does_and_the_others_are_told_which() {
+    let flow = "name = \"once\"\n[tasks.t]\ncommand.argv = [\"sh\", \"-c\", \"echo x >> ran; mkfifo go; read -r _ < go\"]\n";
+    let place = Place::new(&[("once.flow.toml", flow)]);
+    let start = || {
+        let mut command = place.command("flow run once.flow.toml");
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    let mut refused = Vec::new();
+    let mut at_work: Vec<_> = (0..6).map(|_| start()).collect();
+    // All but one end by themselves; the one that runs waits for `go`.
+    while refused.len() < 5 {
+        let ended = at_work.iter_mut().position(|process| process.try_wait().unwrap().is_some());
+        let Some(ended) = ended else {
+            std::thread::yield_now();
+            continue;
+        };
+        refused.push(at_work.remove(ended).wait_with_output().unwrap());
+    }
+    let first = at_work.pop().unwrap();
+    for output in refused {
+        let message = utf8(output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        // The first one has the lock a moment before it has a number.
+        let named = message.contains(&format!("run 1, process {}", first.id()));
+        assert!(
+            message.contains("once is running already") && (named || message.contains("another process")),
+            "{message}"
+        );
+    }
+    let late = place.run("flow run once.flow.toml");
+    assert_says(&utf8(late.stderr), &[&format!("once is running already: run 1, process {}", first.id())]);
+    while !place.at("go").exists() {
+        std::thread::yield_now();
+    }
+    fs::write(place.at("go"), "\n").unwrap();
+    assert!(first.wait_with_output().unwrap().status.success());
+    assert_eq!(fs::read_to_string(place.at("ran")).unwrap(), "x\n");
+    let (runs, _) = place.succeed("flow runs");
+    assert_eq!(runs.lines().count(), 2, "{runs}");
+}

@@ -1,7 +1,7 @@
 //! A run that goes on: its plan, how far each task is, and what is at work.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use super::state::State;
 use super::unfold;
 use super::work::Stop;
 use crate::error::{Error, ErrorKind, Result};
+use crate::exec::gate::Gates;
 
 /// Which tasks of a run are run, if an earlier attempt has done some of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -61,6 +62,8 @@ pub(super) struct ActiveRun {
     pub gauge: Gauge,
     /// Why tasks are in their states, where that needs to be said.
     pub reasons: HashMap<usize, String>,
+    /// What its programs have to pass before they commit.
+    pub gates: Arc<Gates>,
     /// Held until it is dropped.
     lock: RunLock,
 }
@@ -109,16 +112,18 @@ impl ActiveRun {
             gauge,
             reasons: HashMap::new(),
             request,
+            gates: Arc::new(Gates::new(PathBuf::new())),
             lock,
         };
-        // All that can be refused is, before the ledger has this attempt: the next one asks the last one what is complete.
-        let complete = match &earlier {
+        // All that can be refused is, before the ledger has this attempt; and what is complete is noted with it: an attempt that ends here knows of
+        // its tasks what the one before it knew.
+        let settled = match &earlier {
             Some(earlier) => run.settle_earlier(earlier, &ledger.tasks(earlier.id)?, pool)?,
             None => Vec::new(),
         };
-        (run.id, run.attempt) = ledger.begin(&new_run(&run.request, code, now.0))?;
+        (run.id, run.attempt) = ledger.begin(&new_run(&run.request, code, now.0), &settled)?;
+        run.gates = Arc::new(Gates::new(recover::gates_of(ledger, run.id)));
         run.lock.name(run.id);
-        ledger.note(&complete.into_iter().map(|change| (run.id, change)).collect::<Vec<_>>())?;
         run.machine.begin();
         Ok(run)
     }
@@ -172,7 +177,13 @@ impl ActiveRun {
                 inputs: task.inputs.clone(),
                 outputs: task.outputs.clone().unwrap_or_default(),
             });
-            self.reasons.insert(node, format!("complete since attempt {}", earlier.attempt));
+            let reason = format!("complete since attempt {}", earlier.attempt);
+            complete.push(Change::Task {
+                task: key.clone(),
+                state: State::Succeeded,
+                reason: Some(reason.clone()),
+            });
+            self.reasons.insert(node, reason);
             self.machine.settle(node, State::Succeeded);
         }
         Ok(())
@@ -207,8 +218,8 @@ impl ActiveRun {
         Ok(same && fingerprint::are_complete(&outputs))
     }
 
-    /// What a node reads and writes, as far as it says so.
-    pub fn paths(&self, node: usize) -> Result<(Vec<std::path::PathBuf>, Vec<std::path::PathBuf>)> {
+    /// What a node reads and writes, as far as it says so; the same from whatever directory the flow is run, and whoever looks later.
+    pub fn paths(&self, node: usize) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
         let (task, scope) = (self.request.plan.task(node), self.request.plan.scope_of(node));
         let outputs = task.all_outputs();
         let mut inputs = scope.paths(task.all_inputs())?;
@@ -218,7 +229,10 @@ impl ActiveRun {
             // The files that an item is are what it reads, also where it does not say so.
             inputs.extend(value.texts().iter().map(|file| scope.dir.join(file)));
         }
-        Ok((inputs, scope.paths(outputs.iter().map(String::as_str))?))
+        let absolute = |paths: Vec<PathBuf>| {
+            paths.into_iter().map(|path| std::path::absolute(&path).unwrap_or(path)).collect()
+        };
+        Ok((absolute(inputs), absolute(scope.paths(outputs.iter().map(String::as_str))?)))
     }
 
     /// Cancels what is not running, and stops what is.

@@ -14,7 +14,7 @@ use crate::record::nearest;
 ///
 /// # Errors
 ///
-/// For the first fault, in this order: calls and names, parameters, tasks, a cycle.
+/// For the first fault, in this order: calls and names, parameters, notifiers, the schedule, tasks, a cycle.
 pub(super) fn order(flow: &Flow) -> Result<Vec<usize>> {
     if let Some(fault) = flow.faults.first() {
         return Err(Error::new(ErrorKind::Config, fault.clone()));

@@ -14,6 +14,7 @@ use super::plan::Plan;
 use super::run::Runner;
 use super::schedule::{CatchUp, Due, Overlap, Schedule, Times};
 use super::scheduler::{Feed, Next, RunEnded};
+use crate::cli::tell;
 use crate::error::Result;
 
 /// How often the time of day is looked at: it may be set, and a machine may sleep.
@@ -80,8 +81,12 @@ impl Scheduled {
         if fired.is_none() {
             ledger.note_fired(flow.name(), now)?; // what is due from now on can be missed
         }
-        let missed_since = fired.filter(|_| schedule.catch_up != CatchUp::None);
-        let last = missed_since.map_or(now, |fired| fired.min(now));
+        // The clock may be behind that of the process before this: what it has fired does not fire again.
+        let last = match fired {
+            None => now,
+            Some(fired) if schedule.catch_up == CatchUp::None => fired.max(now),
+            Some(fired) => fired,
+        };
         let (queue, active) = (VecDeque::new(), Vec::new());
         Ok(Scheduled {
             flow: Arc::new(flow.clone()),
@@ -180,7 +185,7 @@ impl Feed for DueRuns<'_> {
         if let Err(error) = ended.result
             && !self.runner.is_watched()
         {
-            eprintln!("gristmill: {} cannot begin: {error:#}", ended.run_key);
+            tell(format_args!("gristmill: {} cannot begin: {error:#}", ended.run_key));
         }
         Ok(())
     }
@@ -211,5 +216,85 @@ mod tests {
         let mut second = started(4);
         second.look(&ledger, at(4)).unwrap();
         assert_eq!(due(&second), ["2026-01-02", "2026-01-03"]);
+    }
+
+    fn flow(catch_up: CatchUp, zone: &str) -> Flow {
+        let schedule = Schedule { catch_up, ..Schedule::cron("30 2 * * *") };
+        let flow = Flow::new("due").param("date", ParamType::Date).time_zone(zone);
+        flow.task("t", |_| Ok(()))
+            .schedule(Schedule { overlap: Overlap::Parallel, ..schedule })
+            .max_active(100)
+    }
+
+    /// The dates of the runs that begin when the time of day is looked at, one look after the other.
+    fn fired(runner: &Runner, flow: &Flow, looks: &[&str]) -> Vec<String> {
+        let times: Vec<Timestamp> = looks.iter().map(|look| look.parse().unwrap()).collect();
+        let scheduled = Scheduled::new(runner.ledger(), flow, &BTreeMap::new(), times[0]).unwrap();
+        let mut due = DueRuns { runner, scheduled: vec![scheduled] };
+        let mut fired = Vec::new();
+        for now in times {
+            while let Next::Start(request) = due.next(0, (now, Duration::ZERO)).unwrap() {
+                fired.push(request.plan.run_key().trim_start_matches("due?date=").to_owned());
+                due.note_fired(request.plan.run_key()).unwrap(); // as the run begins
+            }
+        }
+        fired
+    }
+
+    fn runner(dir: &tempfile::TempDir) -> Runner {
+        Runner::open(dir.path().join("ledger.sqlite")).unwrap()
+    }
+
+    #[test]
+    fn nothing_fires_twice_however_the_clock_is_set() {
+        let dir = tempfile::tempdir().unwrap();
+        let runner = runner(&dir);
+        let flow = flow(CatchUp::All, "Europe/Berlin");
+        let looks = [
+            "2026-03-26T12:00:00Z",
+            "2026-03-27T01:29:59Z", // a second before it is due
+            "2026-03-27T01:30:00Z",
+            "2026-03-26T00:00:00Z", // set back by a day
+            "2026-03-27T12:00:00Z",
+            "2026-03-30T12:00:00Z", // set forward by three, of which one has 23 hours
+            "2026-03-28T12:00:00Z",
+            "2026-03-30T13:00:00Z",
+        ];
+        assert_eq!(fired(&runner, &flow, &looks), ["2026-03-26", "2026-03-27", "2026-03-28", "2026-03-29"]);
+        // Nor in the next process, whose clock is behind.
+        let looks = ["2026-03-27T00:00:00Z", "2026-03-28T12:00:00Z", "2026-03-31T12:00:00Z"];
+        assert_eq!(fired(&runner, &flow, &looks), ["2026-03-30"]);
+    }
+
+    #[test]
+    fn what_was_due_while_nobody_looked_is_left_out_or_made_up_for() {
+        let looks = ["2026-10-23T12:00:00Z", "2026-10-24T12:00:00Z"];
+        let later = ["2026-10-27T12:00:00Z", "2026-10-28T12:00:00Z"];
+        for (catch_up, expected) in [
+            (CatchUp::None, vec!["2026-10-27"]),
+            (CatchUp::Last, vec!["2026-10-26", "2026-10-27"]),
+            (CatchUp::All, vec!["2026-10-24", "2026-10-25", "2026-10-26", "2026-10-27"]),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let runner = runner(&dir);
+            let flow = flow(catch_up, "Europe/Berlin");
+            assert_eq!(fired(&runner, &flow, &looks), ["2026-10-23"], "{catch_up:?}");
+            assert_eq!(fired(&runner, &flow, &later), expected, "{catch_up:?}");
+            let behind = ["2026-10-26T00:00:00Z", "2026-10-27T12:00:00Z", "2026-10-28T01:29:00Z"];
+            assert_eq!(fired(&runner, &flow, &behind), Vec::<String>::new(), "{catch_up:?}");
+        }
+    }
+
+    #[test]
+    fn leap_days_and_days_that_a_zone_has_skipped_fire_as_the_calendar_has_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let runner = runner(&dir);
+        let apia = flow(CatchUp::All, "Pacific/Apia");
+        let looks = ["2011-12-29T00:00:00Z", "2012-01-01T00:00:00Z"];
+        assert_eq!(fired(&runner, &apia, &looks), ["2011-12-28", "2011-12-29", "2011-12-31"]);
+        let dir = tempfile::tempdir().unwrap();
+        let runner = self::runner(&dir);
+        let looks = ["2024-02-28T12:00:00Z", "2024-03-01T12:00:00Z"];
+        assert_eq!(fired(&runner, &flow(CatchUp::All, "UTC"), &looks), ["2024-02-28", "2024-02-29"]);
     }
 }

@@ -93,6 +93,11 @@ fn wrong(text: &str, error: &toml::de::Error) -> Error {
                 None => error.hint(format!("the keys are: {}", known.join(", "))),
             }
         }
+        _ if message == "duplicate key" => {
+            let key = error.span().and_then(|span| text.get(span)).unwrap_or_default();
+            let message = format!("duplicate key `{}`", key.escape_debug());
+            Error::new(ErrorKind::Config, message).hint("rename one of the two")
+        }
         _ => Error::new(ErrorKind::Config, message.to_owned()),
     };
     match line {

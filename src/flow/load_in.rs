@@ -33,7 +33,7 @@ pub(super) fn run(load: &LoadIn, context: &TaskContext, stop: &Stop) -> std::res
         copy_output(load, context, stop, &staging.path)?
     };
     check(load, context, &copied)?;
-    let _passed = stop.fence.pass()?;
+    let _passed = context.context().pass_fence()?;
     staging.commit(&target)?;
     let bytes: u64 = copied.iter().map(|file| file.bytes).sum();
     context.log(&format!("{} file(s), {bytes} bytes to {}", copied.len(), printable(&target)));

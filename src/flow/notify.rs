@@ -134,7 +134,8 @@ fn append(path: &Path, message: &str) -> Result<(), String> {
 fn post(url: &str, message: &str, timeout: Duration) -> Result<(), String> {
     let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(timeout)).build().into();
     let request = agent.post(url).header("Content-Type", "application/json");
-    request.send(message).map(drop).map_err(|error| error.to_string())
+    // A URL often has a secret in it.
+    request.send(message).map(drop).map_err(|error| error.to_string().replace(url, "its URL"))
 }
 
 /// Runs a program, and kills it when its time is over.

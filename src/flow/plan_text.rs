@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::duration;
 use super::plan::{Node, Plan, Role};
 use super::step::{Argument, Step};
+use crate::cli::escape::escaped;
 
 /// A node of a plan as people read it.
 pub(crate) struct NodeText {
@@ -16,7 +17,8 @@ pub(crate) struct NodeText {
 }
 
 impl Plan {
-    /// The plan as text: the run, then each task with what it waits for and what it does. Secrets are not in it.
+    /// The plan as text: the run, then each task with what it waits for and what it does. Secrets are not in it, nor anything
+    /// that a terminal acts on.
     pub fn describe(&self) -> String {
         let nodes = self.describe_nodes().into_iter().map(|node| node.text);
         std::iter::once(self.describe_run()).chain(nodes).collect()
@@ -24,7 +26,7 @@ impl Plan {
 
     /// What the run is about.
     pub(crate) fn describe_run(&self) -> String {
-        let mut text = format!("{}\n", self.run_key());
+        let mut text = format!("{}\n", escaped(self.run_key()));
         if let Some(interval) = self.interval() {
             let _ = writeln!(text, "interval {} to {}", interval.start, interval.end);
         }
@@ -47,9 +49,11 @@ impl Plan {
         let after: Vec<&str> = node.needs.iter().map(|&need| self.nodes[need].key.as_str()).collect();
         let after = if after.is_empty() { String::new() } else { format!(" after {}", after.join(", ")) };
         if let (Some(items), true) = (&task.for_each, is_group) {
-            let _ = writeln!(text, "{}: for each {} of {}{after}", node.key, items.item, items.of_what());
+            let line = format!("{}: for each {} of {}{after}", node.key, items.item, items.of_what());
+            let _ = writeln!(text, "{}", escaped(&line));
         } else {
-            let _ = writeln!(text, "{}: {}{after}", node.key, self.what(index));
+            let line = format!("{}: {}{after}", node.key, self.what(index));
+            let _ = writeln!(text, "{}", escaped(&line));
             self.describe_limits(text, index);
         }
     }

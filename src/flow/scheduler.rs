@@ -28,6 +28,7 @@ use super::state::State;
 use super::task_context::TaskContext;
 use super::unfold;
 use super::work::{Done, Stop, Work};
+use crate::cli::tell;
 use crate::context::Context;
 use crate::error::Result;
 use crate::exec::cancel::CancelToken;
@@ -471,7 +472,7 @@ fn send(
 ) {
     let failed: Arc<dyn Fn(String) + Send + Sync> = Arc::new(move |message| match &listener {
         Some(listener) => listener(&FlowEvent::NoticeFailed { message }),
-        None => eprintln!("gristmill: {message}"),
+        None => tell(format_args!("gristmill: {message}")),
     });
     notices.send(&run.request.plan.flow, occasion, event, &run.mask, &failed);
 }
@@ -518,8 +519,7 @@ fn start(
     let key = plan.nodes[node].key.clone();
     let log =
         ledger.dir().join("logs").join(run.id.to_string()).join(format!("{}.{number}.log", file_name(&key)));
-    // Whoever reads of it later may be in another directory.
-    let log = std::path::absolute(&log).unwrap_or(log);
+    let log = std::path::absolute(&log).unwrap_or(log); // whoever reads it may be elsewhere
     let log = Arc::new(TaskLog::new(log, run.mask.clone()));
     let (inputs, outputs) = run.paths(node).unwrap_or_default(); // a name that is unknown was found when the plan was made
     let before = (!outputs.is_empty()).then(|| fingerprint::identity(&outputs));
@@ -538,7 +538,7 @@ fn start(
             },
         ),
     ];
-    let stop = Arc::new(Stop::default());
+    let stop = Arc::new(Stop::new(Arc::clone(&run.gates)));
     let parameters = json!({"run": plan.run_key(), "task": key});
     let context = context.for_task(stop.cancel.clone(), stop.fence.clone(), parameters);
     let scope = plan.scope_of(node);

@@ -11,7 +11,7 @@ use super::board::{Watched, counted};
 use super::outline::counts;
 use super::style::Style;
 use super::{Flows, ledger_option};
-use crate::cli::escape::escaped;
+use crate::cli::escape::{escaped, escaped_lines};
 use crate::cli::signals::StopSignals;
 use crate::cli::width::{cut, width};
 use crate::cli::{print, tell};
@@ -104,7 +104,7 @@ impl Arguments {
             (None, Some(backfill)) if self.dry_run => {
                 let values = runner.backfill_values(&flow, &params, &backfill)?;
                 let lines: String = values.iter().map(|value| format!("{value}\n")).collect();
-                print(&lines)?;
+                print(&escaped_lines(&lines))?;
                 return Ok(ExitCode::SUCCESS);
             }
             (None, Some(backfill)) => runner.backfill(&flow, &params, &backfill),

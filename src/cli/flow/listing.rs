@@ -174,10 +174,7 @@ impl Listing {
         }
         if let Some(log) = entry.log().filter(|_| entry.items.is_empty() && entry.is_noteworthy()) {
             // Whole, however long it is: it is there to be copied.
-            let log = Path::new(log);
-            let here = std::env::current_dir().unwrap_or_default();
-            let log = log.strip_prefix(&here).unwrap_or(log).to_string_lossy();
-            let _ = writeln!(self.text, "{}log {}", self.rail(before), escaped(&log));
+            let _ = writeln!(self.text, "{}log {}", self.rail(before), escaped(&from_here(log)));
         }
     }
 
@@ -197,6 +194,13 @@ impl Listing {
 fn after(entries: &[Entry], entry: &Entry) -> String {
     let names: Vec<&str> = entry.needs.iter().map(|&need| entries[need].task.task.as_str()).collect();
     if names.is_empty() { String::new() } else { format!("after {}", names.join(", ")) }
+}
+
+/// A path as somebody here would type it.
+fn from_here(path: &str) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    let path = Path::new(path);
+    path.strip_prefix(here).unwrap_or(path).to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

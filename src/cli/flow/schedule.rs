@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::Flows;
 use super::arguments::{Pair, RunArguments, params};
 use super::board::Watched;
+use crate::cli::escape::escaped_lines;
 use crate::cli::print;
 use crate::error::Result;
 use crate::flow::Flow;
@@ -52,7 +53,7 @@ impl ScheduleCommand {
                 let times = flows.find(flow)?.next_times(after.unwrap_or_else(Timestamp::now), *count)?;
                 let lines =
                     times.iter().map(|(at, value)| format!("{}  {value}\n", at.strftime("%F %T %:z")));
-                print(&lines.collect::<String>())?;
+                print(&escaped_lines(&lines.collect::<String>()))?;
                 Ok(ExitCode::SUCCESS)
             }
             ScheduleCommand::Run { flows: names, params: pairs, run } => {

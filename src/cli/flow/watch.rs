@@ -2,6 +2,7 @@
 //!
 //! On a terminal a few lines are drawn again and again, and vanish at the end; elsewhere each event has a line.
 
+use std::io::{Write, stderr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,6 @@ use jiff::Timestamp;
 
 use super::board::{Board, Watched};
 use super::style::Style;
-use crate::cli::tell;
 use crate::cli::ticker::{Ticker, Turn};
 use crate::error::Result;
 use crate::flow::{FlowEvent, Runner};
@@ -68,7 +68,7 @@ fn note(shared: &Shared, event: &FlowEvent, is_live: bool) {
     let mut board = shared.lock();
     board.note(event, shared.start.elapsed());
     if !is_live {
-        board.take_lines().iter().for_each(tell);
+        board.take_lines().iter().for_each(|line| tell_safe(line));
     }
 }
 
@@ -84,11 +84,16 @@ fn draw(shared: Arc<Shared>) -> Result<Ticker> {
             (board.take_lines(), board.area(now))
         };
         if !lines.is_empty() {
-            bar.suspend(|| lines.iter().for_each(tell));
+            bar.suspend(|| lines.iter().for_each(|line| tell_safe(line)));
         }
         match turn {
             Turn::Again => bar.set_message(area.join("\n")),
             Turn::Last => bar.finish_and_clear(),
         }
     })
+}
+
+/// Prints a line of the board to standard error: what it has of names and errors is escaped already, and what a terminal acts on are its colours.
+fn tell_safe(line: &str) {
+    let _ = writeln!(stderr(), "{line}"); // that nobody reads it is no reason to end otherwise
 }

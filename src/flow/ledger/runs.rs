@@ -210,8 +210,8 @@ fn state(row: &Row, column: usize) -> rusqlite::Result<State> {
 }
 
 impl Ledger {
-    /// Notes that a run begins, and gives its number and which attempt of its key it is.
-    pub(in crate::flow) fn begin(&self, run: &NewRun) -> Result<(RunId, u32)> {
+    /// Notes that a run begins, with what is settled of it already, and gives its number and which attempt of its key it is.
+    pub(in crate::flow) fn begin(&self, run: &NewRun, settled: &[Change]) -> Result<(RunId, u32)> {
         self.transaction(|sql| {
             let earlier: u32 = sql.query_row("SELECT coalesce(max(attempt), 0) FROM runs WHERE run_key = ?", [&run.run_key], |row| row.get(0))?;
             let (start, end) = run.interval.map(|(start, end)| (millis(start), millis(end))).unzip();
@@ -228,6 +228,7 @@ impl Ledger {
             for (position, task) in run.tasks.iter().enumerate() {
                 add.execute(params![id, task.key, position, task.kind, task.is_idempotent, task.needs])?;
             }
+            settled.iter().try_for_each(|change| change.write(sql, id))?;
             Ok((id, earlier + 1))
         })
     }

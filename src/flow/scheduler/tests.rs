@@ -98,6 +98,26 @@ fn seven_tries_wait_1_2_4_8_16_and_32_seconds() {
 }
 
 #[test]
+fn durations_are_those_of_a_clock_that_nobody_sets() {
+    for hours in [-48, 48] {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(FakeClock::new("2026-01-31T12:00:00Z", 0));
+        let set = Arc::clone(&clock);
+        let fails = move |_: &TaskContext| {
+            set.set(jiff::SignedDuration::from_hours(hours));
+            Err(transient("never"))
+        };
+        let flow = Flow::new("set").add(Task::job("t", fails).retries(2));
+        assert_eq!(run(dir.path(), &clock, &[&flow]), [State::Failed]);
+        assert_eq!(clock.time().as_secs(), 1 + 2);
+        let ledger = Ledger::open(&dir.path().join("ledger.sqlite")).unwrap();
+        assert_eq!(ledger.run(1).unwrap().unwrap().duration, Some(3000));
+        let tries = ledger.tries(1).unwrap();
+        assert!(tries.len() == 3 && tries.iter().all(|one| one.duration == Some(0)), "{tries:?}");
+    }
+}
+
+#[test]
 fn a_task_that_never_ends_is_left_alone_after_its_timeout_and_the_rest_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let never = |_: &TaskContext| {
