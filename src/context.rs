@@ -13,6 +13,7 @@ use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::cancel::{CancelToken, Fence};
 use crate::exec::counter::Counter;
 use crate::exec::disk::Disk;
+use crate::exec::gate;
 use crate::exec::job::Job;
 use crate::exec::memory::Budget;
 use crate::exec::metrics::RunMetrics;
@@ -143,9 +144,10 @@ impl Context {
         }))
     }
 
-    /// Lets a commit begin, unless the task that it belongs to was stopped.
-    pub(crate) fn pass_fence(&self) -> Result<Option<MutexGuard<'_, bool>>> {
-        self.0.task.as_ref().map(|task| task.fence.pass()).transpose()
+    /// Lets a commit begin, unless the task that it belongs to was stopped: one of this process, or one of another process that has started this one.
+    pub(crate) fn pass_fence(&self) -> Result<(Option<MutexGuard<'_, bool>>, gate::Passed)> {
+        let fence = self.0.task.as_ref().map(|task| task.fence.pass()).transpose()?;
+        Ok((fence, gate::pass()?))
     }
 
     /// What manifests name as the parameters.

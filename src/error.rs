@@ -244,11 +244,17 @@ impl std::error::Error for Error {
     }
 }
 
-/// A path as it may be printed: control characters and bytes that are not UTF-8 are escaped, so that a file name can
-/// neither forge a message nor drive a terminal.
+/// Controls, line and paragraph separators, and the characters that change the direction of text: what can drive a terminal, or forge what stands beside it.
+pub(crate) fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A path as it may be printed: control characters, those that change the direction of text, and bytes that are not UTF-8 are escaped, so that a
+/// file name can neither forge a message nor drive a terminal.
 pub fn printable(path: &Path) -> String {
     let text = path.to_string_lossy();
-    if text.chars().any(char::is_control) { text.escape_debug().to_string() } else { text.into_owned() }
+    if text.chars().any(is_unsafe) { text.escape_debug().to_string() } else { text.into_owned() }
 }
 
 #[cfg(test)]

@@ -41,12 +41,33 @@ fn check_prints_the_plan_and_runs_nothing() {
         "\
 words?date=2026-03-29&site=eu
 interval 2026-03-29T00:00:00+01:00[Europe/Berlin] to 2026-03-30T00:00:00+02:00[Europe/Berlin]
-count: wordcount raw/2026-03-29.txt output=counts/2026-03-29 top=2
-    2 retries, timeout 10m
-tell: sh -c echo counted eu 2026-03-28 after count
+┌ count: wordcount raw/2026-03-29.txt output=counts/2026-03-29 top=2
+│     2 retries, timeout 10m
+└ tell: sh -c echo counted eu 2026-03-28 after count
 "
     );
     assert_eq!(place.names(), ["raw", "words.flow.toml"]);
+}
+
+#[test]
+fn check_draws_what_waits_for_what_with_items_below_their_task() {
+    let items: Vec<String> = (0..12).map(|item| item.to_string()).collect();
+    let flow = format!(
+        "name = \"each\"\n\
+         [tasks.fetch]\ncommand.argv = [\"true\"]\n\
+         [tasks.convert]\ndepends_on = [\"fetch\"]\nfor_each = {{ item = \"i\", in = {items:?} }}\ncommand.argv = [\"convert\", \"${{i}}\"]\n\
+         [tasks.count]\ndepends_on = [\"fetch\"]\ncommand.argv = [\"true\"]\n\
+         [tasks.publish]\ndepends_on = [\"convert\", \"count\"]\ncommand.argv = [\"true\"]\n"
+    );
+    let place = Place::new(&[("each.flow.toml", &flow)]);
+    let (plan, _) = place.succeed("flow check each.flow.toml");
+    let lines: Vec<&str> = plan.lines().collect();
+    assert_eq!(lines[1], "┌   fetch: true");
+    assert!(lines[2].starts_with("├─┐ convert: for each i of 0, 1, "), "{plan}");
+    assert_eq!(lines[3], "│ │     convert[0]: convert 0 after fetch");
+    let rest =
+        ["│ │     … and 2 more", "├ │ count: true after fetch", "└─┘ publish: true after convert, count"];
+    assert_eq!(lines[13..], rest);
 }
 
 #[test]
@@ -98,6 +119,30 @@ fn what_is_wrong_with_a_flow_is_told_with_what_to_do() {
         "{FLOW}\n[tasks.a]\ndepends_on = [\"b\"]\ncommand.argv = [\"true\"]\n[tasks.b]\ndepends_on = [\"c\"]\ncommand.argv = [\"true\"]\n[tasks.c]\ndepends_on = [\"a\"]\ncommand.argv = [\"true\"]\n"
     );
     assert_says(&fails(&cycle, date), &["a after b after c after a"]);
+    for (from, to, expected) in [
+        ("top = 2", "tpo = 2", ["task `count`", "no key `tpo`", "`top`"]),
+        ("top = 2", "top = 0.5", ["words.flow.toml", "line 10", "an argument is a text"]),
+        ("date = \"date\"", "date = \"dat\"", ["words.flow.toml", "a parameter is", "\"date\""]),
+        ("timeout = \"10m\"", "timeout = 10", ["words.flow.toml", "a duration is a text", "90s"]),
+        ("command = { argv", "load = { form = \"x\" } #", ["words.flow.toml", "no key `form`", "`from`"]),
+        (
+            "command = { argv",
+            "load = { from = \"x\" } #",
+            ["words.flow.toml", "a load has `to`", "`postgres`"],
+        ),
+        (
+            "command = { argv",
+            "for_each = { item = \"f\", glob = \"${dat}/*\" }\ncommand = { argv",
+            ["task `tell`", "no parameter `dat`", "`date`"],
+        ),
+        (
+            "[params]",
+            "[schedule]\ncron = \"99 * * * *\"\n[params]",
+            ["the flow `words`", "schedule that is wrong", "99"],
+        ),
+    ] {
+        assert_says(&fails(&other(from, to), date), &expected);
+    }
     let doubled = format!("{FLOW}\n[tasks.count]\ncommand.argv = [\"true\"]\n");
     assert_says(&fails(&doubled, date), &["duplicate key"]);
 }
@@ -117,6 +162,28 @@ fn a_failure_says_where_its_log_is_and_how_to_go_on() {
     assert!(stderr.contains("flow rerun 1 --failed"), "{stderr}");
     let log = stdout.lines().find_map(|line| line.trim().strip_prefix("log ")).unwrap();
     assert!(fs::read_to_string(place.at(log)).unwrap().contains("failed: it ended with exit status: 7"));
+}
+
+#[test]
+fn a_flow_in_another_directory_has_its_files_there_and_is_found_again_from_here() {
+    let flow = FLOW.replace("echo counted", "exit 7; echo").replace(
+        "[tasks.count]",
+        "[[notify]]\nfile = \"notices.jsonl\"\n[tasks.each]\nfor_each = { item = \"file\", glob = \"raw/*.txt\" }\n\
+         command.argv = [\"cat\", \"${file}\"]\n[tasks.count]",
+    );
+    let place = Place::new(&[("sub/words.flow.toml", &flow), ("sub/raw/2026-03-29.txt", "to be\n")]);
+    let output = place.run("flow run sub/words.flow.toml date=2026-03-29");
+    let (stdout, stderr) = (utf8(output.stdout), utf8(output.stderr));
+    assert!(
+        stdout.contains("1 succeeded") && stdout.contains("log sub/.gristmill/logs/1/tell.1.log"),
+        "{stdout}"
+    );
+    assert!(stderr.contains("`flow rerun 1 --failed --ledger sub/.gristmill/ledger.sqlite`"), "{stderr}");
+    assert_eq!(place.names(), ["sub"]);
+    assert!(fs::read_to_string(place.at("sub/notices.jsonl")).unwrap().contains("\"tell\""));
+    let output = place.run("flow rerun 1 --failed --ledger sub/.gristmill/ledger.sqlite");
+    let (stdout, stderr) = (utf8(output.stdout), utf8(output.stderr));
+    assert!(stderr.contains("begins: attempt 2, 3 tasks, 2 complete"), "{stdout}{stderr}");
 }
 
 #[test]
@@ -181,24 +248,6 @@ fn a_ledger_that_cannot_be_used_is_refused_and_outputs_are_left_alone() {
     place.succeed("verify counts/2026-03-29");
 }
 
-#[test]
-fn colours_are_for_terminals_only() {
-    let place = place(FLOW);
-    let (plain, _) = place.succeed("flow run words.flow.toml date=2026-03-29");
-    assert!(!plain.contains('\u{1b}'));
-    // `script` gives a command a pseudo-terminal.
-    let on_terminal = |no_colour: &str| {
-        let gristmill = env!("CARGO_BIN_EXE_gristmill");
-        let mut script = std::process::Command::new("script");
-        script.args(["-qec", &format!("{gristmill} flow show 1"), "/dev/null"]).current_dir(place.at(""));
-        let output = script.env("NO_COLOR", no_colour).env_remove("GRISTMILL_LEDGER").output().unwrap();
-        utf8(output.stdout)
-    };
-    let coloured = on_terminal("");
-    assert!(coloured.contains("\u{1b}[32msucceeded"), "{coloured:?}");
-    assert!(!on_terminal("1").contains('\u{1b}'));
-}
-
 /// The same flow as [`FLOW`].
 fn in_rust() -> Flow {
     let count = Engine::new(EngineCommand::Wordcount)
@@ -230,7 +279,7 @@ fn a_child_does_not_outlive_a_gristmill_that_is_killed() {
     let script = "echo $$ > pid; trap '' TERM HUP; while true; do sleep 0.01; echo > alive; done";
     let flow = format!("name = \"stays\"\n[tasks.t]\ncommand.argv = [\"sh\", \"-c\", \"{script}\"]\n");
     let place = Place::new(&[("stays.flow.toml", &flow)]);
-    let mut run = place.command("flow run stays.flow.toml").spawn().unwrap();
+    let mut run = place.command("flow run stays.flow.toml --quiet").spawn().unwrap();
     let written = |name: &str| fs::metadata(place.at(name)).is_ok_and(|found| found.len() > 0);
     wait_for(|| written("pid") && written("alive"));
     run.kill().unwrap();
@@ -256,4 +305,46 @@ fn wait_for(mut is_so: impl FnMut() -> bool) {
         assert!(start.elapsed() < Duration::from_secs(60), "it does not happen");
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn of_many_processes_that_start_a_run_at_once_one_does_and_the_others_are_told_which() {
+    let flow = "name = \"once\"\n[tasks.t]\ncommand.argv = [\"sh\", \"-c\", \"echo x >> ran; mkfifo go; read -r _ < go\"]\n";
+    let place = Place::new(&[("once.flow.toml", flow)]);
+    let start = || {
+        let mut command = place.command("flow run once.flow.toml");
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    let mut refused = Vec::new();
+    let mut at_work: Vec<_> = (0..6).map(|_| start()).collect();
+    // All but one end by themselves; the one that runs waits for `go`.
+    while refused.len() < 5 {
+        let ended = at_work.iter_mut().position(|process| process.try_wait().unwrap().is_some());
+        let Some(ended) = ended else {
+            std::thread::yield_now();
+            continue;
+        };
+        refused.push(at_work.remove(ended).wait_with_output().unwrap());
+    }
+    let first = at_work.pop().unwrap();
+    for output in refused {
+        let message = utf8(output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        // The first one has the lock a moment before it has a number.
+        let named = message.contains(&format!("run 1, process {}", first.id()));
+        assert!(
+            message.contains("once is running already") && (named || message.contains("another process")),
+            "{message}"
+        );
+    }
+    let late = place.run("flow run once.flow.toml");
+    assert_says(&utf8(late.stderr), &[&format!("once is running already: run 1, process {}", first.id())]);
+    while !place.at("go").exists() {
+        std::thread::yield_now();
+    }
+    fs::write(place.at("go"), "\n").unwrap();
+    assert!(first.wait_with_output().unwrap().status.success());
+    assert_eq!(fs::read_to_string(place.at("ran")).unwrap(), "x\n");
+    let (runs, _) = place.succeed("flow runs");
+    assert_eq!(runs.lines().count(), 2, "{runs}");
 }

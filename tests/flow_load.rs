@@ -68,6 +68,8 @@ fn what_does_not_come_as_it_should_leaves_what_was_there() {
         ("from = \"from/*\", to = \"raw\", checksums = \"swapped\"", "the SHA-256 of one is"),
         ("from = \"from/*\", to = \"raw\", checksums = \"more\"", "three has a checksum, and did not come"),
         ("from = \"from/*\", to = \"raw\", checksums = \"fewer\"", "two has no checksum"),
+        ("from = \"from/*\", to = \"raw\", sha256 = \"00\"", "`sha256` is that of one file, and 2 came"),
+        ("from = \"from/one\", to = \"raw\", sha256 = \"00\"", "the SHA-256 of one is"),
         ("from = \"nothing/*\", to = \"raw\"", "there is no file"),
         ("command = [\"sh\", \"-c\", \"echo half; exit 1\"], to = \"raw\"", "it ended with exit status: 1"),
         ("command = [\"no such program\"], to = \"raw\"", "cannot be run"),
@@ -136,6 +138,30 @@ fn rows_replace_those_of_their_day_in_one_transaction() {
         row("2026-01-02", "two\nlines", None),
     ];
     assert_eq!(table(&mut client), expected);
+}
+
+#[derive(Record, Clone)]
+struct Moment {
+    #[record(timestamp = "ms")]
+    at: i64,
+}
+
+#[test]
+fn a_value_that_cannot_be_written_ends_the_load_while_many_rows_are_left() {
+    let server = Postgres::start();
+    server.client().batch_execute("CREATE TABLE t (at timestamp)").unwrap();
+    let dir = place(&[]);
+    let context = Context::builder().threads(2).build().unwrap();
+    let rows = context.from_vec(vec![Moment { at: i64::MAX }; 500_000]);
+    rows.write_parquet(dir.path().join("rows"), ParquetOptions::default()).unwrap();
+    let url = server.url();
+    let flow = load(&dir, &format!("from = \"rows\", postgres = \"{url}\", table = \"t\""));
+    let (state, error) = run(dir.path(), &flow);
+    assert_eq!(state, State::Failed);
+    assert!(
+        error.as_ref().is_some_and(|error| error.contains("cannot be written for PostgreSQL")),
+        "{error:?}"
+    );
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use crate::error::is_unsafe;
+
 /// The text with control characters escaped, and those that reverse or hide what stands beside them.
 ///
 /// Escape sequences in names and data can thus neither drive a terminal nor forge a line of output. Everything else,
@@ -31,10 +33,9 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Controls, line and paragraph separators, and the characters that change the direction of text.
-fn is_unsafe(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Lines without anything that a terminal acts on.
+pub(crate) fn escaped_lines(text: &str) -> String {
+    text.lines().map(|line| format!("{}\n", escaped(line))).collect()
 }
 
 #[cfg(test)]

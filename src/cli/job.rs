@@ -1,10 +1,17 @@
 //! The jobs of the command within another process: for the tasks of flows.
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use super::{Arguments, Command};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
+
+/// The long options of a command.
+pub fn option_names(command: &str) -> Vec<String> {
+    let all = Arguments::command();
+    let options = all.find_subcommand(command).into_iter().flat_map(clap::Command::get_arguments);
+    options.filter_map(|option| option.get_long().map(str::to_owned)).collect()
+}
 
 /// Runs a command that writes an output, such as `convert`, on a context, and gives what it tells.
 ///

@@ -19,7 +19,9 @@ mod table;
 mod table_input;
 mod table_job;
 mod table_output;
+mod ticker;
 pub mod verify;
+mod width;
 mod wordcount;
 
 use std::fmt::Display;
@@ -28,8 +30,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{Error, ErrorKind, Result};
-use escape::escaped;
+use crate::error::{Error, ErrorKind, Result, is_unsafe};
+use escape::{escaped, escaped_lines};
 
 /// Batch dataflow on one machine: raw text in, columnar files out, committed atomically.
 #[derive(Debug, Parser)]
@@ -81,7 +83,7 @@ enum Command {
 ///
 /// It exits with 0, with 1 if it failed, with 2 for wrong usage, and with 130 or 143 if it was stopped by SIGINT or SIGTERM.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments: Arguments = arguments();
     let result = match &arguments.command {
         Command::Wordcount(options) => wordcount::run(options),
         Command::Convert(options) => convert::run(options),
@@ -99,14 +101,32 @@ pub fn main() -> ExitCode {
     result.unwrap_or_else(|error| fail(&error))
 }
 
+/// The arguments of the process. What is wrong with them is told, and ends the process.
+fn arguments<A: Parser>() -> A {
+    let given: Vec<_> = std::env::args_os().collect();
+    let is_plain = |argument: &std::ffi::OsString| !argument.to_string_lossy().contains(is_unsafe);
+    A::try_parse_from(&given).unwrap_or_else(|error| {
+        if given.iter().all(is_plain) {
+            error.exit();
+        }
+        // The parser repeats arguments as they are: it is asked what it says of them without what a terminal acts on.
+        let plain = given.iter().map(|argument| escaped(&argument.to_string_lossy()).into_owned());
+        if let Err(error) = A::try_parse_from(plain) {
+            error.exit();
+        }
+        let _ = io::stderr().write_all(escaped_lines(&error.render().to_string()).as_bytes());
+        std::process::exit(error.exit_code());
+    })
+}
+
 fn fail(error: &Error) -> ExitCode {
     tell(format_args!("gristmill: {error:#}")); // without the source line, which is one of the command
     ExitCode::from(if error.kind() == ErrorKind::Config { 2 } else { 1 })
 }
 
-/// Prints a line to standard error; that nobody reads it is no reason to end otherwise.
-fn tell(message: impl Display) {
-    let _ = writeln!(io::stderr(), "{message}");
+/// Prints a line to standard error, without anything that a terminal acts on; that nobody reads it is no reason to end otherwise.
+pub(crate) fn tell(message: impl Display) {
+    let _ = writeln!(io::stderr(), "{}", escaped(&message.to_string()));
 }
 
 /// Notes that are printed; what is left out of an input can be many files.
@@ -115,7 +135,7 @@ const MAX_NOTES: usize = 5;
 /// Prints what was left out of the input to standard error.
 fn tell_notes(notes: &[String]) {
     for note in notes.iter().take(MAX_NOTES) {
-        tell(format_args!("gristmill: {}", escaped(note)));
+        tell(format_args!("gristmill: {note}"));
     }
     if notes.len() > MAX_NOTES {
         tell(format_args!("gristmill: and {} more are left out", notes.len() - MAX_NOTES));

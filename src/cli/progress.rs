@@ -1,14 +1,13 @@
 //! How far a run has come, on standard error.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::escape::escaped;
-use crate::error::{Error, ErrorKind, Result};
+use super::ticker::{Ticker, Turn};
+use crate::error::Result;
 
 /// How often a bar is drawn.
 const BAR_INTERVAL: Duration = Duration::from_millis(100);
@@ -59,9 +58,8 @@ pub struct ProgressSnapshot {
 /// ```
 #[derive(Debug)]
 pub struct Progress {
-    /// Nothing is ever sent: the thread ends when this is dropped.
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    /// None where nothing is shown.
+    _ticker: Option<Ticker>,
 }
 
 impl Progress {
@@ -69,15 +67,13 @@ impl Progress {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Internal`] if the thread cannot be started.
+    /// [`ErrorKind::Internal`](crate::error::ErrorKind::Internal) if the thread cannot be started.
     pub fn start(
         mode: ProgressMode,
         source: impl Fn() -> ProgressSnapshot + Send + 'static,
     ) -> Result<Progress> {
         match (mode, io::stderr().is_terminal()) {
-            (ProgressMode::Never, _) | (ProgressMode::Auto, false) => {
-                Ok(Progress { stop: None, thread: None })
-            }
+            (ProgressMode::Never, _) | (ProgressMode::Auto, false) => Ok(Progress { _ticker: None }),
             (_, true) => {
                 let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
                 Progress::spawn(source, Display::Bar(bar), BAR_INTERVAL)
@@ -93,36 +89,18 @@ impl Progress {
         display: Display,
         interval: Duration,
     ) -> Result<Progress> {
-        let (stop, stopped) = channel();
-        let thread = std::thread::Builder::new()
-            .name("progress".to_owned())
-            .spawn(move || show_until_stopped(&source, display, interval, &stopped))
-            .map_err(|error| Error::new(ErrorKind::Internal, "cannot show progress").because(error))?;
-        Ok(Progress { stop: Some(stop), thread: Some(thread) })
+        let start = Instant::now();
+        let mut display = Some(display);
+        let ticker = Ticker::start(interval, move |turn| {
+            if let Some(display) = &mut display {
+                display.show(&source(), start.elapsed());
+            }
+            if turn == Turn::Last {
+                display.take().into_iter().for_each(Display::finish);
+            }
+        })?;
+        Ok(Progress { _ticker: Some(ticker) })
     }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join(); // a source that panicked ends the display, not the run
-        }
-    }
-}
-
-fn show_until_stopped(
-    source: &impl Fn() -> ProgressSnapshot,
-    mut display: Display,
-    interval: Duration,
-    stopped: &Receiver<()>,
-) {
-    let start = Instant::now();
-    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(interval) {
-        display.show(&source(), start.elapsed());
-    }
-    display.show(&source(), start.elapsed());
-    display.finish();
 }
 
 /// Where progress is shown.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::escape::escaped_lines;
 use super::options::{Finished, RunOptions};
 use super::table_input::{Needed, TableInput};
 use super::table_output::TableOutput;
@@ -35,12 +36,12 @@ impl TableJob {
         let table = self.table(&ctx, needed, transform)?;
         tell_notes(&table.batches().notes());
         let Some(path) = self.output.path() else {
-            print(&table.batches().explain())?; // all else needs an output
+            print(&escaped_lines(&table.batches().explain()))?; // all else needs an output
             return Ok(ExitCode::SUCCESS);
         };
         let output = self.output.of(&table, path, self.run.existing())?;
         if self.run.explain {
-            print(&output.explain())?;
+            print(&escaped_lines(&output.explain()))?;
             return Ok(ExitCode::SUCCESS);
         }
         let metrics = self.run.metrics_file(&output)?;

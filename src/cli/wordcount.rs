@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use super::escape::escaped_lines;
 use super::options::{Finished, RunOptions};
 use super::{no_output, print, tell, tell_notes};
 use crate::context::Context;
@@ -47,12 +48,12 @@ pub fn run(options: &WordcountOptions) -> Result<ExitCode> {
     let counts = counts(&ctx, options)?;
     tell_notes(&counts.notes());
     let Some(path) = &options.output else {
-        print(&counts.explain())?; // all else needs an output
+        print(&escaped_lines(&counts.explain()))?; // all else needs an output
         return Ok(ExitCode::SUCCESS);
     };
     let output = output(&counts, path, options);
     if options.run.explain {
-        print(&output.explain())?;
+        print(&escaped_lines(&output.explain()))?;
         return Ok(ExitCode::SUCCESS);
     }
     let metrics = options.run.metrics_file(&output)?;

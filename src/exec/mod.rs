@@ -19,6 +19,7 @@ pub mod disk;
 pub mod divide;
 pub mod erased;
 pub mod exchange;
+pub mod gate;
 pub mod grace;
 pub mod hold;
 pub mod job;

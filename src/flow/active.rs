@@ -1,7 +1,7 @@
 //! A run that goes on: its plan, how far each task is, and what is at work.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +16,10 @@ use super::plan::{Plan, Role};
 use super::recover;
 use super::run_lock::RunLock;
 use super::state::State;
+use super::unfold;
 use super::work::Stop;
 use crate::error::{Error, ErrorKind, Result};
+use crate::exec::gate::Gates;
 
 /// Which tasks of a run are run, if an earlier attempt has done some of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -60,7 +62,10 @@ pub(super) struct ActiveRun {
     pub gauge: Gauge,
     /// Why tasks are in their states, where that needs to be said.
     pub reasons: HashMap<usize, String>,
-    _lock: RunLock,
+    /// What its programs have to pass before they commit.
+    pub gates: Arc<Gates>,
+    /// Held until it is dropped.
+    lock: RunLock,
 }
 
 /// A try that is at work.
@@ -87,20 +92,18 @@ impl ActiveRun {
         now: (Timestamp, Duration),
     ) -> Result<ActiveRun> {
         let plan = &request.plan;
-        let mut lock = RunLock::take(&ledger.dir().join("locks"), plan.run_key())?;
+        let lock = RunLock::take(&ledger.dir().join("locks"), plan.run_key())?;
         recover::reconcile_key(ledger, plan.run_key(), now.0)?;
         let earlier = ledger.last_attempt(plan.run_key())?;
         let code = code(plan)?;
         if let Some(earlier) = &earlier {
             check_changes(earlier, &request, &code)?;
         }
-        let (id, attempt) = ledger.begin(&new_run(&request, code, now.0))?;
-        lock.name(id);
         let machine = Machine::new(&plan.nodes, |node| pool(plan, node));
         let mask = Mask::new(plan.scope.params.secrets());
         let mut run = ActiveRun {
-            id,
-            attempt,
+            id: 0,
+            attempt: 0,
             machine,
             mask,
             began: now.1,
@@ -109,46 +112,81 @@ impl ActiveRun {
             gauge,
             reasons: HashMap::new(),
             request,
-            _lock: lock,
+            gates: Arc::new(Gates::new(PathBuf::new())),
+            lock,
         };
-        if let Some(earlier) = earlier {
-            let tasks = ledger.tasks(earlier.id)?;
-            ledger.note(&run.settle_earlier(&earlier, tasks)?)?;
-        }
+        // All that can be refused is, before the ledger has this attempt; and what is complete is noted with it: an attempt that ends here knows of
+        // its tasks what the one before it knew.
+        let settled = match &earlier {
+            Some(earlier) => run.settle_earlier(earlier, &ledger.tasks(earlier.id)?, pool)?,
+            None => Vec::new(),
+        };
+        (run.id, run.attempt) = ledger.begin(&new_run(&run.request, code, now.0), &settled)?;
+        run.gates = Arc::new(Gates::new(recover::gates_of(ledger, run.id)));
+        run.lock.name(run.id);
         run.machine.begin();
         Ok(run)
     }
 
     /// Settles the tasks that an earlier attempt has completed, and gives what is to be noted of them.
-    fn settle_earlier(&mut self, earlier: &RunRow, tasks: Vec<TaskRow>) -> Result<Vec<(RunId, Change)>> {
-        let tasks: HashMap<String, TaskRow> =
-            tasks.into_iter().map(|task| (task.task.clone(), task)).collect();
-        let mut changes = Vec::new();
+    fn settle_earlier(
+        &mut self,
+        earlier: &RunRow,
+        tasks: &[TaskRow],
+        pool: &dyn Fn(&Plan, usize) -> Slots,
+    ) -> Result<Vec<Change>> {
+        if let Some(task) = tasks.iter().find(|task| task.state == State::UnknownOutcome) {
+            return Err(unknown_outcome(earlier, &task.task));
+        }
+        let tasks: HashMap<&str, &TaskRow> = tasks.iter().map(|task| (task.task.as_str(), task)).collect();
+        let mut complete = Vec::new();
         for (index, is_asked_again) in self.asked_again()?.into_iter().enumerate() {
             let node = &self.request.plan.nodes[index];
             let needs_are_complete =
                 node.needs.iter().all(|&need| self.machine.state(need) == State::Succeeded);
-            let Some(task) = tasks.get(&node.key) else { continue };
-            if !needs_are_complete || is_asked_again || node.role == Role::Group {
+            if !needs_are_complete || is_asked_again {
                 continue;
             }
-            if task.state == State::UnknownOutcome {
-                return Err(unknown_outcome(earlier, &node.key));
-            }
-            if task.state == State::Succeeded && self.is_complete(index, task)? {
-                changes.push((
-                    self.id,
-                    Change::Fingerprint {
-                        task: node.key.clone(),
-                        inputs: task.inputs.clone(),
-                        outputs: task.outputs.clone().unwrap_or_default(),
-                    },
-                ));
-                self.reasons.insert(index, format!("complete since attempt {}", earlier.attempt));
-                self.machine.settle(index, State::Succeeded);
+            if node.role != Role::Group {
+                self.settle_complete(index, earlier, &tasks, &mut complete)?;
+            } else if !self.machine.has_items(index) && tasks.contains_key(node.key.as_str()) {
+                // What it waits for is complete, so that its files are there: those of its items that are complete, too, are known now.
+                let first = self.request.plan.nodes.len();
+                unfold::unfold(self, index, pool);
+                for item in first..self.request.plan.nodes.len() {
+                    self.settle_complete(item, earlier, &tasks, &mut complete)?;
+                }
             }
         }
-        Ok(changes)
+        Ok(complete)
+    }
+
+    /// Settles a node, if an earlier attempt has completed it.
+    fn settle_complete(
+        &mut self,
+        node: usize,
+        earlier: &RunRow,
+        tasks: &HashMap<&str, &TaskRow>,
+        complete: &mut Vec<Change>,
+    ) -> Result<()> {
+        let key = &self.request.plan.nodes[node].key;
+        let Some(task) = tasks.get(key.as_str()) else { return Ok(()) };
+        if task.state == State::Succeeded && self.is_complete(node, task)? {
+            complete.push(Change::Fingerprint {
+                task: key.clone(),
+                inputs: task.inputs.clone(),
+                outputs: task.outputs.clone().unwrap_or_default(),
+            });
+            let reason = format!("complete since attempt {}", earlier.attempt);
+            complete.push(Change::Task {
+                task: key.clone(),
+                state: State::Succeeded,
+                reason: Some(reason.clone()),
+            });
+            self.reasons.insert(node, reason);
+            self.machine.settle(node, State::Succeeded);
+        }
+        Ok(())
     }
 
     /// Which nodes are to be run although they are complete.
@@ -180,11 +218,21 @@ impl ActiveRun {
         Ok(same && fingerprint::are_complete(&outputs))
     }
 
-    /// What a node reads and writes, as far as it says so.
-    pub fn paths(&self, node: usize) -> Result<(Vec<std::path::PathBuf>, Vec<std::path::PathBuf>)> {
+    /// What a node reads and writes, as far as it says so; the same from whatever directory the flow is run, and whoever looks later.
+    pub fn paths(&self, node: usize) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
         let (task, scope) = (self.request.plan.task(node), self.request.plan.scope_of(node));
         let outputs = task.all_outputs();
-        Ok((scope.paths(task.all_inputs())?, scope.paths(outputs.iter().map(String::as_str))?))
+        let mut inputs = scope.paths(task.all_inputs())?;
+        if let (Role::Item { value, .. }, Some(_)) =
+            (&self.request.plan.nodes[node].role, task.for_each.as_ref().and_then(|each| each.glob.as_ref()))
+        {
+            // The files that an item is are what it reads, also where it does not say so.
+            inputs.extend(value.texts().iter().map(|file| scope.dir.join(file)));
+        }
+        let absolute = |paths: Vec<PathBuf>| {
+            paths.into_iter().map(|path| std::path::absolute(&path).unwrap_or(path)).collect()
+        };
+        Ok((absolute(inputs), absolute(scope.paths(outputs.iter().map(String::as_str))?)))
     }
 
     /// Cancels what is not running, and stops what is.
@@ -197,15 +245,15 @@ impl ActiveRun {
         }
     }
 
-    /// The changes of states that are to be noted.
-    pub fn take_changes(&mut self) -> Vec<(RunId, Change)> {
-        let changed = self.machine.take_changes();
+    /// What is to be noted of some nodes whose states have changed.
+    pub fn changes(&self, changed: &[usize]) -> Vec<(RunId, Change)> {
         let change = |node: usize| {
             let (task, state) = (self.request.plan.nodes[node].key.clone(), self.machine.state(node));
             (self.id, Change::Task { task, state, reason: self.reasons.get(&node).cloned() })
         };
         changed
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|&node| self.machine.state(node) != State::Queued || self.machine.tries(node) > 0)
             .map(change)
             .collect()
@@ -235,8 +283,11 @@ fn new_run(request: &Request, code: String, started: Timestamp) -> NewRun {
 
 /// A node as the ledger has it.
 pub(super) fn new_task(plan: &Plan, node: usize) -> NewTask {
-    let task = plan.task(node);
-    NewTask { key: plan.nodes[node].key.clone(), kind: task.step.kind(), is_idempotent: task.idempotent }
+    let (task, node) = (plan.task(node), &plan.nodes[node]);
+    let keys = || node.needs.iter().map(|&need| plan.nodes[need].key.as_str());
+    let is_item = matches!(node.role, Role::Item { .. });
+    let needs = (!is_item).then(|| keys().collect::<serde_json::Value>().to_string());
+    NewTask { key: node.key.clone(), kind: task.step.kind(), is_idempotent: task.idempotent, needs }
 }
 
 /// A hash of this program, where a flow has closures: what they do is in it alone.

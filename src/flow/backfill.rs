@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::active::{ActiveRun, Request, Which};
 use super::clock::{Clock, SystemClock};
 use super::define::Flow;
+use super::event::FlowEvent;
 use super::ledger::{Ledger, NewBackfill};
 use super::period::Every;
 use super::plan::{Plan, time_zone};
@@ -230,6 +231,7 @@ impl Runner {
         id: i64,
     ) -> Result<BackfillReport> {
         let mut filling = Filling::new(self, flow, params, id)?;
+        self.tell(&FlowEvent::BackfillBegan { backfill: id, intervals: filling.queue.len() });
         self.scheduler(clock)?.run(&mut filling)?;
         filling.finish()
     }
@@ -305,12 +307,16 @@ impl<'a> Filling<'a> {
         for &place in &queue {
             intervals[place].state = State::Queued;
         }
+        let (flow, param) = (Arc::new(flow.clone()), told_by(flow)?.0);
+        if let Some(&first) = queue.front() {
+            plan(&flow, &recorded, &param, &intervals[first].value)?; // what is wrong with all of them is told before any begins
+        }
         Ok(Filling {
             ledger,
             runner,
-            flow: Arc::new(flow.clone()),
+            flow,
             params: recorded,
-            param: told_by(flow)?.0,
+            param,
             id,
             pace,
             which: if is_anew { Which::All } else { Which::Missing },

@@ -19,7 +19,7 @@ use super::duration;
 /// assert_eq!(waits, [1, 2, 4, 8, 10]);
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as { delay = \"1s\", factor = 2, max = \"1m\" }")]
 pub struct Backoff {
     #[serde(with = "duration")]
     delay: Duration,

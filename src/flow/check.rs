@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::define::{Flow, Task};
 use super::notify::Notifier;
+use super::schedule::Times;
 use super::scope::RESERVED;
 use super::step::Step;
 use crate::error::{Error, ErrorKind, Result};
@@ -13,7 +14,7 @@ use crate::record::nearest;
 ///
 /// # Errors
 ///
-/// For the first fault, in this order: calls and names, parameters, tasks, a cycle.
+/// For the first fault, in this order: calls and names, parameters, notifiers, the schedule, tasks, a cycle.
 pub(super) fn order(flow: &Flow) -> Result<Vec<usize>> {
     if let Some(fault) = flow.faults.first() {
         return Err(Error::new(ErrorKind::Config, fault.clone()));
@@ -22,6 +23,9 @@ pub(super) fn order(flow: &Flow) -> Result<Vec<usize>> {
     params(flow)?;
     if let Some(fault) = flow.notifiers.iter().find_map(Notifier::fault) {
         return Err(wrong(fault.to_owned()));
+    }
+    if flow.schedule.is_some() {
+        Times::of(flow)?;
     }
     let by_name = names(flow)?;
     for task in &flow.tasks {

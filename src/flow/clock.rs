@@ -50,13 +50,21 @@ impl<E> Clock<E> for SystemClock {
 pub(super) struct FakeClock {
     base: Timestamp,
     elapsed: std::sync::Mutex<Duration>,
+    /// By how much somebody has set the time of day forward, or back.
+    set_by: std::sync::Mutex<jiff::SignedDuration>,
     stuck: usize,
 }
 
 #[cfg(test)]
 impl FakeClock {
     pub fn new(base: &str, stuck: usize) -> FakeClock {
-        FakeClock { base: base.parse().unwrap(), elapsed: std::sync::Mutex::default(), stuck }
+        let (elapsed, set_by) = Default::default();
+        FakeClock { base: base.parse().unwrap(), elapsed, set_by, stuck }
+    }
+
+    /// Sets the time of day, and nothing else.
+    pub fn set(&self, by: jiff::SignedDuration) {
+        *self.set_by.lock().unwrap() += by;
     }
 
     pub fn time(&self) -> Duration {
@@ -67,7 +75,7 @@ impl FakeClock {
 #[cfg(test)]
 impl<E> Clock<E> for FakeClock {
     fn now(&self) -> Timestamp {
-        self.base + jiff::SignedDuration::try_from(self.time()).unwrap()
+        self.base + jiff::SignedDuration::try_from(self.time()).unwrap() + *self.set_by.lock().unwrap()
     }
 
     fn elapsed(&self) -> Duration {

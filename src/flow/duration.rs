@@ -24,16 +24,25 @@ pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Re
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    let Written::Text(text) = Written::deserialize(deserializer)?;
+    parse(&text).map_err(serde::de::Error::custom)
+}
+
+/// A duration as it is written: a text, since a number would have no unit.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a duration is a text such as \"90s\", \"10m\", \"2h 30m\" or \"1d\"")]
+enum Written {
+    Text(String),
 }
 
 /// The same for what may be missing.
 pub(super) mod option {
-    use super::{Deserialize, Deserializer, Duration};
+    use super::{Deserialize, Deserializer, Duration, Written};
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-        let text = Option::<String>::deserialize(deserializer)?;
-        text.map(|text| super::parse(&text).map_err(serde::de::Error::custom)).transpose()
+        let written = Option::<Written>::deserialize(deserializer)?;
+        let parsed = written.map(|Written::Text(text)| super::parse(&text));
+        parsed.transpose().map_err(serde::de::Error::custom)
     }
 }
 

@@ -53,6 +53,12 @@ fn utf8(path: &Path) -> Result<String> {
     })
 }
 
+/// The names that the options of a command have as arguments. What is there is replaced in any case, so that `overwrite` is none.
+pub(super) fn option_names(command: &str) -> Vec<String> {
+    let names = cli::job::option_names(command).into_iter().map(|name| name.replace('-', "_"));
+    names.filter(|name| name != "overwrite" && name != "help").collect()
+}
+
 /// Runs a command of gristmill, and gives what it tells.
 pub(super) fn run(argv: &[String], context: &Context) -> Result<String> {
     cli::job::run(argv, context)

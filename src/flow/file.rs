@@ -33,10 +33,12 @@ impl Flow {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path)
             .map_err(|error| Error::io(ErrorKind::Config, "read the flow", path, error))?;
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let flow = Flow::from_toml(&text).map_err(|error| error.at_file(path))?;
-        let source = std::path::absolute(path).ok();
-        Ok(Flow { source, ..flow.dir(dir) })
+        // However the file is named, and wherever it is run from, paths are the same: a re-run compares them.
+        let source = std::path::absolute(path)
+            .map_err(|error| Error::io(ErrorKind::Config, "find the place of the flow", path, error))?;
+        let dir = source.parent().unwrap_or(Path::new("/")).to_owned();
+        Ok(Flow { source: Some(source), ..flow.dir(dir) })
     }
 
     /// The flow that a text in TOML describes.
@@ -91,6 +93,11 @@ fn wrong(text: &str, error: &toml::de::Error) -> Error {
                 None => error.hint(format!("the keys are: {}", known.join(", "))),
             }
         }
+        _ if message == "duplicate key" => {
+            let key = error.span().and_then(|span| text.get(span)).unwrap_or_default();
+            let message = format!("duplicate key `{}`", key.escape_debug());
+            Error::new(ErrorKind::Config, message).hint("rename one of the two")
+        }
         _ => Error::new(ErrorKind::Config, message.to_owned()),
     };
     match line {
@@ -119,7 +126,10 @@ struct FlowFile {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a parameter is \"text\", \"integer\", \"boolean\", \"date\" or \"timestamp\", or a table such as { type = \"text\", default = \"eu\", secret = false }"
+)]
 enum ParamFile {
     /// `date = "date"`
     Kind(ParamType),

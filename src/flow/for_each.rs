@@ -66,7 +66,7 @@ impl ForEach {
         ForEach { every: Some(every), ..ForEach::of(item) }
     }
 
-    /// Each file that a glob finds when the task could start.
+    /// Each file that a glob finds when the task could start, by its path from the directory of the flow: a closure opens `t.path("${file}")?`.
     pub fn glob(item: &str, glob: &str) -> ForEach {
         ForEach { glob: Some(glob.to_owned()), ..ForEach::of(item) }
     }
@@ -155,7 +155,7 @@ impl ForEach {
     pub(super) fn of_what(&self) -> String {
         let by = self.group_by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
         match (&self.glob, self.every) {
-            (Some(glob), _) => format!("each file of {glob}{by}"),
+            (Some(glob), _) => format!("the files {glob}{by}"),
             (None, Some(every)) => format!("the interval by {}", every.name()),
             (None, None) => self.list.join(", "),
         }

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// A bulk transfer. What is loaded replaces what was there: a file or a directory as a whole, or the rows of a table that have certain values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, try_from = "AnyLoad")]
 pub enum Load {
     /// Files are copied in.
     In(LoadIn),
@@ -56,6 +56,44 @@ pub struct LoadOut {
     pub replace: BTreeMap<String, String>,
 }
 
+/// All keys of both directions, so that one that is unknown can be told from the others.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnyLoad {
+    #[serde(default, with = "one_or_many")]
+    from: Vec<String>,
+    #[serde(default)]
+    command: Vec<String>,
+    to: Option<String>,
+    bytes: Option<u64>,
+    sha256: Option<String>,
+    checksums: Option<String>,
+    postgres: Option<String>,
+    table: Option<String>,
+    replace: Option<BTreeMap<String, String>>,
+}
+
+impl TryFrom<AnyLoad> for Load {
+    type Error = &'static str;
+
+    fn try_from(load: AnyLoad) -> std::result::Result<Load, &'static str> {
+        let AnyLoad { from, command, to, bytes, sha256, checksums, postgres, table, replace } = load;
+        let is_in = !command.is_empty() || bytes.is_some() || sha256.is_some() || checksums.is_some();
+        match (to, postgres, table) {
+            (Some(to), None, None) if replace.is_none() => {
+                Ok(Load::In(LoadIn { from, command, to, bytes, sha256, checksums }))
+            }
+            (None, Some(postgres), Some(table)) if !is_in => {
+                Ok(Load::Out(LoadOut { from, postgres, table, replace: replace.unwrap_or_default() }))
+            }
+            _ => Err(
+                "a load has `to`, the place of files that come in, or `postgres` and `table`, where rows go out, \
+                and nothing of the other one",
+            ),
+        }
+    }
+}
+
 impl Load {
     /// What is read.
     pub(super) fn input(&self) -> Vec<&str> {
@@ -80,6 +118,9 @@ impl Load {
             Load::In(load) if load.from.is_empty() == load.command.is_empty() => {
                 let message = "what is loaded comes either `from` files or from a `command`";
                 Err(Error::new(ErrorKind::Config, message))
+            }
+            Load::Out(load) if load.from.is_empty() => {
+                Err(Error::new(ErrorKind::Config, "what is loaded comes `from` files"))
             }
             _ => Ok(()),
         }
@@ -110,7 +151,7 @@ mod one_or_many {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(untagged, expecting = "a text, or a list of texts, is wanted here")]
     enum OneOrMany {
         One(String),
         Many(Vec<String>),

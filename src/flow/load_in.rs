@@ -33,7 +33,7 @@ pub(super) fn run(load: &LoadIn, context: &TaskContext, stop: &Stop) -> std::res
         copy_output(load, context, stop, &staging.path)?
     };
     check(load, context, &copied)?;
-    let _passed = stop.fence.pass()?;
+    let _passed = context.context().pass_fence()?;
     staging.commit(&target)?;
     let bytes: u64 = copied.iter().map(|file| file.bytes).sum();
     context.log(&format!("{} file(s), {bytes} bytes to {}", copied.len(), printable(&target)));
@@ -49,7 +49,7 @@ fn copy_files(load: &LoadIn, context: &TaskContext, stop: &Stop, to: &Path) -> R
         stop.cancel.check()?;
         let name = file.file_name().unwrap_or_default();
         let mut from = File::open(file).map_err(|error| Error::io(ErrorKind::Input, "open", file, error))?;
-        copied.push(copy(&mut from, name.to_string_lossy().into_owned(), &to.join(name))?);
+        copied.push(copy(&mut from, name.to_string_lossy().into_owned(), &to.join(name), stop)?);
     }
     Ok(copied)
 }
@@ -67,7 +67,7 @@ fn copy_output(
     let name = context.path(&load.to)?.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut result = None;
     let mut take = |from: &mut dyn Read| {
-        let copied = copy(from, name.clone(), to);
+        let copied = copy(from, name.clone(), to, stop);
         let failed = copied.is_err();
         result = Some(copied);
         if failed { Err(io::Error::other("its output cannot be kept")) } else { Ok(()) }
@@ -113,11 +113,12 @@ fn sources(context: &TaskContext, load: &LoadIn) -> Result<Vec<PathBuf>> {
 }
 
 /// Copies to a new file, and brings it to the disk.
-fn copy(from: &mut dyn Read, name: String, to: &Path) -> Result<Copied> {
+fn copy(from: &mut dyn Read, name: String, to: &Path, stop: &Stop) -> Result<Copied> {
     let failed = |error| Error::io(ErrorKind::Output, "write", to, error);
     let mut file = File::options().write(true).create_new(true).open(to).map_err(failed)?;
     let (mut hash, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 20]);
     loop {
+        stop.cancel.check()?; // a large file is no reason to go on beside the next try
         let length = match from.read(&mut buffer) {
             Ok(0) => break,
             Ok(length) => length,
@@ -146,10 +147,13 @@ fn check(load: &LoadIn, context: &TaskContext, copied: &[Copied]) -> Result<()> 
     if let Some(expected) = load.bytes.filter(|expected| *expected != bytes) {
         return wrong(format!("{bytes} bytes came, and not {expected}"));
     }
-    if let (Some(expected), [file]) = (&load.sha256, copied)
-        && *expected != file.sha256
-    {
-        return wrong(format!("the SHA-256 of {} is {}, and not {expected}", file.name, file.sha256));
+    if let Some(expected) = load.sha256.as_ref().map(|text| context.expand(text)).transpose()? {
+        let [file] = copied else {
+            return wrong(format!("`sha256` is that of one file, and {} came", copied.len()));
+        };
+        if !expected.eq_ignore_ascii_case(&file.sha256) {
+            return wrong(format!("the SHA-256 of {} is {}, and not {expected}", file.name, file.sha256));
+        }
     }
     let Some(list) = &load.checksums else { return Ok(()) };
     let path = context.path(list)?;
@@ -158,7 +162,7 @@ fn check(load: &LoadIn, context: &TaskContext, copied: &[Copied]) -> Result<()> 
     let expected = checksums(&text);
     for file in copied {
         match expected.get(file.name.as_str()) {
-            Some(sha256) if *sha256 == file.sha256 => {}
+            Some(sha256) if sha256.eq_ignore_ascii_case(&file.sha256) => {}
             Some(sha256) => {
                 return wrong(format!("the SHA-256 of {} is {}, and not {sha256}", file.name, file.sha256));
             }

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use postgres::{Client, NoTls, Transaction};
+use postgres::{Client, Transaction};
 
 use super::failure::{TaskError, transient};
 use super::load::LoadOut;
 use super::task_context::TaskContext;
+use super::tls::Server;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::csv::CsvFormat;
 use crate::io::infer::DEFAULT_ROWS;
@@ -47,11 +48,7 @@ fn table(load: &LoadOut, context: &TaskContext) -> Result<Table> {
 
 /// A connection. What keeps one from being made may pass.
 fn connect(url: &str) -> std::result::Result<Client, TaskError> {
-    let config: postgres::Config = url.parse().map_err(|error: postgres::Error| {
-        // What the connection string is stays unsaid: it has a password in it.
-        Error::new(ErrorKind::Config, format!("`postgres` is no connection string: {error}"))
-    })?;
-    config.connect(NoTls).map_err(|error| transient(told(&error)))
+    Server::of(url)?.connect().map_err(|error| transient(told(&error)))
 }
 
 /// Deletes the rows that are replaced; how many these were.
@@ -96,7 +93,8 @@ fn copy(
     let written = std::thread::scope(|threads| {
         let reading = threads.spawn(move || rows.for_each(move |batch| drop(sender.send(batch))));
         let mut text = Vec::new();
-        for batch in &batches {
+        // Taken in, so that a reader that waits for room hears of an error: it would wait for ever.
+        for batch in batches {
             text.clear();
             lines(&schema, &batch, &constant, &mut text)?;
             writer.write_all(&text).map_err(|error| transient(error))?;
@@ -174,6 +172,10 @@ fn refused(error: postgres::Error) -> TaskError {
 }
 
 fn told(error: &postgres::Error) -> Error {
-    let message = error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
+    let message = match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(error), _) => error.message().to_owned(),
+        (None, Some(source)) => format!("{error}: {source}"),
+        (None, None) => error.to_string(),
+    };
     Error::new(ErrorKind::Output, format!("PostgreSQL: {message}"))
 }

@@ -19,11 +19,15 @@ pub(super) struct Mask(Arc<[String]>);
 const MASKED: &str = "***";
 
 impl Mask {
-    /// A mask of these values, and of their lines, since output is looked at line by line.
+    /// A mask of these values, and of their lines, since output is looked at line by line; also as messages and JSON have them, with escapes.
     pub fn new(secrets: impl Iterator<Item = String>) -> Mask {
         let mut hidden: Vec<String> = Vec::new();
         for secret in secrets {
-            hidden.extend(secret.lines().map(str::to_owned));
+            for line in secret.lines() {
+                let json = serde_json::Value::from(line).to_string();
+                hidden.extend([line.to_owned(), line.escape_debug().to_string(), escaped(line).into_owned()]);
+                hidden.push(json[1..json.len() - 1].to_owned()); // without its quotes
+            }
         }
         hidden.retain(|secret| !secret.is_empty());
         hidden.sort_by_key(|secret| std::cmp::Reverse(secret.len())); // one that has another one in it first
@@ -91,6 +95,12 @@ mod tests {
         assert_eq!(mask.hide("password and pass"), "*** and ***");
         assert_eq!(mask.hide("lines of two"), "*** of ***");
         assert_eq!(mask.hide("nothing"), "nothing");
+        let mask = Mask::new(std::iter::once("it's a \"\\\u{1b}".to_owned()));
+        for shown in
+            ["it's a \"\\\u{1b}", r#"it\'s a \"\\\u{1b}"#, r#"it's a \"\\\u001b"#, r#"it's a "\\u{1b}"#]
+        {
+            assert_eq!(mask.hide(shown), "***", "{shown}");
+        }
     }
 
     #[test]

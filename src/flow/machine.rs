@@ -224,7 +224,14 @@ impl Machine {
 
     /// A group whose items are to be found, and then given to [`Machine::unfold`].
     pub fn next_to_unfold(&mut self) -> Option<usize> {
-        self.unfolding.pop_front()
+        while let Some(group) = self.unfolding.pop_front() {
+            let slot = &self.nodes[group];
+            // It may have been canceled meanwhile, or have got ready twice: by what an earlier attempt has done, and as the run began.
+            if slot.state == State::Queued && !slot.is_unfolded {
+                return Some(group);
+            }
+        }
+        None
     }
 
     /// Gives a group its items, which can start at once. Without items it has nothing to do.
@@ -286,6 +293,11 @@ impl Machine {
     /// How far a node is.
     pub fn state(&self, index: usize) -> State {
         self.nodes[index].state
+    }
+
+    /// Whether a node is a group whose items are there.
+    pub fn has_items(&self, index: usize) -> bool {
+        self.nodes[index].is_unfolded
     }
 
     /// How often a node was tried.
@@ -446,6 +458,28 @@ mod tests {
         assert_eq!(none.next_to_unfold(), Some(0));
         none.unfold(0, &[], |_| (None, 1));
         assert_eq!(states(&none), [State::Skipped, State::Skipped]);
+    }
+
+    #[test]
+    fn a_group_is_unfolded_once_and_not_after_it_was_canceled() {
+        let nodes = [node("a", &[]), Node { role: Role::Group, ..node("g", &[0]) }];
+        let mut resumed = Machine::new(&nodes, |_| (None, 1));
+        resumed.settle(0, State::Succeeded); // by an earlier attempt
+        resumed.begin();
+        assert_eq!(resumed.next_to_unfold(), Some(1));
+        let item = Node {
+            role: Role::Item { group: 1, value: crate::flow::ParamValue::Integer(1) },
+            ..node("g[1]", &[0])
+        };
+        resumed.unfold(1, &[item], |_| (None, 1));
+        assert_eq!(resumed.next_to_unfold(), None);
+
+        let mut canceled = machine(&nodes);
+        let mut pools = workers(1);
+        assert_eq!(canceled.start(&mut pools), Some(0));
+        canceled.ended(0, Ended::As(State::Succeeded), &mut pools);
+        canceled.cancel();
+        assert_eq!((canceled.next_to_unfold(), canceled.is_done()), (None, true));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::define::Flow;
 use super::duration;
 use super::log::Mask;
 
@@ -67,7 +68,7 @@ impl Notifier {
         Notifier { on: failures(), command: None, webhook: None, file: None, timeout: half_a_minute() }
     }
 
-    /// Runs a program that reads the message from its standard input.
+    /// Runs a program that reads the message from its standard input, in the directory of the flow.
     pub fn command<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Notifier {
         Notifier { command: Some(argv.into_iter().map(Into::into).collect()), ..Notifier::new() }
     }
@@ -77,7 +78,7 @@ impl Notifier {
         Notifier { webhook: Some(url.into()), ..Notifier::new() }
     }
 
-    /// Adds the message to a file, as one line.
+    /// Adds the message to a file, as one line. A relative path begins at the directory of the flow.
     pub fn file(path: impl Into<PathBuf>) -> Notifier {
         Notifier { file: Some(path.into()), ..Notifier::new() }
     }
@@ -105,12 +106,12 @@ impl Notifier {
         self.command.as_ref().is_some_and(Vec::is_empty).then_some("the command of a notifier is empty")
     }
 
-    /// Tells it.
-    fn tell(&self, message: &str) -> Result<(), String> {
+    /// Tells it. The directory is that of the flow.
+    fn tell(&self, dir: &Path, message: &str) -> Result<(), String> {
         match (&self.command, &self.webhook, &self.file) {
-            (Some(argv), _, _) => run(argv, message, self.timeout),
+            (Some(argv), _, _) => run(argv, dir, message, self.timeout),
             (_, Some(url), _) => post(url, message, self.timeout),
-            (_, _, Some(path)) => append(path, message),
+            (_, _, Some(path)) => append(&dir.join(path), message),
             _ => Ok(()),
         }
     }
@@ -124,7 +125,7 @@ impl Notifier {
     }
 }
 
-fn append(path: &PathBuf, message: &str) -> Result<(), String> {
+fn append(path: &Path, message: &str) -> Result<(), String> {
     let file = std::fs::File::options().create(true).append(true).open(path);
     let written = file.and_then(|mut file| file.write_all(format!("{message}\n").as_bytes()));
     written.map_err(|error| error.to_string())
@@ -133,15 +134,21 @@ fn append(path: &PathBuf, message: &str) -> Result<(), String> {
 fn post(url: &str, message: &str, timeout: Duration) -> Result<(), String> {
     let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(timeout)).build().into();
     let request = agent.post(url).header("Content-Type", "application/json");
-    request.send(message).map(drop).map_err(|error| error.to_string())
+    // A URL often has a secret in it.
+    request.send(message).map(drop).map_err(|error| error.to_string().replace(url, "its URL"))
 }
 
 /// Runs a program, and kills it when its time is over.
-fn run(argv: &[String], message: &str, timeout: Duration) -> Result<(), String> {
+fn run(argv: &[String], dir: &Path, message: &str, timeout: Duration) -> Result<(), String> {
     let deadline = Instant::now() + timeout;
     let Some((program, arguments)) = argv.split_first() else { return Ok(()) };
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(arguments)
+        .current_dir(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut child = command.spawn().map_err(|error| error.to_string())?;
     let (input, message) = (child.stdin.take(), message.to_owned());
     // On a thread of its own: a program that does not read would hold up who writes.
@@ -193,10 +200,10 @@ pub(super) struct Event {
 }
 
 impl Notices {
-    /// Tells all notifiers for an occasion, each on a thread of its own: none holds up a task or another one.
+    /// Tells all notifiers of a flow for an occasion, each on a thread of its own: none holds up a task or another one.
     pub fn send(
         &mut self,
-        notifiers: &[Notifier],
+        flow: &Flow,
         occasion: Occasion,
         event: &Event,
         mask: &Mask,
@@ -205,10 +212,11 @@ impl Notices {
         let Ok(message) = serde_json::to_string(event) else { return };
         let message = mask.hide(&message).into_owned();
         self.0.retain(|notice| !notice.is_finished());
-        for notifier in notifiers.iter().filter(|notifier| notifier.on.contains(&occasion)) {
+        for notifier in flow.notifiers.iter().filter(|notifier| notifier.on.contains(&occasion)) {
             let (notifier, message, failed) = (notifier.clone(), message.clone(), Arc::clone(failed));
+            let dir = flow.dir.clone();
             let tell = move || {
-                if let Err(error) = notifier.tell(&message) {
+                if let Err(error) = notifier.tell(&dir, &message) {
                     failed(format!("{} could not be told: {error}", notifier.name()));
                 }
             };

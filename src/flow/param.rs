@@ -99,6 +99,16 @@ pub enum ParamValue {
     List(Vec<String>),
 }
 
+impl ParamValue {
+    /// The texts that it is: several of a group of files.
+    pub(super) fn texts(&self) -> Vec<String> {
+        match self {
+            ParamValue::List(texts) => texts.clone(),
+            other => vec![other.to_string()],
+        }
+    }
+}
+
 impl fmt::Display for ParamValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -123,6 +123,9 @@ impl Plan {
                 Some(items) => self.scope.with_item(&items.item, items.like(&self.scope)?),
                 None => self.scope.clone(),
             };
+            if let Some(glob) = task.for_each.as_ref().and_then(|each| each.glob.as_ref()) {
+                self.scope.expand(glob).map_err(|error| check::in_task(&task.name, error))?;
+            }
             let declared = task.inputs.iter().chain(&task.outputs).map(String::as_str);
             for text in task.step.texts().into_iter().chain(declared) {
                 scope.expand(text).map_err(|error| check::in_task(&task.name, error))?;

@@ -3,20 +3,45 @@
 use std::fmt::Write;
 
 use super::duration;
-use super::plan::{Plan, Role};
+use super::plan::{Node, Plan, Role};
 use super::step::{Argument, Step};
+use crate::cli::escape::escaped;
+
+/// A node of a plan as people read it.
+pub(crate) struct NodeText {
+    /// The places of the nodes before it that it waits for.
+    pub needs: Vec<usize>,
+    /// Of an item, the place of its task.
+    pub item_of: Option<usize>,
+    pub text: String,
+}
 
 impl Plan {
-    /// The plan as text: the run, then each task with what it waits for and what it does. Secrets are not in it.
+    /// The plan as text: the run, then each task with what it waits for and what it does. Secrets are not in it, nor anything
+    /// that a terminal acts on.
     pub fn describe(&self) -> String {
-        let mut text = format!("{}\n", self.run_key());
+        let nodes = self.describe_nodes().into_iter().map(|node| node.text);
+        std::iter::once(self.describe_run()).chain(nodes).collect()
+    }
+
+    /// What the run is about.
+    pub(crate) fn describe_run(&self) -> String {
+        let mut text = format!("{}\n", escaped(self.run_key()));
         if let Some(interval) = self.interval() {
             let _ = writeln!(text, "interval {} to {}", interval.start, interval.end);
         }
-        for (index, node) in self.nodes.iter().enumerate() {
-            self.describe_node(&mut text, index, node.role == Role::Group);
-        }
         text
+    }
+
+    /// What each node waits for and does, in lines.
+    pub(crate) fn describe_nodes(&self) -> Vec<NodeText> {
+        let describe = |(index, node): (usize, &Node)| {
+            let mut text = String::new();
+            self.describe_node(&mut text, index, node.role == Role::Group);
+            let item_of = if let Role::Item { group, .. } = node.role { Some(group) } else { None };
+            NodeText { needs: node.needs.clone(), item_of, text }
+        };
+        self.nodes.iter().enumerate().map(describe).collect()
     }
 
     fn describe_node(&self, text: &mut String, index: usize, is_group: bool) {
@@ -24,9 +49,11 @@ impl Plan {
         let after: Vec<&str> = node.needs.iter().map(|&need| self.nodes[need].key.as_str()).collect();
         let after = if after.is_empty() { String::new() } else { format!(" after {}", after.join(", ")) };
         if let (Some(items), true) = (&task.for_each, is_group) {
-            let _ = writeln!(text, "{}: for each {} of {}{after}", node.key, items.item, items.of_what());
+            let line = format!("{}: for each {} of {}{after}", node.key, items.item, items.of_what());
+            let _ = writeln!(text, "{}", escaped(&line));
         } else {
-            let _ = writeln!(text, "{}: {}{after}", node.key, self.what(index));
+            let line = format!("{}: {}{after}", node.key, self.what(index));
+            let _ = writeln!(text, "{}", escaped(&line));
             self.describe_limits(text, index);
         }
     }

@@ -1,12 +1,14 @@
 //! Running one run of a flow.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::active::{ActiveRun, Request, Which};
 use super::clock::{Clock, SystemClock};
+use super::event::{FlowEvent, Listener};
 use super::ledger::{Change, Ledger};
 use super::plan::Plan;
 use super::recover;
@@ -45,6 +47,7 @@ pub struct Runner {
     which: Which,
     accept_changes: bool,
     cause: &'static str,
+    listener: Option<Arc<Listener>>,
 }
 
 /// A run that has ended.
@@ -68,7 +71,8 @@ impl Runner {
         recover::reconcile(&ledger, Timestamp::now())?;
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let (cancel, which) = (CancelToken::new(), Which::Missing);
-        Ok(Runner { ledger, context: None, workers, cancel, which, accept_changes: false, cause: "manual" })
+        let (cause, listener) = ("manual", None);
+        Ok(Runner { ledger, context: None, workers, cancel, which, accept_changes: false, cause, listener })
     }
 
     /// Where the ledger of a directory of flows is: `GRISTMILL_LEDGER`, else `.gristmill/ledger.sqlite` in it.
@@ -101,6 +105,33 @@ impl Runner {
     #[must_use]
     pub fn accept_changes(mut self, accept: bool) -> Runner {
         self.accept_changes = accept;
+        self
+    }
+
+    /// Tells what happens to the runs of this runner. It replaces an earlier listener.
+    ///
+    /// The listener is called on the thread that starts tasks, between two turns of its loop: while it works, no task starts. It should note
+    /// what it is told, and leave the rest to a thread of its own. A panic in it ends the run as one of that thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc::channel;
+    /// use gristmill::flow::{Flow, FlowEvent, Plan, Runner, State};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// let (events, told) = channel();
+    /// let runner = Runner::open(dir.path().join("ledger.sqlite"))?.on_event(move |event| {
+    ///     let _ = events.send(event.clone());
+    /// });
+    /// runner.run(Plan::new(&Flow::new("hello").task("greet", |_| Ok(())), [("", ""); 0])?)?;
+    /// let ended = told.try_iter().find(|event| matches!(event, FlowEvent::TaskEnded { .. }));
+    /// assert!(matches!(ended, Some(FlowEvent::TaskEnded { state: State::Succeeded, tries: 1, .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn on_event(mut self, listener: impl Fn(&FlowEvent) + Send + Sync + 'static) -> Runner {
+        self.listener = Some(Arc::new(listener));
         self
     }
 
@@ -167,7 +198,19 @@ impl Runner {
 
     pub(super) fn scheduler<'a>(&'a self, clock: &'a dyn Clock<Done>) -> Result<Scheduler<'a>> {
         let context = self.context.clone().map_or_else(Context::new, Ok)?;
-        Ok(Scheduler::new(&self.ledger, context, clock, self.workers, self.cancel.clone()))
+        let mut scheduler = Scheduler::new(&self.ledger, context, clock, self.workers, self.cancel.clone());
+        scheduler.listener.clone_from(&self.listener);
+        Ok(scheduler)
+    }
+
+    /// Tells what the scheduler does not know.
+    pub(super) fn tell(&self, event: &FlowEvent) {
+        self.listener.iter().for_each(|listener| listener(event));
+    }
+
+    /// Whether somebody is told what happens.
+    pub(super) fn is_watched(&self) -> bool {
+        self.listener.is_some()
     }
 }
 

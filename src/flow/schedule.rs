@@ -112,8 +112,14 @@ impl Times {
     pub fn of(flow: &Flow) -> Result<Times> {
         let wrong =
             |what: String| Error::new(ErrorKind::Config, format!("the flow `{}` {what}", flow.name()));
-        let schedule = flow.schedule.as_ref().ok_or_else(|| wrong("has no schedule".to_owned()))?;
-        let (_, every) = flow.told_by().ok_or_else(|| wrong("has a schedule, but no interval".to_owned()))?;
+        let schedule = flow.schedule.as_ref().ok_or_else(|| {
+            wrong("has no schedule".to_owned())
+                .hint("add `[schedule]` to it, with or without `cron = \"15 2 * * *\"`")
+        })?;
+        let (_, every) = flow.told_by().ok_or_else(|| {
+            wrong("has a schedule, but no interval".to_owned())
+                .hint("declare a parameter that is a date or a timestamp")
+        })?;
         let cron = schedule.cron.as_ref().map(|expression| {
             crontab(expression).map_err(|error| wrong(format!("has a schedule that is wrong: {error}")))
         });
@@ -178,7 +184,11 @@ fn crontab(expression: &str) -> Result<Crontab, String> {
     }
     let mut options = ParseOptions::default();
     options.fallback_timezone_option = FallbackTimezoneOption::UTC;
-    cronexpr::parse_crontab_with(expression, options).map_err(|error| error.to_string())
+    cronexpr::parse_crontab_with(expression, options).map_err(|error| {
+        let drawn = error.to_string(); // over three lines, of which the last one says what is wrong
+        let what = drawn.lines().last().unwrap_or_default().trim_start_matches(['^', ' ']);
+        format!("`{}`: {what}", expression.escape_debug())
+    })
 }
 
 fn beyond(error: jiff::Error) -> Error {

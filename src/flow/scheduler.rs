@@ -16,6 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::active::{ActiveRun, Request, Try, new_task};
 use super::bounds::Gauge;
 use super::clock::Clock;
+use super::event::{FlowEvent, Listener};
 use super::failure::{Failure, Outcome};
 use super::fingerprint;
 use super::ledger::{Change, Ledger, RunId};
@@ -27,6 +28,7 @@ use super::state::State;
 use super::task_context::TaskContext;
 use super::unfold;
 use super::work::{Done, Stop, Work};
+use crate::cli::tell;
 use crate::context::Context;
 use crate::error::Result;
 use crate::exec::cancel::CancelToken;
@@ -93,11 +95,15 @@ pub(super) struct Scheduler<'a> {
     pub clock: &'a dyn Clock<Done>,
     /// Somebody wants all to end.
     pub cancel: CancelToken,
+    /// Somebody is told what happens, once it is noted.
+    pub listener: Option<Arc<Listener>>,
     pools: Pools,
     pool_names: BTreeMap<String, usize>,
     runs: BTreeMap<RunId, ActiveRun>,
     alarms: BinaryHeap<Reverse<(Duration, Alarm)>>,
     changes: Vec<(RunId, Change)>,
+    /// What is to be told once the changes are noted.
+    events: Vec<FlowEvent>,
     notices: Notices,
     done: (Sender<Done>, Receiver<Done>),
     next_poll: Duration,
@@ -118,11 +124,13 @@ impl<'a> Scheduler<'a> {
             context,
             clock,
             cancel,
+            listener: None,
             pools: Pools { free: Vec::new(), workers },
             pool_names: BTreeMap::new(),
             runs: BTreeMap::new(),
             alarms: BinaryHeap::new(),
             changes: Vec::new(),
+            events: Vec::new(),
             notices: Notices::default(),
             done: unbounded(),
             next_poll: Duration::ZERO,
@@ -150,7 +158,7 @@ impl<'a> Scheduler<'a> {
             self.poll_cancel()?;
             self.ring();
             let work = self.start_ready();
-            self.note()?;
+            self.note(&work)?;
             for work in work {
                 self.begin_work(work);
             }
@@ -194,8 +202,12 @@ impl<'a> Scheduler<'a> {
         let pool = |plan: &Plan, node: usize| pool_of(&self.pool_names, plan, node);
         let now = self.now();
         match ActiveRun::begin(self.ledger, request, &pool, Gauge::new(now.1, &self.context), now) {
-            Err(error) => feed.ended(RunEnded { run_key, result: Err(error) }),
+            Err(error) => {
+                self.event(|| FlowEvent::RunRefused { run_key: run_key.clone(), error: error.to_string() });
+                feed.ended(RunEnded { run_key, result: Err(error) })
+            }
             Ok(run) => {
+                self.event(|| run.began_event());
                 feed.began(&run)?;
                 self.set_deadlines(&run);
                 self.runs.insert(run.id, run);
@@ -297,7 +309,12 @@ impl<'a> Scheduler<'a> {
         for run in self.runs.values_mut() {
             while let Some(group) = run.machine.next_to_unfold() {
                 let names = &self.pool_names;
-                self.changes.extend(unfold::unfold(run, group, &|plan, node| pool_of(names, plan, node)));
+                let added = unfold::unfold(run, group, &|plan, node| pool_of(names, plan, node));
+                if !added.is_empty() {
+                    let task = run.request.plan.nodes[group].key.clone();
+                    self.events.push(FlowEvent::ItemsFound { run: run.id, task, items: added.len() });
+                }
+                self.changes.extend(added);
             }
             while let Some(node) = run.machine.start(&mut self.pools) {
                 let (one, change) = start(run, node, now, self.ledger, &self.context);
@@ -321,16 +338,32 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Notes all that has changed, and what tasks wait for from now on.
-    fn note(&mut self) -> Result<()> {
+    /// Notes all that has changed, and what tasks wait for from now on, and then tells of it: of what has ended, and then of the work that is about to
+    /// begin because of that.
+    fn note(&mut self, work: &[Work]) -> Result<()> {
         let now = self.clock.elapsed();
         for run in self.runs.values_mut() {
-            self.changes.extend(run.take_changes());
+            let changed = run.machine.take_changes();
+            self.changes.extend(run.changes(&changed));
+            if self.listener.is_some() {
+                self.events.extend(run.end_events(&changed));
+            }
             run.gauge.wait(now, run.machine.waits(&self.pools));
         }
         self.ledger.note(&self.changes)?;
         self.changes.clear();
+        if let Some(listener) = self.listener.as_deref() {
+            self.events.extend(work.iter().map(Work::began_event));
+            self.events.iter().for_each(listener);
+        }
+        self.events.clear();
         Ok(())
+    }
+
+    fn event(&mut self, event: impl FnOnce() -> FlowEvent) {
+        if self.listener.is_some() {
+            self.events.push(event());
+        }
     }
 
     /// Ends the runs of which everything has ended; whether there were any.
@@ -344,7 +377,7 @@ impl<'a> Scheduler<'a> {
             let took = now.saturating_sub(run.began);
             let bounds = run.gauge.report(took, &run.request.plan.nodes, &self.pool_names, &self.context);
             let bounds = Some(json!(bounds).to_string());
-            self.ledger.note(&[(*id, Change::Ended { state, at, duration: millis(took), bounds })])?;
+            self.ledger.note(&[(*id, Change::Ended { state, at, duration: Some(millis(took)), bounds })])?;
             let (occasion, name) = if state == State::Succeeded {
                 (Occasion::Success, "run_succeeded")
             } else {
@@ -352,7 +385,9 @@ impl<'a> Scheduler<'a> {
             };
             let event = event(name, &run, None);
             let run_key = run.request.plan.run_key().to_owned();
-            send(&mut self.notices, &run, occasion, &event);
+            let took = now.saturating_sub(run.began);
+            self.event(|| FlowEvent::RunEnded { run: *id, run_key: run_key.clone(), state, took });
+            send(&mut self.notices, &run, occasion, &event, self.listener.clone());
             drop(run); // and with it the lock, before anybody hears of the end
             feed.ended(RunEnded { run_key, result: Ok((*id, state)) })?;
         }
@@ -393,7 +428,18 @@ impl<'a> Scheduler<'a> {
         let tried = if state == State::Skipped { None } else { error.clone() };
         let took = now.saturating_sub(one.began);
         run.gauge.worked(node, took);
-        let duration = millis(took);
+        let duration = Some(millis(took));
+        if self.listener.is_some() {
+            self.events.push(FlowEvent::TryEnded {
+                run: id,
+                task: key.clone(),
+                number,
+                state,
+                took,
+                error: error.as_ref().map(|(_, message)| message.clone()),
+                next_try: wait.and_then(|wait| at.checked_add(wait).ok()),
+            });
+        }
         self.changes.push((id, Change::Tried { task: key, number, state, at, duration, error: tried }));
         let ended = wait.map_or(Ended::As(state), |wait| Ended::Again(now + wait));
         run.machine.ended(node, ended, &mut self.pools);
@@ -411,14 +457,24 @@ impl<'a> Scheduler<'a> {
 
     fn tell(&mut self, run: RunId, occasion: Occasion, event: &Event) {
         if let Some(run) = self.runs.get(&run) {
-            send(&mut self.notices, run, occasion, event);
+            send(&mut self.notices, run, occasion, event, self.listener.clone());
         }
     }
 }
 
-fn send(notices: &mut Notices, run: &ActiveRun, occasion: Occasion, event: &Event) {
-    let failed: Arc<dyn Fn(String) + Send + Sync> = Arc::new(|message| eprintln!("gristmill: {message}"));
-    notices.send(&run.request.plan.flow.notifiers, occasion, event, &run.mask, &failed);
+/// Sends a notice; one that fails is told to the listener, or else to standard error.
+fn send(
+    notices: &mut Notices,
+    run: &ActiveRun,
+    occasion: Occasion,
+    event: &Event,
+    listener: Option<Arc<Listener>>,
+) {
+    let failed: Arc<dyn Fn(String) + Send + Sync> = Arc::new(move |message| match &listener {
+        Some(listener) => listener(&FlowEvent::NoticeFailed { message }),
+        None => tell(format_args!("gristmill: {message}")),
+    });
+    notices.send(&run.request.plan.flow, occasion, event, &run.mask, &failed);
 }
 
 /// The pool of a node, and the slots that it takes.
@@ -463,6 +519,7 @@ fn start(
     let key = plan.nodes[node].key.clone();
     let log =
         ledger.dir().join("logs").join(run.id.to_string()).join(format!("{}.{number}.log", file_name(&key)));
+    let log = std::path::absolute(&log).unwrap_or(log); // whoever reads it may be elsewhere
     let log = Arc::new(TaskLog::new(log, run.mask.clone()));
     let (inputs, outputs) = run.paths(node).unwrap_or_default(); // a name that is unknown was found when the plan was made
     let before = (!outputs.is_empty()).then(|| fingerprint::identity(&outputs));
@@ -481,7 +538,7 @@ fn start(
             },
         ),
     ];
-    let stop = Arc::new(Stop::default());
+    let stop = Arc::new(Stop::new(Arc::clone(&run.gates)));
     let parameters = json!({"run": plan.run_key(), "task": key});
     let context = context.for_task(stop.cancel.clone(), stop.fence.clone(), parameters);
     let scope = plan.scope_of(node);

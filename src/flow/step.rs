@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::load::Load;
 use super::task_context::{TaskContext, TaskResult};
+use super::{check, engine};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a task does. The other types of this module become one by [`Into`].
@@ -108,7 +109,10 @@ impl EngineCommand {
 
 /// The value of an argument.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "an argument is a text such as \"1%\", a list of texts, a whole number, true or false"
+)]
 pub enum Argument {
     /// A flag: given, or not.
     Flag(bool),
@@ -204,6 +208,11 @@ impl Engine {
     /// What is wrong with it, as far as that can be told without its parameters.
     pub(super) fn check(&self) -> Result<()> {
         let wrong = |what: &str| Err(Error::new(ErrorKind::Config, what.to_owned()));
+        let mut known = engine::option_names(self.command.name());
+        known.extend([INPUT.to_owned()]);
+        if let Some(name) = self.arguments.keys().find(|name| !known.contains(name)) {
+            return Err(check::unknown("key", name, known.iter().map(String::as_str)));
+        }
         match (self.input().is_empty(), self.outputs().is_empty()) {
             (true, _) => wrong("it has no `input`"),
             (_, true) => wrong("it has no `output`"),
@@ -223,7 +232,7 @@ impl From<Engine> for Step {
 
 /// A program: no shell looks at its arguments, and it sees only those variables of the environment that it is given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as { argv = [\"echo\", \"hello\"] }")]
 pub struct Command {
     argv: Vec<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -48,14 +48,16 @@ fn items(plan: &Plan, group: usize) -> Result<Vec<Node>> {
     let scope = plan.scope_of(group);
     let Some(each) = &plan.task(group).for_each else { return Ok(Vec::new()) };
     let Some(glob) = &each.glob else { return Ok(Vec::new()) };
-    let files = files::matching(&scope.path(glob)?)?;
+    // As texts of the flow name files: from its directory on.
+    let within = |file: PathBuf| file.strip_prefix(&scope.dir).map(Path::to_owned).unwrap_or(file);
+    let files: Vec<PathBuf> = files::matching(&scope.path(glob)?)?.into_iter().map(within).collect();
     let groups = match each.grouping() {
         Grouping::Single => {
             let values =
                 files.iter().map(|file| text(file).map(ParamValue::Text)).collect::<Result<Vec<_>>>()?;
             return item_nodes(&plan.nodes[group], group, values);
         }
-        Grouping::Bytes(bytes) => by_bytes(files, bytes),
+        Grouping::Bytes(bytes) => by_bytes(files, bytes, &scope.dir),
         Grouping::Period(every, pattern) => by_period(files, every, pattern)?,
     };
     let list = |group: Vec<PathBuf>| {
@@ -72,11 +74,11 @@ fn text(file: &Path) -> Result<String> {
 }
 
 /// Files in groups of so many bytes at most, but for a single file that has more.
-fn by_bytes(files: Vec<PathBuf>, bytes: u64) -> Vec<Vec<PathBuf>> {
+fn by_bytes(files: Vec<PathBuf>, bytes: u64, dir: &Path) -> Vec<Vec<PathBuf>> {
     let mut groups: Vec<Vec<PathBuf>> = Vec::new();
     let mut size = 0;
     for file in files {
-        let more = file.metadata().map_or(0, |found| found.len());
+        let more = dir.join(&file).metadata().map_or(0, |found| found.len());
         match groups.last_mut() {
             Some(group) if size + more <= bytes => group.push(file),
             _ => {

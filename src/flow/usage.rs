@@ -37,7 +37,7 @@ impl Usage {
     }
 }
 
-/// Time of processors in `/proc/self/stat`: user and system, of the process and of its children (proc_pid_stat(5), fields 14 to 17).
+/// Time of processors in `/proc/self/stat`: user and system, of the process and of its children (`proc_pid_stat(5)`, fields 14 to 17).
 fn cpu(stat: &str, ticks_per_second: u64) -> Option<Duration> {
     let (_, fields) = stat.rsplit_once(')')?; // the name before it may hold anything
     let mut fields = fields.split_whitespace().skip(11);

@@ -15,9 +15,10 @@ use super::task_context::TaskContext;
 use super::{engine, load_in, load_out};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::cancel::{CancelToken, Fence};
+use crate::exec::gate::Gates;
 
 /// Stops a try.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Stop {
     pub cancel: CancelToken,
     /// Closed, it lets nothing be committed any more.
@@ -26,6 +27,11 @@ pub(super) struct Stop {
 }
 
 impl Stop {
+    /// Of a try whose programs have to pass these gates.
+    pub fn new(gates: Arc<Gates>) -> Stop {
+        Stop { cancel: CancelToken::new(), fence: Fence::default(), group: Group::new(gates) }
+    }
+
     /// Asks the work to end. From now on it commits nothing; what it is committing at this moment, it ends.
     pub fn ask(&self) {
         self.cancel.cancel();

@@ -7,6 +7,7 @@ pub mod consumers;
 pub mod faults;
 pub mod place;
 pub mod postgres;
+pub mod terminal;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -6,6 +6,8 @@ use std::path::Path;
 use clap::Args;
 
 use super::LedgerArguments;
+use super::board::Watched;
+use super::watch::Watch;
 use crate::cli::options::size;
 use crate::cli::signals::StopSignals;
 use crate::context::Context;
@@ -57,13 +59,16 @@ pub struct RunArguments {
     /// Complete a run although the flow, or the program, has changed since its last attempt
     #[arg(long)]
     accept_changes: bool,
+    /// Do not tell how far it is while it goes on
+    #[arg(long, short)]
+    quiet: bool,
     #[command(flatten)]
     pub ledger: LedgerArguments,
 }
 
 impl RunArguments {
-    /// A runner with the ledger of a directory of flows, which the first signal cancels.
-    pub fn runner(&self, dir: &Path) -> Result<(Runner, StopSignals)> {
+    /// A runner with the ledger of a directory of flows, which the first signal cancels, and what tells how far it is until it is dropped.
+    pub fn runner(&self, dir: &Path, watched: Watched) -> Result<(Runner, StopSignals, Watch)> {
         let mut runner = Runner::open(self.ledger.path(dir))?.accept_changes(self.accept_changes);
         if let Some(workers) = self.workers {
             runner = runner.workers(workers);
@@ -75,9 +80,12 @@ impl RunArguments {
         if let Some(bytes) = self.memory {
             context = context.memory_bytes(bytes);
         }
-        let runner = runner.context(context.build()?);
-        let cancel = runner.cancel_token();
-        let signals = StopSignals::catch(move |_| cancel.cancel())?;
-        Ok((runner, signals))
+        let (runner, watch) = Watch::start(runner.context(context.build()?), watched, self.quiet)?;
+        let (cancel, stopping) = (runner.cancel_token(), watch.stopping());
+        let signals = StopSignals::catch(move |_| {
+            cancel.cancel();
+            stopping();
+        })?;
+        Ok((runner, signals, watch))
     }
 }

@@ -6,14 +6,17 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use super::Flows;
 use super::arguments::{Pair, RunArguments, params};
+use super::board::{Watched, counted};
+use super::outline::counts;
 use super::style::Style;
-use crate::cli::escape::escaped;
+use super::{Flows, ledger_option};
+use crate::cli::escape::{escaped, escaped_lines};
 use crate::cli::signals::StopSignals;
+use crate::cli::width::{cut, width};
 use crate::cli::{print, tell};
 use crate::error::{Error, ErrorKind, Result};
-use crate::flow::{Backfill, BackfillReport, Every, Order, Reprocess, State};
+use crate::flow::{Backfill, BackfillReport, Every, Order, Reprocess, Runner, State};
 
 /// Arguments of `gristmill flow backfill`.
 #[derive(Debug, Args)]
@@ -48,7 +51,7 @@ pub struct Arguments {
     #[arg(long)]
     dry_run: bool,
     /// Go on with a backfill: run what of it has not succeeded
-    #[arg(long, value_name = "BACKFILL", conflicts_with_all = ["from", "to", "every", "dry_run"])]
+    #[arg(long, value_name = "BACKFILL", conflicts_with_all = ["from", "to", "every", "order", "max_active", "rate", "reprocess", "dry_run"])]
     resume: Option<i64>,
     #[command(flatten)]
     run: RunArguments,
@@ -95,19 +98,20 @@ impl Arguments {
     pub fn run(&self, flows: &Flows) -> Result<ExitCode> {
         let flow = flows.find(&self.flow)?;
         let params = params(&self.params)?;
-        let (runner, signals) = self.run.runner(flow.directory())?;
-        let report = match (self.resume, self.backfill()) {
-            (Some(id), _) => runner.resume_backfill(&flow, &params, id)?,
+        let (runner, signals, watch) = self.run.runner(flow.directory(), Watched::Many)?;
+        let ran = match (self.resume, self.backfill()) {
+            (Some(id), _) => runner.resume_backfill(&flow, &params, id),
             (None, Some(backfill)) if self.dry_run => {
                 let values = runner.backfill_values(&flow, &params, &backfill)?;
                 let lines: String = values.iter().map(|value| format!("{value}\n")).collect();
-                print(&lines)?;
+                print(&escaped_lines(&lines))?;
                 return Ok(ExitCode::SUCCESS);
             }
-            (None, Some(backfill)) => runner.backfill(&flow, &params, &backfill)?,
+            (None, Some(backfill)) => runner.backfill(&flow, &params, &backfill),
             (None, None) => return Err(Error::new(ErrorKind::Config, "give --from and --to, or --resume")),
         };
-        ended(&report, &signals)
+        drop(watch); // before anything else is printed
+        ended(&runner, &ran?, &signals)
     }
 
     fn backfill(&self) -> Option<Backfill> {
@@ -158,12 +162,14 @@ pub fn resume(
         _ => name,
     };
     let flow = flows.find(flow.unwrap_or(Path::new(&recorded)))?;
-    let (runner, signals) = run.runner(Path::new(""))?;
-    ended(&runner.resume_backfill(&flow, &params(secrets)?, id)?, &signals)
+    let (runner, signals, watch) = run.runner(Path::new(""), Watched::Many)?;
+    let ran = runner.resume_backfill(&flow, &params(secrets)?, id);
+    drop(watch);
+    ended(&runner, &ran?, &signals)
 }
 
 /// Prints how a backfill has ended, and gives the exit code that says so.
-fn ended(report: &BackfillReport, signals: &StopSignals) -> Result<ExitCode> {
+fn ended(runner: &Runner, report: &BackfillReport, signals: &StopSignals) -> Result<ExitCode> {
     print(&summary(report, Style::of_stdout()))?;
     if let Some(signal) = signals.caught() {
         return Ok(ExitCode::from(signal.exit_code()));
@@ -171,9 +177,9 @@ fn ended(report: &BackfillReport, signals: &StopSignals) -> Result<ExitCode> {
     if report.intervals.iter().all(|interval| interval.state == State::Succeeded) {
         return Ok(ExitCode::SUCCESS);
     }
-    let id = report.id;
+    let (id, ledger) = (report.id, ledger_option(runner));
     tell(format_args!(
-        "gristmill: run again what has not succeeded with `flow rerun --failed --backfill {id}`"
+        "gristmill: run again what has not succeeded with `flow rerun --failed --backfill {id}{ledger}`"
     ));
     Ok(ExitCode::FAILURE)
 }
@@ -181,17 +187,24 @@ fn ended(report: &BackfillReport, signals: &StopSignals) -> Result<ExitCode> {
 /// The counts of all states, and each interval that did not succeed.
 fn summary(report: &BackfillReport, style: Style) -> String {
     let mut text = String::new();
-    let count = |state: State| report.intervals.iter().filter(|interval| interval.state == state).count();
-    let counts = State::ALL.into_iter().filter(|state| count(*state) > 0);
-    let counts: Vec<String> = counts.map(|state| format!("{} {}", count(state), state.name())).collect();
-    let _ =
-        writeln!(text, "backfill {}: {} intervals, {}", report.id, report.intervals.len(), counts.join(", "));
+    let intervals = counted(report.intervals.len(), "interval");
+    if report.intervals.is_empty() {
+        return format!(
+            "backfill {}: nothing to run; --reprocess all runs what has succeeded, too\n",
+            report.id
+        );
+    }
+    let ends = counts(report.intervals.iter().map(|interval| interval.state));
+    let _ = writeln!(text, "backfill {}: {intervals}, {ends}", report.id);
+    let states = report.intervals.iter().map(|interval| interval.state.name().len()).max().unwrap_or(0);
     for interval in report.intervals.iter().filter(|interval| interval.state != State::Succeeded) {
         let run = interval.run.map(|run| format!("run {run}")).unwrap_or_default();
         let error = interval.error.as_deref().map(escaped).unwrap_or_default();
-        let line =
-            format!("  {}  {}  {run}  {error}", escaped(&interval.value), style.state(interval.state, 15));
-        let _ = writeln!(text, "{}", line.trim_end());
+        let value = escaped(&interval.value);
+        let used = width(&value) + states + run.len() + 2 * 4;
+        let (state, error) =
+            (style.state(interval.state, states), cut(&error, style.columns().saturating_sub(used)));
+        let _ = writeln!(text, "{}", format!("  {value}  {state}  {run}  {error}").trim_end());
     }
     text
 }

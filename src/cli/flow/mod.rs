@@ -2,20 +2,25 @@
 
 mod arguments;
 mod backfill;
+mod board;
 mod bounds;
+mod listing;
+mod outline;
 mod own;
 mod plan;
+mod rails;
 mod run;
 mod schedule;
 mod show;
 mod style;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, printable};
 use crate::flow::{Flow, Ledger, Runner};
 use crate::record::nearest;
 use arguments::{Pair, RunArguments};
@@ -84,6 +89,17 @@ impl LedgerArguments {
     fn open(&self) -> Result<Ledger> {
         Ledger::open_to_read(&self.path(Path::new("")))
     }
+}
+
+/// The option that names the ledger of a runner, where commands do not find it by themselves.
+fn ledger_option(runner: &Runner) -> String {
+    let place = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let path = runner.ledger().path();
+    if place(path) == place(&Runner::default_ledger(Path::new(""))) {
+        return String::new();
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    format!(" --ledger {}", printable(path.strip_prefix(here).unwrap_or(path)))
 }
 
 /// The flows that a command can be about.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use super::{FlowCommand, Flows};
-use crate::cli::fail;
+use crate::cli::{arguments, fail};
 use crate::flow::Flow;
 
 #[derive(Debug, Parser)]
@@ -35,5 +35,5 @@ struct OwnArguments {
 /// ```
 pub fn main(flows: impl IntoIterator<Item = Flow>) -> ExitCode {
     let flows = Flows::Given(flows.into_iter().collect());
-    super::run(&OwnArguments::parse().command, &flows).unwrap_or_else(|error| fail(&error))
+    super::run(&arguments::<OwnArguments>().command, &flows).unwrap_or_else(|error| fail(&error))
 }

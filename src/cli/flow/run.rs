@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::arguments::{Pair, RunArguments, params};
+use super::board::Watched;
 use super::show::print_run;
-use super::{Flows, LedgerArguments};
+use super::{Flows, LedgerArguments, ledger_option};
 use crate::cli::signals::StopSignals;
 use crate::cli::tell;
 use crate::error::{Error, ErrorKind, Result};
@@ -20,21 +21,23 @@ use crate::flow::{Flow, Ledger, Plan, Ran, RunRow, Runner, State, Which};
 /// If it cannot begin, or the ledger fails.
 pub fn run(flow: &Flow, pairs: &[Pair], arguments: &RunArguments) -> Result<ExitCode> {
     let plan = Plan::new(flow, params(pairs)?)?;
-    let (runner, signals) = arguments.runner(flow.directory())?;
-    let ran = runner.run(plan)?;
-    ended(&runner, ran, &signals)
+    let (runner, signals, watch) = arguments.runner(flow.directory(), Watched::One)?;
+    let ran = runner.run(plan);
+    drop(watch); // before anything else is printed
+    ended(&runner, ran?, &signals)
 }
 
 /// Prints how a run has ended, and gives the exit code that says so.
 fn ended(runner: &Runner, ran: Ran, signals: &StopSignals) -> Result<ExitCode> {
-    print_run(runner.ledger(), ran.id)?;
+    print_run(runner.ledger(), ran.id, false)?;
     Ok(match (ran.state, signals.caught()) {
         (State::Succeeded, _) => ExitCode::SUCCESS,
         (State::Canceled, Some(signal)) => ExitCode::from(signal.exit_code()),
         _ => {
             tell(format_args!(
-                "gristmill: run again what has not succeeded with `flow rerun {} --failed`",
-                ran.id
+                "gristmill: run again what has not succeeded with `flow rerun {} --failed{}`",
+                ran.id,
+                ledger_option(runner)
             ));
             ExitCode::FAILURE
         }
@@ -101,10 +104,11 @@ impl Rerun {
             (Some(task), _) => Which::From(task.clone()),
             _ => Which::Missing,
         };
-        let (runner, signals) = self.arguments.runner(Path::new(""))?;
+        let (runner, signals, watch) = self.arguments.runner(Path::new(""), Watched::One)?;
         let runner = runner.which(which);
-        let ran = runner.run(plan)?;
-        ended(&runner, ran, &signals)
+        let ran = runner.run(plan);
+        drop(watch);
+        ended(&runner, ran?, &signals)
     }
 
     fn rerun_backfill(&self, id: i64, flows: &Flows) -> Result<ExitCode> {

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 
 use super::Flows;
 use super::arguments::{Pair, RunArguments, params};
+use super::board::Watched;
+use crate::cli::escape::escaped_lines;
 use crate::cli::print;
 use crate::error::Result;
 use crate::flow::Flow;
@@ -51,14 +53,16 @@ impl ScheduleCommand {
                 let times = flows.find(flow)?.next_times(after.unwrap_or_else(Timestamp::now), *count)?;
                 let lines =
                     times.iter().map(|(at, value)| format!("{}  {value}\n", at.strftime("%F %T %:z")));
-                print(&lines.collect::<String>())?;
+                print(&escaped_lines(&lines.collect::<String>()))?;
                 Ok(ExitCode::SUCCESS)
             }
             ScheduleCommand::Run { flows: names, params: pairs, run } => {
                 let flows = names.iter().map(|name| flows.find(name)).collect::<Result<Vec<Flow>>>()?;
                 let dir = flows.first().map(|flow| flow.directory().to_owned()).unwrap_or_default();
-                let (runner, signals) = run.runner(&dir)?;
-                runner.run_schedules(&flows, &params(pairs)?)?;
+                let (runner, signals, watch) = run.runner(&dir, Watched::Many)?;
+                let ran = runner.run_schedules(&flows, &params(pairs)?);
+                drop(watch);
+                ran?;
                 Ok(signals.caught().map_or(ExitCode::SUCCESS, |signal| ExitCode::from(signal.exit_code())))
             }
         }

@@ -7,12 +7,14 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 
+use super::LedgerArguments;
+use super::listing::listing;
 use super::style::{Style, ago, took};
-use super::{LedgerArguments, bounds};
 use crate::cli::escape::escaped;
 use crate::cli::print;
+use crate::cli::width::{cut_middle, padded, width};
 use crate::error::{Error, ErrorKind, Result};
-use crate::flow::{Ledger, RunRow, TaskRow, TryRow};
+use crate::flow::{Ledger, RunRow};
 
 /// Arguments of `gristmill flow runs`.
 #[derive(Debug, Args)]
@@ -35,25 +37,36 @@ impl Runs {
     pub fn run(&self) -> Result<ExitCode> {
         let runs = self.ledger.open()?.runs(self.flow.as_deref(), self.limit)?;
         let (style, now) = (Style::of_stdout(), Timestamp::now());
-        let widest = runs.iter().map(|run| escaped(&run.run_key).chars().count()).max().unwrap_or(0).max(3);
-        let mut text = style.bold(&format!(
-            "{:>5}  {:widest$}  {:>7}  {:15}  {:>12}  {}",
-            "run", "key", "attempt", "state", "began", "took"
-        ));
-        text.push('\n');
-        for run in &runs {
-            let state = style.state(run.state, 15);
-            let began = ago(run.started, now);
-            let took = run.duration.map(took).unwrap_or_default();
-            let key = escaped(&run.run_key);
-            let _ = writeln!(
-                text,
-                "{:>5}  {key:widest$}  {:>7}  {state}  {began:>12}  {took}",
-                run.id, run.attempt
-            );
-        }
+        let mut text = String::new();
+        table(&mut text, &runs, style, now);
         print(&text)?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The runs, one a line. On a narrow terminal marks stand for states, and only what tells runs apart is shown.
+fn table(text: &mut String, runs: &[RunRow], style: Style, now: Timestamp) {
+    let states = runs.iter().map(|run| run.state.name().len()).max().unwrap_or(0).max(5);
+    let ids = runs.iter().map(|run| run.id.to_string().len()).max().unwrap_or(0).max(3);
+    let others = ids + 2 + 2 + 10 + if style.is_narrow() { 1 + 2 } else { 7 + 2 + states + 2 + 2 + 9 };
+    let room = style.columns().saturating_sub(others).max(8);
+    let widest = runs.iter().map(|run| width(&escaped(&run.run_key))).max().unwrap_or(0).clamp(3, room);
+    let head = if style.is_narrow() {
+        format!("{:>ids$}     {:widest$}  {:>10}", "run", "key", "began")
+    } else {
+        format!("{:>ids$}  {:widest$}  attempt  {:states$}  {:>10}  took", "run", "key", "state", "began")
+    };
+    let _ = writeln!(text, "{}", style.bold(&head));
+    for run in runs {
+        let key = padded(&cut_middle(&escaped(&run.run_key), widest), widest);
+        let began = ago(run.started, now);
+        let line = if style.is_narrow() {
+            format!("{:>ids$}  {}  {key}  {began:>10}", run.id, style.mark(run.state))
+        } else {
+            let (state, took) = (style.state(run.state, states), run.duration.map(took).unwrap_or_default());
+            format!("{:>ids$}  {key}  {:>7}  {state}  {began:>10}  {took}", run.id, run.attempt)
+        };
+        let _ = writeln!(text, "{}", line.trim_end());
     }
 }
 
@@ -62,6 +75,9 @@ impl Runs {
 pub struct Show {
     /// The number of the run [default: the last one]
     run: Option<i64>,
+    /// Every task and every item, also where there are very many that went well
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     ledger: LedgerArguments,
 }
@@ -74,7 +90,7 @@ impl Show {
     /// If there is no such run.
     pub fn run(&self) -> Result<ExitCode> {
         let ledger = self.ledger.open()?;
-        print_run(&ledger, find(&ledger, self.run)?.id)?;
+        print_run(&ledger, find(&ledger, self.run)?.id, self.all)?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -92,46 +108,10 @@ fn find(ledger: &Ledger, run: Option<i64>) -> Result<RunRow> {
 /// # Errors
 ///
 /// If the ledger cannot be read.
-pub fn print_run(ledger: &Ledger, id: i64) -> Result<()> {
+pub fn print_run(ledger: &Ledger, id: i64, all: bool) -> Result<()> {
     let Some(run) = ledger.run(id)? else { return Ok(()) };
     let (tasks, tries) = (ledger.tasks(id)?, ledger.tries(id)?);
-    print(&described(&run, &tasks, &tries, Style::of_stdout(), Timestamp::now()))
-}
-
-fn described(run: &RunRow, tasks: &[TaskRow], tries: &[TryRow], style: Style, now: Timestamp) -> String {
-    let mut text = String::new();
-    let key = escaped(&run.run_key);
-    let took_text = run.duration.map_or_else(String::new, |millis| format!(", took {}", took(millis)));
-    let _ =
-        writeln!(text, "{} {}  {}", style.bold(&format!("run {}", run.id)), key, style.state(run.state, 0));
-    let _ =
-        writeln!(text, "attempt {}, {}, began {}{took_text}", run.attempt, run.cause, ago(run.started, now));
-    let widest = tasks.iter().map(|task| escaped(&task.task).chars().count()).max().unwrap_or(0);
-    for task in tasks {
-        let of_task: Vec<&TryRow> = tries.iter().filter(|one| one.task == task.task).collect();
-        let last = of_task.last().and_then(|one| one.duration).map(took).unwrap_or_default();
-        let (name, state) = (escaped(&task.task), style.state(task.state, 15));
-        let reason = task.reason.as_deref().map(escaped).unwrap_or_default();
-        let line = format!("  {name:widest$}  {:9}  {state}  {last:>10}  {reason}", task.kind);
-        let _ = writeln!(text, "{}", line.trim_end());
-        if of_task.len() > 1 || of_task.iter().any(|one| one.error.is_some()) {
-            for one in &of_task {
-                describe_try(&mut text, one, style);
-            }
-        }
-    }
-    if let Some(bounds) = &run.bounds {
-        text.push_str(&bounds::described(bounds, run.duration.unwrap_or(0)));
-    }
-    text
-}
-
-fn describe_try(text: &mut String, one: &TryRow, style: Style) {
-    let took = one.duration.map(took).unwrap_or_default();
-    let _ = writeln!(text, "    try {}  {}  {took:>10}", one.number, style.state(one.state, 15));
-    if let Some(log) = one.log.as_ref().filter(|log| PathBuf::from(log).exists()) {
-        let _ = writeln!(text, "      log {}", escaped(log));
-    }
+    print(&listing(&run, &tasks, &tries, all, Style::of_stdout(), Timestamp::now()))
 }
 
 /// Arguments of `gristmill flow logs`.

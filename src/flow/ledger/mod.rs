@@ -4,6 +4,7 @@
 //! whole transactions. It must lie on a local file system, since its locks do not hold on others.
 
 mod backfills;
+mod place;
 mod runs;
 mod schema;
 
@@ -38,12 +39,12 @@ impl Ledger {
     /// [`ErrorKind::Config`] if it is damaged, cannot be written, lies on a network file system, or was written by a newer gristmill. Outputs do not
     /// depend on it, and are not touched.
     pub fn open(path: &Path) -> Result<Ledger> {
-        if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
-            std::fs::create_dir_all(dir).map_err(|error| {
-                Error::io(ErrorKind::Config, "create the directory of the ledger", dir, error)
-            })?;
-            refuse_networks(path, dir)?;
-        }
+        let dir = directory(path);
+        std::fs::create_dir_all(dir).map_err(|error| {
+            Error::io(ErrorKind::Config, "create the directory of the ledger", dir, error)
+        })?;
+        place::refuse_networks(path, dir)?;
+        place::refuse_read_only(path)?;
         let connection = Connection::open(path).map_err(|error| fault(path, error))?;
         let ledger = Ledger { path: path.to_owned(), connection: Mutex::new(connection) };
         ledger.with(|connection| schema::prepare(connection, path))?;
@@ -61,6 +62,7 @@ impl Ledger {
             return Err(Error::new(ErrorKind::Config, message)
                 .hint("run a flow first, or name another ledger by --ledger or GRISTMILL_LEDGER"));
         }
+        place::refuse_networks(path, directory(path))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(|error| fault(path, error))?;
         let ledger = Ledger { path: path.to_owned(), connection: Mutex::new(connection) };
@@ -106,29 +108,9 @@ impl Ledger {
     }
 }
 
-/// Fails where locks of `SQLite` do not hold between machines.
-fn refuse_networks(path: &Path, dir: &Path) -> Result<()> {
-    const NETWORKS: [(i64, &str); 6] = [
-        (0x6969, "NFS"),
-        (0x517B, "SMB"),
-        (0xFF53_4D42, "CIFS"),
-        (0xFE53_4D42, "SMB2"),
-        (0x0102_1997, "9p"),
-        (0x0BD0_0BD0, "Lustre"),
-    ];
-    let Ok(found) = rustix::fs::statfs(dir) else { return Ok(()) };
-    #[allow(clippy::useless_conversion, clippy::unnecessary_cast)] // its width differs between platforms
-    let kind = found.f_type as i64;
-    match NETWORKS.iter().find(|(magic, _)| *magic == kind) {
-        None => Ok(()),
-        Some((_, name)) => Err(Error::new(
-            ErrorKind::Config,
-            format!("the ledger {} lies on {name}", printable(path)),
-        )
-        .hint(
-            "its locks hold on local file systems only: name another place by --ledger or GRISTMILL_LEDGER",
-        )),
-    }
+/// The directory that a file lies in.
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// What `SQLite` says, with what to do.
@@ -137,9 +119,7 @@ fn fault(path: &Path, error: rusqlite::Error) -> Error {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             "it is damaged: move it away, and outputs that are complete will be found so again"
         }
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            "make it and its directory writable, or name another one by --ledger or GRISTMILL_LEDGER"
-        }
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => place::WRITABLE,
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another process has held it for half a minute: see what it does, and try again"
         }

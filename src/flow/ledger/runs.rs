@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::schema::needs_column;
 use super::{Ledger, instant, millis};
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::bounds::Bounds;
@@ -36,6 +37,8 @@ pub(in crate::flow) struct NewTask {
     pub key: String,
     pub kind: &'static str,
     pub is_idempotent: bool,
+    /// The keys of those that it waits for, as a JSON list; nothing for an item.
+    pub needs: Option<String>,
 }
 
 /// A run in the ledger.
@@ -100,6 +103,9 @@ pub struct TaskRow {
     pub inputs: Option<String>,
     /// Where it wrote, as a JSON list.
     pub outputs: Option<String>,
+    /// The keys of the tasks that it waits for, as a JSON list; none of an item, which waits for what its task waits for, and none in runs of
+    /// earlier versions.
+    pub needs: Option<String>,
 }
 
 /// A try of a task in the ledger.
@@ -145,11 +151,12 @@ pub(in crate::flow) enum Change {
         number: u32,
         state: State,
         at: Timestamp,
-        duration: i64,
+        /// Nobody knows it of one whose process died.
+        duration: Option<i64>,
         error: Option<(String, String)>,
     },
     /// The run has ended.
-    Ended { state: State, at: Timestamp, duration: i64, bounds: Option<String> },
+    Ended { state: State, at: Timestamp, duration: Option<i64>, bounds: Option<String> },
 }
 
 const RUN: &str = "SELECT id, flow, run_key, attempt, parameters, definition, code, interval_start, interval_end, time_zone, cause, backfill,
@@ -203,8 +210,8 @@ fn state(row: &Row, column: usize) -> rusqlite::Result<State> {
 }
 
 impl Ledger {
-    /// Notes that a run begins, and gives its number and which attempt of its key it is.
-    pub(in crate::flow) fn begin(&self, run: &NewRun) -> Result<(RunId, u32)> {
+    /// Notes that a run begins, with what is settled of it already, and gives its number and which attempt of its key it is.
+    pub(in crate::flow) fn begin(&self, run: &NewRun, settled: &[Change]) -> Result<(RunId, u32)> {
         self.transaction(|sql| {
             let earlier: u32 = sql.query_row("SELECT coalesce(max(attempt), 0) FROM runs WHERE run_key = ?", [&run.run_key], |row| row.get(0))?;
             let (start, end) = run.interval.map(|(start, end)| (millis(start), millis(end))).unzip();
@@ -219,8 +226,9 @@ impl Ledger {
             let id = sql.last_insert_rowid();
             let mut add = sql.prepare_cached(ADD_TASK)?;
             for (position, task) in run.tasks.iter().enumerate() {
-                add.execute(params![id, task.key, position, task.kind, task.is_idempotent])?;
+                add.execute(params![id, task.key, position, task.kind, task.is_idempotent, task.needs])?;
             }
+            settled.iter().try_for_each(|change| change.write(sql, id))?;
             Ok((id, earlier + 1))
         })
     }
@@ -271,10 +279,14 @@ impl Ledger {
         let task = |row: &Row| {
             let (task, kind, state) = (row.get(0)?, row.get(1)?, state(row, 2)?);
             let (reason, inputs, outputs) = (row.get(3)?, row.get(4)?, row.get(5)?);
-            Ok(TaskRow { task, kind, is_idempotent: row.get(6)?, state, reason, inputs, outputs })
+            let (is_idempotent, needs) = (row.get(6)?, row.get(7)?);
+            Ok(TaskRow { task, kind, is_idempotent, state, reason, inputs, outputs, needs })
         };
-        let query = "SELECT task, kind, state, reason, inputs, outputs, idempotent FROM tasks WHERE run = ? ORDER BY position";
-        self.read(|sql| sql.prepare_cached(query)?.query_map([run], task)?.collect())
+        self.read(|sql| {
+            let needs = needs_column(sql)?;
+            let query = format!("SELECT task, kind, state, reason, inputs, outputs, idempotent, {needs} FROM tasks WHERE run = ? ORDER BY position");
+            sql.prepare_cached(&query)?.query_map([run], task)?.collect()
+        })
     }
 
     /// The tries of a run, in the order in which they began.
@@ -321,8 +333,7 @@ impl Ledger {
     }
 }
 
-const ADD_TASK: &str =
-    "INSERT INTO tasks (run, task, position, kind, idempotent, state) VALUES (?, ?, ?, ?, ?, 'queued')";
+const ADD_TASK: &str = "INSERT INTO tasks (run, task, position, kind, idempotent, needs, state) VALUES (?, ?, ?, ?, ?, ?, 'queued')";
 
 impl Change {
     fn write(&self, sql: &Connection, run: RunId) -> rusqlite::Result<()> {
@@ -333,7 +344,8 @@ impl Change {
                     task.key,
                     position,
                     task.kind,
-                    task.is_idempotent
+                    task.is_idempotent,
+                    task.needs
                 ])?;
             }
             Change::Task { task, state, reason } => {
@@ -374,4 +386,75 @@ impl Change {
 
 fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Rows as the tests of those that show them need them.
+#[cfg(test)]
+mod rows {
+    use super::{RunRow, State, TaskRow, Timestamp, TryRow};
+
+    impl RunRow {
+        pub(crate) fn for_tests(id: i64, run_key: &str, state: State, started: Timestamp) -> RunRow {
+            RunRow {
+                id,
+                flow: run_key.split('?').next().unwrap().to_owned(),
+                source: None,
+                run_key: run_key.to_owned(),
+                attempt: 1,
+                parameters: "{}".to_owned(),
+                definition: String::new(),
+                code: String::new(),
+                interval: None,
+                time_zone: "UTC".to_owned(),
+                cause: "manual".to_owned(),
+                backfill: None,
+                state,
+                host: "here".to_owned(),
+                pid: 1,
+                started,
+                ended: None,
+                duration: Some(1200),
+                bounds: None,
+            }
+        }
+    }
+
+    impl TaskRow {
+        pub(crate) fn for_tests(key: &str, state: State, needs: Option<String>) -> TaskRow {
+            let (task, kind) = (key.to_owned(), "job".to_owned());
+            TaskRow {
+                task,
+                kind,
+                is_idempotent: true,
+                state,
+                reason: None,
+                inputs: None,
+                outputs: None,
+                needs,
+            }
+        }
+    }
+
+    impl TryRow {
+        pub(crate) fn for_tests(
+            key: &str,
+            number: u32,
+            state: State,
+            at: Timestamp,
+            error: Option<&str>,
+        ) -> TryRow {
+            TryRow {
+                task: key.to_owned(),
+                number,
+                state,
+                before: None,
+                started: at,
+                ended: Some(at),
+                duration: Some(7),
+                error_kind: None,
+                error: error.map(str::to_owned),
+                log: None,
+            }
+        }
+    }
 }

@@ -8,7 +8,7 @@ use super::{BUSY, fault};
 use crate::error::{Error, ErrorKind, Result, printable};
 
 /// The version of the tables, in `PRAGMA user_version`. A newer gristmill brings older ledgers to its own.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// `id` in the header of the file: "GRST".
 const APPLICATION: i64 = 0x4752_5354;
@@ -50,6 +50,7 @@ CREATE TABLE tasks (
     reason TEXT,
     inputs TEXT,                  -- JSON: the fingerprint of what it read
     outputs TEXT,                 -- JSON: where it wrote
+    needs TEXT,                   -- JSON: the keys of the tasks that it waits for; of an item nothing, since its task has them
     PRIMARY KEY (run, task)
 ) WITHOUT ROWID;
 
@@ -93,7 +94,10 @@ CREATE TABLE schedules (
 ) WITHOUT ROWID;
 ";
 
-/// Makes the tables where there are none, and checks those that there are.
+/// What brings the tables of each earlier version to the next one, from version 1 on.
+const STEPS: [&str; VERSION as usize - 1] = ["ALTER TABLE tasks ADD COLUMN needs TEXT"];
+
+/// Makes the tables where there are none, brings older ones to this version, and checks those that there are.
 pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
     let prepared = (|| {
         connection.busy_timeout(BUSY)?;
@@ -107,10 +111,28 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
+        upgrade(&transaction)?;
         transaction.commit()
     })();
     prepared.map_err(|error| fault(path, error))?;
     check(connection, path)
+}
+
+/// Brings the tables of an earlier version to this one. A database that is no ledger is left alone.
+fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
+    let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let from = version(connection)?;
+    if application != APPLICATION || !(1..VERSION).contains(&from) {
+        return Ok(());
+    }
+    let steps = STEPS.iter().zip(1..).filter(|(_, version)| *version >= from);
+    steps.map(|(step, _)| step).try_for_each(|step| connection.execute_batch(step))?;
+    connection.pragma_update(None, "user_version", VERSION)
+}
+
+/// The expression for the dependencies of a task: ledgers of version 1, which are read as they are, have no such column.
+pub(super) fn needs_column(connection: &Connection) -> rusqlite::Result<&'static str> {
+    Ok(if version(connection)? < 2 { "NULL" } else { "needs" })
 }
 
 /// Fails for a file that is whole but not a ledger of this version.
@@ -146,4 +168,60 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
 
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{Ledger, State};
+
+    /// A ledger as version 1 has written it, with a run of one task.
+    fn version_1(path: &Path) {
+        let needs = TABLES.lines().find(|line| line.trim_start().starts_with("needs ")).unwrap();
+        let connection = Connection::open(path).unwrap();
+        connection.execute_batch(&TABLES.replace(needs, "")).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO runs (id, flow, run_key, attempt, parameters, definition, code, time_zone, cause, state, host, pid, started)
+                 VALUES (7, 'old', 'old', 1, '{}', '', '', 'UTC', 'manual', 'succeeded', 'here', 1, 0);
+                 INSERT INTO tasks (run, task, position, kind, idempotent, state) VALUES (7, 't', 0, 'job', 1, 'succeeded')",
+            )
+            .unwrap();
+    }
+
+    #[test]
+    fn a_ledger_of_version_1_is_read_as_it_is_and_brought_on_by_who_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.sqlite");
+        version_1(&path);
+        let is_whole = |ledger: &Ledger, expected: i64| {
+            let tasks = ledger.tasks(7).unwrap();
+            assert_eq!((tasks.len(), tasks[0].state, &tasks[0].needs), (1, State::Succeeded, &None));
+            let found = version(&Connection::open(&path).unwrap()).unwrap();
+            assert_eq!(found, expected);
+        };
+        is_whole(&Ledger::open_to_read(&path).unwrap(), 1);
+        for _ in 0..2 {
+            is_whole(&Ledger::open(&path).unwrap(), VERSION);
+        }
+        is_whole(&Ledger::open_to_read(&path).unwrap(), VERSION);
+    }
+
+    #[test]
+    fn an_upgraded_ledger_has_the_tables_of_a_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let columns = |name: &str| {
+            let path = dir.path().join(name);
+            Ledger::open(&path).unwrap();
+            let connection = Connection::open(&path).unwrap();
+            let query = "SELECT m.name || '.' || c.name || ' ' || c.type FROM sqlite_schema m, pragma_table_info(m.name) c ORDER BY 1";
+            let mut found = connection.prepare(query).unwrap();
+            let rows = found.query_map([], |row| row.get::<_, String>(0)).unwrap();
+            rows.collect::<rusqlite::Result<Vec<_>>>().unwrap()
+        };
+        version_1(&dir.path().join("old"));
+        assert_eq!(columns("old"), columns("new"));
+    }
 }

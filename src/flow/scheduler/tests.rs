@@ -98,6 +98,26 @@ fn seven_tries_wait_1_2_4_8_16_and_32_seconds() {
 }
 
 #[test]
+fn durations_are_those_of_a_clock_that_nobody_sets() {
+    for hours in [-48, 48] {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(FakeClock::new("2026-01-31T12:00:00Z", 0));
+        let set = Arc::clone(&clock);
+        let fails = move |_: &TaskContext| {
+            set.set(jiff::SignedDuration::from_hours(hours));
+            Err(transient("never"))
+        };
+        let flow = Flow::new("set").add(Task::job("t", fails).retries(2));
+        assert_eq!(run(dir.path(), &clock, &[&flow]), [State::Failed]);
+        assert_eq!(clock.time().as_secs(), 1 + 2);
+        let ledger = Ledger::open(&dir.path().join("ledger.sqlite")).unwrap();
+        assert_eq!(ledger.run(1).unwrap().unwrap().duration, Some(3000));
+        let tries = ledger.tries(1).unwrap();
+        assert!(tries.len() == 3 && tries.iter().all(|one| one.duration == Some(0)), "{tries:?}");
+    }
+}
+
+#[test]
 fn a_task_that_never_ends_is_left_alone_after_its_timeout_and_the_rest_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let never = |_: &TaskContext| {
@@ -142,4 +162,67 @@ fn a_deadline_is_told_once_and_stops_nothing() {
     let tasks: Vec<_> = events.iter().map(|event| event["task"].as_str()).collect();
     assert_eq!(tasks.len(), 2, "{told}");
     assert!(tasks.contains(&Some("t")) && tasks.contains(&None));
+}
+
+#[test]
+fn a_listener_hears_of_every_try_and_of_every_end_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&dir.path().join("ledger.sqlite")).unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&told);
+    let listener: Arc<Listener> = Arc::new(move |event: &FlowEvent| {
+        let line = match event {
+            FlowEvent::RunBegan { tasks, complete, attempt, .. } => {
+                format!("attempt {attempt}: {tasks} tasks, {complete} complete")
+            }
+            FlowEvent::ItemsFound { task, items, .. } => format!("{task} has {items}"),
+            FlowEvent::TryBegan { task, number, .. } => format!("{task} {number}"),
+            FlowEvent::TryEnded { task, state, next_try, .. } => {
+                format!("{task} {state}, next {}", next_try.map(|at| at.to_string()).unwrap_or_default())
+            }
+            FlowEvent::TaskEnded { task, state, tries, .. } => format!("{task} {state} after {tries}"),
+            FlowEvent::RunEnded { state, .. } => state.to_string(),
+            other => format!("{other:?}"),
+        };
+        noted.lock().unwrap().push(line);
+    });
+    let failed = Arc::new(AtomicUsize::new(0));
+    let once = move |_: &TaskContext| match failed.fetch_add(1, Ordering::SeqCst) {
+        0 => Err(transient("not yet")),
+        _ => Ok(()),
+    };
+    let each = super::super::for_each::ForEach::list("item", ["a"]);
+    let flow = Flow::new("told")
+        .add(Task::job("t", once).retries(1))
+        .add(Task::job("each", |_| Ok(())).after("t").for_each(each))
+        .add(Task::job("bad", |_| Err("no".into())).after("each"))
+        .add(Task::job("never", |_| Ok(())).after("bad"));
+    let clock = FakeClock::new("2026-01-31T12:00:00Z", 0);
+    for _ in 0..2 {
+        let context = Context::builder().threads(1).build().unwrap();
+        let mut scheduler = Scheduler::new(&ledger, context, &clock, 1, CancelToken::new());
+        scheduler.listener = Some(Arc::clone(&listener));
+        scheduler.run(&mut Given::new(&[&flow])).unwrap();
+    }
+    let expected = [
+        "attempt 1: 4 tasks, 0 complete",
+        "t 1",
+        "t failed, next 2026-01-31T12:00:01Z",
+        "t 2",
+        "t succeeded, next ",
+        "t succeeded after 2",
+        "each[a] 1",
+        "each[a] succeeded, next ",
+        "each[a] succeeded after 1",
+        "bad 1",
+        "bad failed, next ",
+        "bad failed after 1",
+        "never upstream_failed after 0",
+        "failed",
+    ];
+    let told = told.lock().unwrap();
+    assert_eq!(told[..expected.len()], expected);
+    let second = &told[expected.len()..];
+    assert_eq!(second[0], "attempt 2: 4 tasks, 2 complete");
+    assert!(second.contains(&"t succeeded after 0".to_owned()), "{told:#?}");
 }
