@@ -63,8 +63,7 @@ const JOBS: [(&str, Job); 14] = [
     }),
     ("join", |ctx| {
         let (left, right) = (numbers(ctx).map(|n| (n % 5000, n)), numbers(ctx).map(|n| (n % 7000, n + 1)));
-        let sums =
-            left.join(&right).map(|(key, (a, b))| (key % 10, a ^ b)).reduce_by_key(|a, b| a.wrapping_add(b));
+        let sums = left.join(&right).map(|(key, (a, b))| (key % 10, a ^ b)).reduce_by_key(u64::wrapping_add);
         Ok(format!("{:?}", sums.collect()?))
     }),
     ("broadcast", |ctx| {

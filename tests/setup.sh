@@ -10,7 +10,7 @@ requirements=$here/consumers/requirements.txt
 
 missing=()
 command -v strace >/dev/null || missing+=(strace)
-command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
+command -v javac >/dev/null || missing+=(openjdk-17-jdk-headless)
 command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 command -v psql >/dev/null || missing+=(postgresql-client)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)

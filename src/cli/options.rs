@@ -36,7 +36,7 @@ pub struct RunOptions {
     /// [default: `GRISTMILL_EXECUTION`, else dataflow]
     #[arg(long, value_name = "MODE", value_parser = execution)]
     execution: Option<Execution>,
-    /// The cluster of Apache Spark that runs it, such as spark://host:7077, yarn or local[2] [default: `GRISTMILL_MASTER`, else none]
+    /// The cluster of Apache Spark that runs it, such as `spark://host:7077`, yarn or local[2] [default: `GRISTMILL_MASTER`, else none]
     #[arg(long, value_name = "URL")]
     master: Option<String>,
     /// Replace an output that gristmill wrote

@@ -21,7 +21,7 @@ pub enum SparkCommand {
 /// Arguments of `gristmill spark submit`.
 #[derive(Debug, Args)]
 pub struct Submit {
-    /// The cluster, such as spark://host:7077, yarn or local[2] [default: `GRISTMILL_MASTER`]
+    /// The cluster, such as `spark://host:7077`, yarn or local[2] [default: `GRISTMILL_MASTER`]
     #[arg(long, value_name = "URL")]
     master: Option<OsString>,
     /// A setting of Spark, such as spark.executor.memory=4g; can be repeated [default: `GRISTMILL_SPARK_CONF`]

@@ -69,7 +69,7 @@ pub trait Elements: Send + Sync {
     fn to_bytes(&self, rows: &dyn Any) -> Option<Result<Vec<u8>>>;
 
     /// The `Vec` of elements that bytes hold; none if they are not known to be records.
-    fn from_bytes(&self, bytes: &[u8]) -> Option<Result<Batch>>;
+    fn read_bytes(&self, bytes: &[u8]) -> Option<Result<Batch>>;
 
     /// Runs `pumps` in order after each chunk that `head` receives.
     fn pumped(&self, head: AnyPush, pumps: Vec<Box<dyn Pump>>) -> Result<AnyPush>;
@@ -142,7 +142,7 @@ impl<T: Clone + Send + Sync + 'static> Elements for Of<T> {
         Some(rows.and_then(|rows| to_bytes(rows)))
     }
 
-    fn from_bytes(&self, bytes: &[u8]) -> Option<Result<Batch>> {
+    fn read_bytes(&self, bytes: &[u8]) -> Option<Result<Batch>> {
         let (_, from_bytes) = self.bytes?;
         Some(from_bytes(bytes).map(|rows| Box::new(rows) as Batch))
     }

@@ -70,7 +70,7 @@ impl<T: Data> Gathering<T> for All {
     }
 
     fn unpack(&self, bytes: &[u8]) -> Result<Vec<T>> {
-        self.0.from_bytes(bytes).map_or_else(|| Err(stays()), |rows| downcast(rows?))
+        self.0.read_bytes(bytes).map_or_else(|| Err(stays()), |rows| downcast(rows?))
     }
 }
 

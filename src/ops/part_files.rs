@@ -4,6 +4,7 @@
 //! are open at a time is bounded; the pieces of further partitions wait, in free memory or on disk, until they fill a file or
 //! the output ends. So the bytes are the same whatever the bound.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -87,19 +88,24 @@ impl<F: Format> Files<F> {
         Files { encoding, parts, part_bytes, max_open, numbers, state: Mutex::new(state) }
     }
 
-    /// Takes a part that a task of another process has written into a directory.
-    pub fn adopt(&self, place: Option<PartitionPath>, from: &Path, part: &PartEntry) -> Result<()> {
+    /// Takes parts that a task of another process has written into a directory.
+    pub fn adopt(&self, place: Option<PartitionPath>, from: &Path, parts: &[PartEntry]) -> Result<()> {
         let mut state = self.state();
-        let dirs = &mut state.dirs;
-        if !dirs.contains_key(&place) {
-            self.encoding.layout.check_count(dirs.len() + 1)?;
-            let dir = self.dir(place.as_ref())?;
-            dirs.insert(place.clone(), dir);
-        }
-        let Some(dir) = dirs.get_mut(&place) else { return Ok(()) };
         let from = place.as_ref().map_or_else(|| from.to_owned(), |place| from.join(place.as_path()));
-        let name = self.part_name(dir);
-        dir.done.push(dir.parts.adopt(&from, part, name)?);
+        if !state.dirs.contains_key(&place) {
+            self.encoding.layout.check_count(state.dirs.len() + 1)?;
+        }
+        let dir = match state.dirs.entry(place) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(new) => {
+                let dir = self.dir(new.key().as_ref())?;
+                new.insert(dir)
+            }
+        };
+        for part in parts {
+            let name = self.part_name(dir);
+            dir.done.push(dir.parts.adopt(&from, part, name)?);
+        }
         Ok(())
     }
 
@@ -127,8 +133,8 @@ impl<F: Format> Files<F> {
             self.encoding.layout.check_count(dirs.len() + 1)?;
         }
         let dir = match dirs.entry(place) {
-            std::collections::btree_map::Entry::Occupied(there) => there.into_mut(),
-            std::collections::btree_map::Entry::Vacant(new) => {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(new) => {
                 let dir = self.dir(new.key().as_ref())?;
                 new.insert(dir)
             }

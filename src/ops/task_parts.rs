@@ -28,8 +28,8 @@ use crate::io::hive::PartitionPath;
 pub(super) struct TaskParts {
     /// Its directory.
     dir: PathBuf,
-    /// Its parts, each with the partition that it belongs to if there are partitions.
-    parts: Vec<(Option<String>, PartEntry)>,
+    /// Its parts by the partition that they belong to, if there are partitions.
+    parts: Vec<(Option<String>, Vec<PartEntry>)>,
 }
 
 impl TaskParts {
@@ -40,9 +40,9 @@ impl TaskParts {
 
     /// Takes all of them into the files of the output.
     pub(super) fn adopt<F: Format>(&self, files: &Files<F>) -> Result<()> {
-        for (place, part) in &self.parts {
+        for (place, parts) in &self.parts {
             let place = place.as_deref().map(PartitionPath::parse).transpose()?;
-            files.adopt(place, &self.dir, part)?;
+            files.adopt(place, &self.dir, parts)?;
         }
         Ok(())
     }
@@ -80,7 +80,7 @@ impl<I: Intake, F: Format> Terminal for TaskTerminal<I, F> {
     /// Repeats what an earlier run has written, which is there already.
     fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Demand> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        for (_, part) in downcast::<TaskParts>(batch)?.parts {
+        for part in downcast::<TaskParts>(batch)?.parts.iter().flat_map(|(_, parts)| parts) {
             written.rows += part.rows;
             written.bytes += part.bytes;
             written.parts += 1;
@@ -104,11 +104,9 @@ impl<I: Intake, F: Format> Wire for TaskTerminal<I, F> {
         let dir = parts.dir().to_owned();
         let files = Files::of_task(Arc::clone(&self.encoding), parts, self.part_bytes, &self.budget);
         pieces.into_iter().try_for_each(|(place, piece)| files.append(place, piece))?;
-        let placed = files.end_task()?.into_iter().flat_map(|(place, parts)| {
-            let place = place.map(|place| place.as_str().to_owned());
-            parts.into_iter().map(move |part| (place.clone(), part))
-        });
-        let written = TaskParts { dir, parts: placed.collect() };
+        let place = |place: Option<PartitionPath>| place.map(|place| place.as_str().to_owned());
+        let parts = files.end_task()?.into_iter().map(|(of, parts)| (place(of), parts));
+        let written = TaskParts { dir, parts: parts.collect() };
         frames(cell, serde_json::to_vec(&written).map_err(damaged)?)
     }
 

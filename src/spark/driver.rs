@@ -256,7 +256,7 @@ impl Going<'_> {
         frames.sort_unstable_by_key(|(head, _)| *head);
         match destination(job, terminal)? {
             Destination::Exchange(routing) => {
-                self.end_exchange(terminal, frames, routing)?;
+                self.end_exchange(terminal, &frames, routing)?;
                 if exchange(job, terminal)?.is_sampled() {
                     feeders
                         .into_iter()
@@ -283,12 +283,7 @@ impl Going<'_> {
     }
 
     /// Absorbs the summaries of what Spark keeps.
-    fn end_exchange(
-        &mut self,
-        terminal: usize,
-        frames: Vec<(Head, Vec<u8>)>,
-        routing: Routing,
-    ) -> Result<()> {
+    fn end_exchange(&mut self, terminal: usize, frames: &[(Head, Vec<u8>)], routing: Routing) -> Result<()> {
         let job = &self.run.job;
         let feed = &job.terminals[terminal];
         if let Routing::ByTask(number) = routing {

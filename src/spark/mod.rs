@@ -74,7 +74,7 @@ impl Role {
         match self {
             Role::Alone => {}
             Role::Driver(_) => config.execution = crate::config::Execution::Spark,
-            Role::Worker(worker) => worker.adapt(config),
+            Role::Worker(_) => Worker::adapt(config),
         }
     }
 

@@ -26,6 +26,9 @@ const SETTINGS: &str = "GRISTMILL_SPARK_CONF";
 /// Spark tells every step; what a user of the program wants to hear of it are warnings. Settings that come later can ask for more.
 const QUIET: &str = "spark.log.level=WARN";
 
+/// Frames are compressed already.
+const PLAIN: [&str; 2] = ["spark.shuffle.compress=false", "spark.broadcast.compress=false"];
+
 /// A program, and the cluster that it is to run on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
@@ -76,6 +79,11 @@ impl Submission {
         })?;
         let program = std::fs::canonicalize(program)
             .map_err(|error| Error::io(ErrorKind::Config, "find the program", program, error))?;
+        if program.as_os_str().as_bytes().iter().any(|byte| b",#".contains(byte)) {
+            let message =
+                format!("Spark cannot ship {}: its name has a comma or a number sign", printable(&program));
+            return Err(Error::new(ErrorKind::Config, message).hint("rename it"));
+        }
         Ok(Submission { program, arguments, master, settings })
     }
 
@@ -93,7 +101,13 @@ impl Submission {
 
     fn command(&self, spark_submit: &Path, jar: &Path) -> Command {
         let mut command = Command::new(spark_submit);
+        if std::env::var_os("LC_ALL").is_none_or(|locale| locale == "C" || locale == "POSIX") {
+            command.env("LC_ALL", "C.UTF-8"); // else Java makes question marks of some letters of arguments
+        }
         command.arg(OPTION).arg(&self.master).args(["--class", "gristmill.Driver", "--conf", QUIET]);
+        for setting in PLAIN {
+            command.arg("--conf").arg(setting);
+        }
         let settings = std::env::var(SETTINGS).unwrap_or_default();
         let settings = settings.split_whitespace().map(str::to_owned);
         for setting in settings.chain(self.settings.iter().cloned()) {
@@ -209,7 +223,7 @@ mod tests {
         };
         let command = submission.command(Path::new("/spark/bin/spark-submit"), Path::new("/tmp/g.jar"));
         let arguments: Vec<_> = command.get_args().map(|argument| argument.to_str().unwrap()).collect();
-        let expected = "--master local[2] --class gristmill.Driver --conf spark.log.level=WARN --conf spark.executor.cores=2 --files /opt/job /tmp/g.jar /opt/job in";
+        let expected = "--master local[2] --class gristmill.Driver --conf spark.log.level=WARN --conf spark.shuffle.compress=false --conf spark.broadcast.compress=false --conf spark.executor.cores=2 --files /opt/job /tmp/g.jar /opt/job in";
         assert_eq!(arguments.join(" "), expected);
     }
 }

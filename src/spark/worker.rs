@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use crossbeam::channel::unbounded;
 
@@ -31,8 +32,10 @@ struct State {
     /// The jobs that `main` has come to.
     jobs: usize,
     sender: Sender,
-    /// None once it is read to its end.
+    /// None once somebody else waits for its end.
     receiver: Option<Receiver>,
+    /// Who does.
+    watch: Option<JoinHandle<()>>,
     /// Frames that have been read already: those behind the specification.
     first: Option<(Kind, Vec<u8>)>,
     /// The results of earlier jobs.
@@ -57,12 +60,14 @@ impl Worker {
         };
         if let Err(error) = check(&spec) {
             tell(&mut sender, &error)?;
+            receiver.wait_for_the_end();
             return Err(error);
         }
         let mut state = State {
             jobs: 0,
             sender,
             receiver: None,
+            watch: None,
             first: None,
             history: BTreeMap::new(),
             broadcasts: Vec::new(),
@@ -73,7 +78,7 @@ impl Worker {
     }
 
     /// The settings of a context: one task runs here, on one thread.
-    pub fn adapt(&self, config: &mut Config) {
+    pub fn adapt(config: &mut Config) {
         config.execution = Execution::Spark;
         config.threads = 1;
         config.in_flight_splits = 1;
@@ -105,6 +110,7 @@ impl Worker {
                 1
             }
         };
+        state.wait_for_the_end();
         std::process::exit(code)
     }
 
@@ -175,7 +181,7 @@ fn receive(state: &mut State, source: Option<&dyn Wire>) -> Result<Vec<(Head, Ba
             (other, _) => return Err(broken(format!("{other:?} came instead of a frame"))),
         }
     }
-    die_with(receiver);
+    state.watch = Some(die_with(receiver));
     Ok(pieces)
 }
 
@@ -195,13 +201,13 @@ fn arrive(exchange: &dyn ExchangeWire, source: Option<&dyn Wire>, pieces: Vec<(H
 static IS_DONE: AtomicBool = AtomicBool::new(false);
 
 /// Ends the process with its executor.
-fn die_with(executor: Receiver) {
+fn die_with(executor: Receiver) -> JoinHandle<()> {
     std::thread::spawn(move || {
         executor.wait_for_the_end();
         if !IS_DONE.load(Ordering::SeqCst) {
             std::process::exit(1);
         }
-    });
+    })
 }
 
 /// Whether this is the program, and the version, that a task is meant for.
@@ -218,6 +224,16 @@ fn check(spec: &Spec) -> Result<()> {
 }
 
 impl State {
+    /// Waits until the executor ends the connection: what ends while something is unread takes along what it has said last.
+    fn wait_for_the_end(&mut self) {
+        if let Some(receiver) = self.receiver.take() {
+            receiver.wait_for_the_end();
+        }
+        if let Some(watch) = self.watch.take() {
+            let _ = watch.join(); // it panics never, and then there is nothing to wait for
+        }
+    }
+
     /// Reads the frames that all tasks of the stage get; the first message that is none.
     fn read_broadcasts(&mut self, receiver: &mut Receiver, spec: &Spec) -> Result<(Kind, Vec<u8>)> {
         loop {

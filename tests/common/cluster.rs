@@ -105,7 +105,9 @@ impl Cluster {
             "stage" => match self.stage(request, program) {
                 Ok(frames) => {
                     wire.json(&json!({"frames": frames.len()}));
-                    frames.iter().for_each(|frame| wire.send(b'F', frame));
+                    for frame in &frames {
+                        wire.send(b'F', frame);
+                    }
                     wire.output.flush().unwrap();
                 }
                 Err(error) => wire.json(&json!({"error": error, "detail": ""})),
@@ -171,6 +173,7 @@ impl Cluster {
                 other => break Err(format!("the job ended without an end frame: {other:?}")),
             }
         };
+        wire.output.get_ref().shutdown(std::net::Shutdown::Both).unwrap(); // it may end now
         let status = child.wait().unwrap();
         assert_eq!(status.success(), result.is_ok(), "{status}: {result:?}");
         result

@@ -1,0 +1,87 @@
+//! The command on Spark: a short job on `local[2]`, with the Spark that `tests/setup.sh` gets. More of them run by `tests/spark/jobs.py`.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use common::place::{Place, assert_says, utf8};
+use common::{consumers, text};
+
+/// Where Spark is, as the environment of the consumers has it.
+fn spark_home() -> PathBuf {
+    let script = "import pyspark; print(pyspark.__path__[0])";
+    let output = Command::new(consumers::program("python")).args(["-c", script]).output().unwrap();
+    assert!(output.status.success(), "{}", utf8(output.stderr));
+    PathBuf::from(utf8(output.stdout).trim())
+}
+
+fn on_spark(place: &Place, line: &str) -> Output {
+    let mut command = place.command(line);
+    command.env("SPARK_HOME", spark_home()).env("SPARK_LOCAL_IP", "127.0.0.1");
+    command.output().unwrap()
+}
+
+/// The rows of an output, in the order of its parts.
+fn rows(place: &Place, output: &str) -> Vec<String> {
+    let entries = fs::read_dir(place.at(output)).unwrap().map(|entry| entry.unwrap().path());
+    let mut parts: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|ending| ending == "csv")).collect();
+    parts.sort();
+    let rows = |part: &PathBuf| {
+        fs::read_to_string(part).unwrap().lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    parts.iter().flat_map(rows).collect()
+}
+
+#[test]
+fn words_are_counted_on_spark_as_in_one_process() {
+    let place = Place::new(&[("text.txt", &text(3 << 20, 7))]);
+    place.succeed("wordcount text.txt -o alone --format csv");
+    let Output { status, stderr, .. } =
+        on_spark(&place, "wordcount text.txt -o spark --format csv --master local[2]");
+    let told = utf8(stderr);
+    assert!(status.success(), "{told}");
+    assert!(told.contains("wrote ") && told.contains(" words to "), "{told}");
+    let alone = rows(&place, "alone");
+    assert!(alone.len() > 1000);
+    assert!(alone == rows(&place, "spark"));
+    place.succeed("verify spark");
+    assert_eq!(place.names(), ["alone", "spark", "text.txt"], "nothing is left over");
+}
+
+#[test]
+fn what_cannot_run_on_spark_says_so() {
+    let place = Place::new(&[("text.txt", "to be\n")]);
+    let fails = |line: &str, words: &[&str]| {
+        let Output { status, stderr, .. } = on_spark(&place, line);
+        let told = utf8(stderr);
+        assert!(!status.success(), "{line}: {told}");
+        let last = told.lines().find(|line| line.starts_with("gristmill: ")).unwrap_or(&told).to_owned();
+        assert_says(&last, words);
+        assert_eq!(place.names(), ["text.txt"], "{line}");
+    };
+    fails("wordcount text.txt -o counts.csv --master local[2]", &["is one file", "let it be a directory"]);
+    fails("wordcount missing.txt -o counts --master local[2]", &["missing.txt"]);
+
+    let without_spark = |home: &Path| {
+        place.command("wordcount text.txt -o counts --master local[2]").env("SPARK_HOME", home).output()
+    };
+    let told = utf8(without_spark(Path::new("/nowhere")).unwrap().stderr);
+    assert_says(
+        &told,
+        &["there is no /nowhere/bin/spark-submit", "SPARK_HOME must be where Apache Spark is"],
+    );
+    let told = place.fail("spark submit text.txt", 2);
+    assert_says(&told, &["no cluster is named", "--master"]);
+}
+
+#[test]
+fn the_jar_is_what_its_sources_give() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("spark/build.sh");
+    let output = Command::new(script).arg("--check").env("SPARK_HOME", spark_home()).output().unwrap();
+    assert!(output.status.success(), "{}{}", utf8(output.stdout), utf8(output.stderr));
+}
