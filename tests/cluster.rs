@@ -43,7 +43,7 @@ fn words_are_counted_as_in_one_process() {
 /// A job: what it results in, as text.
 type Job = fn(&Context) -> gristmill::Result<String>;
 
-const JOBS: [(&str, Job); 14] = [
+const JOBS: [(&str, Job); 17] = [
     ("reduce", |ctx| {
         let sums = numbers(ctx).map(|n| (n % 1000, n)).reduce_by_key(|a, b| a + b);
         Ok(format!("{:?}", sums.collect()?))
@@ -107,6 +107,19 @@ const JOBS: [(&str, Job); 14] = [
     ("cross", |ctx| {
         let pairs = ctx.range(0..500).cross_join(&ctx.range(0..70));
         Ok(format!("{:?}", pairs.map(|(a, b)| ((a + b) % 10, a * b)).reduce_by_key(|a, b| a + b).collect()?))
+    }),
+    ("repartition", |ctx| {
+        let even = numbers(ctx).repartition(5).zip_with_index();
+        Ok(format!("{:?}", even.map(|(n, at)| (at % 7, n)).group_by_key().collect()?))
+    }),
+    ("first ones", |ctx| {
+        let sums = numbers(ctx).map(|n| (n % 1000, n)).reduce_by_key(|a, b| a + b);
+        let top = sums.top_k(5, |(_, sum)| *sum).collect()?;
+        Ok(format!("{:?} {:?} {top:?}", sums.take(3)?, sums.filter(|(key, _)| key % 3 == 0).first()?))
+    }),
+    ("figures", |ctx| {
+        let floats = numbers(ctx).map(|n| (n as f64).sqrt());
+        Ok(format!("{:?} {:?}", floats.stats()?, floats.histogram(&[0.0, 50.0, 100.0])?))
     }),
     ("union", |ctx| {
         let both = numbers(ctx).map(|n| (n % 10, n)).union(&ctx.range(0..100).map(|n| (n % 3, n * 1000)));

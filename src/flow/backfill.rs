@@ -16,6 +16,7 @@ use super::ledger::{Ledger, NewBackfill};
 use super::period::Every;
 use super::plan::{Plan, time_zone};
 use super::run::Runner;
+use super::run_lock::RunLock;
 use super::scheduler::{Feed, Next, RunEnded};
 use super::state::State;
 use super::work::Done;
@@ -267,6 +268,8 @@ struct Filling<'a> {
     /// When the next run may begin.
     not_before: Duration,
     slow_down: SlowDown,
+    /// Held, not used: nobody else goes on with it meanwhile.
+    _lock: RunLock,
 }
 
 impl<'a> Filling<'a> {
@@ -277,6 +280,7 @@ impl<'a> Filling<'a> {
         id: i64,
     ) -> Result<Filling<'a>> {
         let ledger = runner.ledger();
+        let lock = RunLock::take(&ledger.dir().join("locks"), &format!("backfill {id}"))?;
         let Some(row) = ledger.backfill(id)?.filter(|row| row.flow == flow.name()) else {
             let message = format!("there is no backfill {id} of `{}`", flow.name());
             return Err(Error::new(ErrorKind::Config, message));
@@ -325,6 +329,7 @@ impl<'a> Filling<'a> {
             intervals,
             not_before: Duration::ZERO,
             slow_down: SlowDown::default(),
+            _lock: lock,
         })
     }
 
@@ -417,6 +422,22 @@ impl SlowDown {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_goes_on_with_a_backfill_that_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let flow = Flow::new("f").param("date", super::super::param::ParamType::Date).task("t", |_| Ok(()));
+        let runner = Runner::open(dir.path().join("ledger.sqlite")).unwrap();
+        let days = Backfill::new("2026-01-01", "2026-01-02");
+        let report = runner.backfill(&flow, &BTreeMap::new(), &days).unwrap();
+        let held = RunLock::take(&runner.ledger().dir().join("locks"), "backfill 1").unwrap();
+        let error = runner.resume_backfill(&flow, &BTreeMap::new(), report.id).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy);
+        assert!(error.to_string().contains("backfill 1 is running already"), "{error}");
+        drop(held);
+        let again = runner.resume_backfill(&flow, &BTreeMap::new(), report.id).unwrap();
+        assert!(again.intervals.iter().all(|interval| interval.state == State::Succeeded));
+    }
 
     #[test]
     fn a_backfill_slows_down_while_errors_are_frequent() {

@@ -66,12 +66,22 @@ impl<T: Data> Gathering<T> for All {
     }
 
     fn pack(&self, state: Vec<T>) -> Result<Vec<u8>> {
-        self.0.to_bytes(&state).unwrap_or_else(|| Err(stays()))
+        rows_to_bytes(self.0.as_ref(), &state)
     }
 
     fn unpack(&self, bytes: &[u8]) -> Result<Vec<T>> {
-        self.0.read_bytes(bytes).map_or_else(|| Err(stays()), |rows| downcast(rows?))
+        rows_from_bytes(self.0.as_ref(), bytes)
     }
+}
+
+/// Elements as bytes, if they are known to be records.
+pub(super) fn rows_to_bytes<T: Data>(elements: &dyn Elements, rows: &Vec<T>) -> Result<Vec<u8>> {
+    elements.to_bytes(rows).unwrap_or_else(|| Err(stays()))
+}
+
+/// The elements that bytes hold.
+pub(super) fn rows_from_bytes<T: Data>(elements: &dyn Elements, bytes: &[u8]) -> Result<Vec<T>> {
+    elements.read_bytes(bytes).map_or_else(|| Err(stays()), |rows| downcast(rows?))
 }
 
 /// The lazy result of gathering a dataset; what all gathering actions are made of.

@@ -24,6 +24,6 @@ impl<T: Data> Dataset<T> {
     /// ```
     #[track_caller]
     pub fn first(&self) -> Result<Option<T>> {
-        Ok(gather(self, CallSite::here("first"), Take(1)).run()?.pop())
+        Ok(gather(self, CallSite::here("first"), Take::of(self, 1)).run()?.pop())
     }
 }

@@ -5,6 +5,7 @@ use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::collect::Gathering;
 use crate::exec::push::Demand;
 use crate::exec::trace::Cursor;
+use crate::exec::wire::take_u64;
 use crate::ops::collect::{gather, refused};
 use crate::record::Data;
 
@@ -140,5 +141,17 @@ impl<T: Data + Into<f64>> Gathering<T> for Buckets {
         state.above += later.above;
         state.nan += later.nan;
         Demand::More
+    }
+
+    fn pack(&self, state: Histogram) -> Result<Vec<u8>> {
+        let Histogram { counts, below, above, nan, .. } = state;
+        Ok(counts.into_iter().chain([below, above, nan]).flat_map(u64::to_le_bytes).collect())
+    }
+
+    fn unpack(&self, mut bytes: &[u8]) -> Result<Histogram> {
+        let mut number = || take_u64(&mut bytes);
+        let counts = self.0[1..].iter().map(|_| number()).collect::<Result<_>>()?;
+        let boundaries = self.0.clone();
+        Ok(Histogram { boundaries, counts, below: number()?, above: number()?, nan: number()? })
     }
 }

@@ -5,6 +5,7 @@ use crate::error::{CallSite, Result};
 use crate::exec::collect::Gathering;
 use crate::exec::push::Demand;
 use crate::exec::trace::Cursor;
+use crate::exec::wire::take_u64;
 use crate::ops::collect::gather;
 use crate::record::Data;
 
@@ -170,5 +171,17 @@ impl<T: Data + Into<f64>> Gathering<T> for Moments {
     fn join(&self, state: &mut Stats, later: Stats) -> Demand {
         state.join(&later);
         Demand::More
+    }
+
+    fn pack(&self, state: Stats) -> Result<Vec<u8>> {
+        let Stats { count, sum, mean, squares, min, max } = state;
+        let floats = [sum, mean, squares, min, max].map(f64::to_bits);
+        Ok(std::iter::once(count).chain(floats).flat_map(u64::to_le_bytes).collect())
+    }
+
+    fn unpack(&self, mut bytes: &[u8]) -> Result<Stats> {
+        let count = take_u64(&mut bytes)?;
+        let mut float = || take_u64(&mut bytes).map(f64::from_bits);
+        Ok(Stats { count, sum: float()?, mean: float()?, squares: float()?, min: float()?, max: float()? })
     }
 }

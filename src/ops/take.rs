@@ -1,11 +1,14 @@
 //! `take`: the first elements.
 
+use std::sync::Arc;
+
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Result};
 use crate::exec::collect::Gathering;
+use crate::exec::erased::Elements;
 use crate::exec::push::Demand;
 use crate::exec::trace::Cursor;
-use crate::ops::collect::gather;
+use crate::ops::collect::{gather, rows_from_bytes, rows_to_bytes};
 use crate::record::Data;
 
 impl<T: Data> Dataset<T> {
@@ -25,21 +28,29 @@ impl<T: Data> Dataset<T> {
     /// ```
     #[track_caller]
     pub fn take(&self, n: usize) -> Result<Vec<T>> {
-        gather(self, CallSite::here("take"), Take(n)).run()
+        gather(self, CallSite::here("take"), Take::of(self, n)).run()
     }
 
     /// The lazy form of [`Dataset::take`], for [`crate::Context::run`].
     #[track_caller]
     pub fn to_take(&self, n: usize) -> Output<Vec<T>> {
-        gather(self, CallSite::here("to_take"), Take(n))
+        gather(self, CallSite::here("to_take"), Take::of(self, n))
     }
 }
 
-pub(super) struct Take(pub(super) usize);
+pub(super) struct Take {
+    n: usize,
+    elements: Arc<dyn Elements>,
+}
 
 impl Take {
+    /// The first `n` elements of a dataset.
+    pub(super) fn of<T>(dataset: &Dataset<T>, n: usize) -> Take {
+        Take { n, elements: Arc::clone(&dataset.node().elements) }
+    }
+
     fn flow<T>(&self, state: &[T]) -> Demand {
-        if state.len() < self.0 { Demand::More } else { Demand::Enough }
+        if state.len() < self.n { Demand::More } else { Demand::Enough }
     }
 }
 
@@ -51,12 +62,20 @@ impl<T: Data> Gathering<T> for Take {
     }
 
     fn add(&self, state: &mut Vec<T>, items: &mut Vec<T>, _at: &mut Cursor<'_>) -> Result<Demand> {
-        state.extend(items.drain(..).take(self.0 - state.len()));
+        state.extend(items.drain(..).take(self.n - state.len()));
         Ok(self.flow(state))
     }
 
     fn join(&self, state: &mut Vec<T>, later: Vec<T>) -> Demand {
-        state.extend(later.into_iter().take(self.0 - state.len()));
+        state.extend(later.into_iter().take(self.n - state.len()));
         self.flow(state)
+    }
+
+    fn pack(&self, state: Vec<T>) -> Result<Vec<u8>> {
+        rows_to_bytes(self.elements.as_ref(), &state)
+    }
+
+    fn unpack(&self, bytes: &[u8]) -> Result<Vec<T>> {
+        rows_from_bytes(self.elements.as_ref(), bytes)
     }
 }
