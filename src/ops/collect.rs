@@ -75,6 +75,7 @@ impl<T: Data> Gathering<T> for All {
 }
 
 /// Elements as bytes, if they are known to be records.
+#[allow(clippy::ptr_arg, reason = "they are known by the type of what holds them")]
 pub(super) fn rows_to_bytes<T: Data>(elements: &dyn Elements, rows: &Vec<T>) -> Result<Vec<u8>> {
     elements.to_bytes(rows).unwrap_or_else(|| Err(stays()))
 }
