@@ -3,11 +3,10 @@
 
 usage: spark.py BIN SPARK_HOME TEXT [RUNS]
 
-BIN is a directory of cargo with a release build of `gristmill`. The cluster, a master and two workers of two cores, is the same for all runs. Processor time is that of all its
-processes, and of the programs that submit.
+BIN is a directory of cargo with a release build of `gristmill`. The cluster, a master and two workers of two cores, is the same for all runs. Processor time is that of the whole
+machine from submitting to the end of the executors.
 """
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,36 +27,30 @@ words.groupBy("word").count().write.mode("overwrite").parquet(sys.argv[2])
 """
 
 
-def cpu_seconds(cluster):
-    """Processor time of all processes of the cluster, with those that they have waited for, and of what we have waited for."""
-    ticks = 0
-    for service in cluster.services:
-        with open(f"/proc/{service.process.pid}/stat") as stat:
-            ticks += sum(int(field) for field in stat.read().rsplit(")", 1)[1].split()[11:15])
-    own = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return ticks / os.sysconf("SC_CLK_TCK") + own.ru_utime + own.ru_stime
+def cpu_seconds():
+    """Time that the processors of this machine have worked, for whatever process: nothing else may run meanwhile."""
+    with open("/proc/stat") as stat:
+        user, nice, system, _, _, irq, softirq = (int(field) for field in stat.readline().split()[1:8])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
-def executors_are_gone(cluster):
-    """Waits until the workers have seen the ends of their executors, so that their time is counted."""
+def executors_are_gone():
+    """Waits until executors have ended."""
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        ours = {str(service.process.pid) for service in cluster.services}
-        alive = subprocess.run(["ps", "-eo", "ppid="], capture_output=True, text=True).stdout.split()
-        if not ours & set(alive):
-            return
+    while subprocess.run(["pgrep", "-f", "CoarseGrainedExecutorBackend"], stdout=subprocess.DEVNULL).returncode == 0:
+        if time.monotonic() > deadline:
+            raise RuntimeError("an executor does not end")
         time.sleep(0.05)
-    raise RuntimeError("an executor does not end")
 
 
-def measured(cluster, command, env):
-    before, start = cpu_seconds(cluster), time.monotonic()
+def measured(command, env):
+    before, start = cpu_seconds(), time.monotonic()
     done = subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True)
     wall = time.monotonic() - start
     if done.returncode != 0:
         raise RuntimeError(f"{command}: {done.stdout}{done.stderr}")
-    executors_are_gone(cluster)
-    return wall, cpu_seconds(cluster) - before
+    executors_are_gone()
+    return wall, cpu_seconds() - before
 
 
 def main():
@@ -77,7 +70,7 @@ def main():
             times = {name: [] for name in commands}
             for _ in range(int(runs[0]) if runs else 3):
                 for name, command in commands.items():
-                    times[name].append(measured(cluster, command, cluster.env))
+                    times[name].append(measured(command, cluster.env))
                     print(f"{name}: {times[name][-1][0]:.1f} s, {times[name][-1][1]:.1f} s of processors", flush=True)
             for place, what in enumerate(["wall", "processors"]):
                 ratios = [ours[place] / theirs[place] for ours, theirs in zip(times["gristmill"], times["data frame"])]
