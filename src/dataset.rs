@@ -223,8 +223,8 @@ impl<T: Data> Dataset<T> {
         call: CallSite,
         exchange: impl Exchange + 'static,
     ) -> Dataset<U> {
-        let inputs = vec![Arc::clone(&self.node), Arc::clone(&other.node)];
-        Dataset::from_shape(&self.ctx, call, String::new(), Shape::Wide(Arc::new(exchange)), inputs)
+        let shape = Shape::Wide(Arc::new(exchange));
+        Dataset::from_shape(&self.ctx, call, String::new(), shape, self.and(other))
     }
 
     /// What a wide operator makes of this dataset and another one.
@@ -234,8 +234,13 @@ impl<T: Data> Dataset<T> {
         call: CallSite,
         exchange: impl Exchange + 'static,
     ) -> Dataset<U> {
-        let inputs = vec![Arc::clone(&self.node), Arc::clone(&other.node)];
-        Dataset::of_records(&self.ctx, call, String::new(), Shape::Wide(Arc::new(exchange)), inputs)
+        let shape = Shape::Wide(Arc::new(exchange));
+        Dataset::of_records(&self.ctx, call, String::new(), shape, self.and(other))
+    }
+
+    /// The nodes of both.
+    fn and<O>(&self, other: &Dataset<O>) -> Vec<Arc<Node>> {
+        vec![Arc::clone(&self.node), Arc::clone(&other.node)]
     }
 
     /// What a wide operator makes of this dataset.

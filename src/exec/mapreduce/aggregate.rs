@@ -6,16 +6,14 @@
 
 use std::cmp::Ordering;
 use std::marker::PhantomData;
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use serde_json::Value;
 
 use super::group::Group;
 use super::map_output::{Layout, MapOutput};
 use super::merge::{Merged, merge_down};
-use super::partitions::{Partitions, ReduceTasks, SegmentWire, deliver};
+use super::partitions::{Partitions, Segments, deliver};
 use crate::error::Result;
 use crate::exec::aggregate::{Combine, ROWS_PER_TASK, combine_chunk};
 use crate::exec::chunk::Chunk;
@@ -23,7 +21,7 @@ use crate::exec::combiner::{Combiner, Span};
 use crate::exec::erased::AnyPush;
 use crate::exec::exchange::ExchangeSettings;
 use crate::exec::hold::group;
-use crate::exec::job::{Batch, Order as Place, Port, Terminal};
+use crate::exec::job::{Batch, Port, Terminal};
 use crate::exec::memory::Budget;
 use crate::exec::out::Out;
 use crate::exec::partition::SAMPLE;
@@ -33,7 +31,7 @@ use crate::exec::sort::order::{Order, Prefixes};
 use crate::exec::source::Source;
 use crate::exec::table::high_bits;
 use crate::exec::task::TaskCx;
-use crate::exec::wire::{ExchangeWire, Frames, Wire};
+use crate::exec::wire::Wire;
 use crate::record::{Key, Record};
 
 /// An aggregation by key: the terminal that its input ends in, and the source of what follows.
@@ -42,7 +40,7 @@ pub struct Aggregate<T, C: Combine<T>>(Arc<Shared<T, C>>);
 struct Shared<T, C: Combine<T>> {
     states: Arc<States<T, C>>,
     partitions: Partitions<(C::Key, C::State)>,
-    tasks: ReduceTasks,
+    segments: Segments<(C::Key, C::State)>,
     budget: Budget,
 }
 
@@ -73,8 +71,9 @@ impl<T: 'static, C: Combine<T>> Aggregate<T, C> {
             types: PhantomData,
         });
         let partitions = Partitions::new(1 << settings.partition_bits);
-        let (tasks, budget) = (ReduceTasks::default(), settings.budget.clone());
-        Aggregate(Arc::new(Shared { states, partitions, tasks, budget }))
+        let (segments, budget) =
+            (Segments::new(partitions.len(), settings.budget.disk()), settings.budget.clone());
+        Aggregate(Arc::new(Shared { states, partitions, segments, budget }))
     }
 }
 
@@ -141,53 +140,7 @@ impl<T: 'static, C: Combine<T>> Terminal for Aggregate<T, C> {
     }
 
     fn wire(&self) -> Option<&dyn Wire> {
-        Some(self)
-    }
-}
-
-type StateWire<T, C> = SegmentWire<(<C as Combine<T>>::Key, <C as Combine<T>>::State)>;
-
-impl<T: 'static, C: Combine<T>> Wire for Aggregate<T, C> {
-    fn pack(&self, _lane: usize, cell: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
-        StateWire::<T, C>::pack(cell, batch, frames)
-    }
-
-    fn unpack(&self, _lane: usize, frame: &[u8]) -> Result<Batch> {
-        StateWire::<T, C>::unpack(frame, self.0.budget.disk())
-    }
-
-    fn join(&self, _lane: usize, first: Batch, later: Batch) -> Result<Batch> {
-        StateWire::<T, C>::join(first, later)
-    }
-
-    fn exchange(&self) -> Option<&dyn ExchangeWire> {
-        Some(self)
-    }
-
-    fn told(&self) -> Value {
-        self.0.tasks.told()
-    }
-
-    fn tell(&self, told: &Value) -> Result<()> {
-        self.0.tasks.tell(told)
-    }
-}
-
-impl<T: 'static, C: Combine<T>> ExchangeWire for Aggregate<T, C> {
-    fn summary(&self, _lane: usize, batch: &Batch) -> Result<Vec<u8>> {
-        StateWire::<T, C>::summary(batch)
-    }
-
-    fn summarized(&self, _lane: usize, _order: Place, summary: &[u8]) -> Result<Batch> {
-        StateWire::<T, C>::summarized(summary)
-    }
-
-    fn cells(&self) -> usize {
-        self.0.partitions.len()
-    }
-
-    fn cells_of(&self, split: usize) -> Range<usize> {
-        self.0.tasks.partitions_of(split)
+        Some(&self.0.segments)
     }
 }
 
@@ -250,12 +203,12 @@ impl<T: 'static, C: Combine<T>> Source<(C::Key, C::State)> for Aggregate<T, C> {
         };
         let tasks = group((0..partitions.len()).map(keys), ROWS_PER_TASK);
         let count = tasks.len();
-        self.0.tasks.set(tasks);
+        self.0.segments.tasks.set(tasks);
         count
     }
 
     fn read(&self, split: usize, out: &mut Out<(C::Key, C::State)>) -> Result<()> {
-        for partition in self.0.tasks.partitions_of(split) {
+        for partition in self.0.segments.tasks.partitions_of(split) {
             if self.0.reduce(partition, out)? == Demand::Enough {
                 break;
             }

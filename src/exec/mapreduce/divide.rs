@@ -2,17 +2,16 @@
 
 use std::cmp::Ordering;
 use std::marker::PhantomData;
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::map_output::Layout;
 use super::map_rows;
 use super::merge::{Merged, merge_down};
-use super::partitions::{Partitions, SegmentWire};
+use super::partitions::{Partitions, Segments};
 use crate::error::Result;
 use crate::exec::divide::partition_of;
 use crate::exec::erased::AnyPush;
-use crate::exec::job::{Batch, Order as Place, Port, Terminal};
+use crate::exec::job::{Batch, Port, Terminal};
 use crate::exec::memory::Budget;
 use crate::exec::out::Out;
 use crate::exec::push::Demand;
@@ -20,7 +19,7 @@ use crate::exec::scatter::Packing;
 use crate::exec::sort::order::{Order, Prefixes};
 use crate::exec::source::Source;
 use crate::exec::task::TaskCx;
-use crate::exec::wire::{ExchangeWire, Frames, Wire};
+use crate::exec::wire::Wire;
 use crate::record::Record;
 
 /// The exchange of `partition_by`.
@@ -29,6 +28,7 @@ pub struct Divided<T, F>(Arc<Shared<T, F>>);
 struct Shared<T, F> {
     layout: Arc<ByPartition<T, F>>,
     partitions: Partitions<T>,
+    segments: Segments<T>,
     budget: Budget,
 }
 
@@ -49,8 +49,9 @@ impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> Divided<T, F> {
     /// So many partitions.
     pub fn new(partitions: usize, hash: Arc<F>, budget: &Budget) -> Divided<T, F> {
         let layout = Arc::new(ByPartition { partitions, hash, types: PhantomData });
+        let segments = Segments::one_by_one(partitions, budget.disk());
         let (partitions, budget) = (Partitions::new(partitions), budget.clone());
-        Divided(Arc::new(Shared { layout, partitions, budget }))
+        Divided(Arc::new(Shared { layout, partitions, segments, budget }))
     }
 }
 
@@ -95,43 +96,7 @@ impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> Terminal for Divided<T
     }
 
     fn wire(&self) -> Option<&dyn Wire> {
-        Some(self)
-    }
-}
-
-impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> Wire for Divided<T, F> {
-    fn pack(&self, _lane: usize, cell: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
-        SegmentWire::<T>::pack(cell, batch, frames)
-    }
-
-    fn unpack(&self, _lane: usize, frame: &[u8]) -> Result<Batch> {
-        SegmentWire::<T>::unpack(frame, self.0.budget.disk())
-    }
-
-    fn join(&self, _lane: usize, first: Batch, later: Batch) -> Result<Batch> {
-        SegmentWire::<T>::join(first, later)
-    }
-
-    fn exchange(&self) -> Option<&dyn ExchangeWire> {
-        Some(self)
-    }
-}
-
-impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> ExchangeWire for Divided<T, F> {
-    fn summary(&self, _lane: usize, batch: &Batch) -> Result<Vec<u8>> {
-        SegmentWire::<T>::summary(batch)
-    }
-
-    fn summarized(&self, _lane: usize, _order: Place, summary: &[u8]) -> Result<Batch> {
-        SegmentWire::<T>::summarized(summary)
-    }
-
-    fn cells(&self) -> usize {
-        self.0.partitions.len()
-    }
-
-    fn cells_of(&self, split: usize) -> Range<usize> {
-        split..split + 1
+        Some(&self.0.segments)
     }
 }
 
@@ -141,7 +106,7 @@ impl<T: Record, F: Fn(&T) -> u64 + Send + Sync + 'static> Source<T> for Divided<
     }
 
     fn read(&self, split: usize, out: &mut Out<T>) -> Result<()> {
-        let Shared { layout, partitions, budget } = self.0.as_ref();
+        let Shared { layout, partitions, budget, .. } = self.0.as_ref();
         let runs = merge_down(layout.as_ref(), partitions.fetch(split), budget)?;
         let mut merged = Merged::new(layout.as_ref(), runs, budget)?;
         while let Some(row) = merged.next()? {

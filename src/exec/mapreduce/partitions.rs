@@ -11,9 +11,9 @@ use super::map_output::{Run, Segment};
 use crate::error::Result;
 use crate::exec::collect::downcast;
 use crate::exec::disk::Disk;
-use crate::exec::job::{Batch, Port};
+use crate::exec::job::{Batch, Order, Port};
 use crate::exec::spill::Block;
-use crate::exec::wire::{Frames, damaged, take_u64};
+use crate::exec::wire::{ExchangeWire, Frames, Wire, damaged, take_u64};
 use crate::record::Record;
 
 /// The segments of each partition.
@@ -131,6 +131,73 @@ impl ReduceTasks {
     pub fn tell(&self, told: &Value) -> Result<()> {
         self.set(Deserialize::deserialize(told).map_err(damaged)?);
         Ok(())
+    }
+}
+
+/// How an exchange of one lane travels whose cells are partitions with segments.
+pub struct Segments<T> {
+    partitions: usize,
+    disk: Disk,
+    /// Which partitions a split of what follows reads.
+    pub tasks: ReduceTasks,
+    types: PhantomData<fn() -> T>,
+}
+
+impl<T: Record> Segments<T> {
+    /// So many partitions, of which tasks are still to be made.
+    pub fn new(partitions: usize, disk: &Disk) -> Segments<T> {
+        Segments { partitions, disk: disk.clone(), tasks: ReduceTasks::default(), types: PhantomData }
+    }
+
+    /// So many partitions, each of which is a task.
+    pub fn one_by_one(partitions: usize, disk: &Disk) -> Segments<T> {
+        let segments = Segments::new(partitions, disk);
+        segments.tasks.set((0..partitions).map(|partition| partition..partition + 1).collect());
+        segments
+    }
+}
+
+impl<T: Record> Wire for Segments<T> {
+    fn pack(&self, _lane: usize, cell: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
+        SegmentWire::<T>::pack(cell, batch, frames)
+    }
+
+    fn unpack(&self, _lane: usize, frame: &[u8]) -> Result<Batch> {
+        SegmentWire::<T>::unpack(frame, &self.disk)
+    }
+
+    fn join(&self, _lane: usize, first: Batch, later: Batch) -> Result<Batch> {
+        SegmentWire::<T>::join(first, later)
+    }
+
+    fn exchange(&self) -> Option<&dyn ExchangeWire> {
+        Some(self)
+    }
+
+    fn told(&self) -> Value {
+        self.tasks.told()
+    }
+
+    fn tell(&self, told: &Value) -> Result<()> {
+        self.tasks.tell(told)
+    }
+}
+
+impl<T: Record> ExchangeWire for Segments<T> {
+    fn summary(&self, _lane: usize, batch: &Batch) -> Result<Vec<u8>> {
+        SegmentWire::<T>::summary(batch)
+    }
+
+    fn summarized(&self, _lane: usize, _order: Order, summary: &[u8]) -> Result<Batch> {
+        SegmentWire::<T>::summarized(summary)
+    }
+
+    fn cells(&self) -> usize {
+        self.partitions
+    }
+
+    fn cells_of(&self, split: usize) -> Range<usize> {
+        self.tasks.partitions_of(split)
     }
 }
 
