@@ -33,8 +33,10 @@ struct State {
     broadcasts: u32,
     /// Where the parts of what jobs hold are, in their order, by the number of what holds them.
     held: BTreeMap<u64, Vec<Place>>,
-    /// For each job that has been run, the frames of its results: what workers repeat.
-    history: Vec<Vec<u8>>,
+    /// The broadcasts of the results of jobs that have been run: what workers repeat.
+    history: Vec<u32>,
+    /// The frames of results that are in no broadcast yet: there may be no job that needs them.
+    results: Vec<Vec<u8>>,
 }
 
 impl Driver {
@@ -51,8 +53,15 @@ impl Driver {
         let parallelism =
             hello["parallelism"].as_u64().and_then(|cores| usize::try_from(cores).ok()).unwrap_or(1).max(1);
         let program = format!("{:016x}", identity::of_program()?);
-        let state =
-            State { link, jobs: 0, stages: 0, broadcasts: 0, held: BTreeMap::new(), history: Vec::new() };
+        let state = State {
+            link,
+            jobs: 0,
+            stages: 0,
+            broadcasts: 0,
+            held: BTreeMap::new(),
+            history: Vec::new(),
+            results: Vec::new(),
+        };
         Ok(Driver { parallelism, program, state: Mutex::new(state) })
     }
 
@@ -65,7 +74,7 @@ impl Driver {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let number = state.jobs;
         state.jobs += 1;
-        let history = (!state.history.is_empty()).then(|| state.broadcast_history()).transpose()?;
+        state.broadcast_results()?;
         let mut going = Going {
             driver: self,
             state: &mut state,
@@ -76,7 +85,6 @@ impl Driver {
             places: BTreeMap::new(),
             broadcasts: BTreeMap::new(),
             arrived: vec![Vec::new(); run.job.terminals.len()],
-            history,
         };
         for pipeline in 0..run.job.pipelines.len() {
             going.pipeline(pipeline)?;
@@ -116,9 +124,14 @@ impl State {
         Ok(id)
     }
 
-    fn broadcast_history(&mut self) -> Result<u32> {
-        let history = self.history.clone();
-        self.broadcast(&history)
+    /// Hands the results of the last job to all that follow.
+    fn broadcast_results(&mut self) -> Result<()> {
+        let results = std::mem::take(&mut self.results);
+        if !results.is_empty() {
+            let id = self.broadcast(&results)?;
+            self.history.push(id);
+        }
+        Ok(())
     }
 }
 
@@ -148,8 +161,6 @@ struct Going<'a> {
     broadcasts: BTreeMap<usize, u32>,
     /// What has come back for each terminal.
     arrived: Vec<Vec<(Head, Vec<u8>)>>,
-    /// The broadcast of the results of earlier jobs.
-    history: Option<u32>,
 }
 
 impl Going<'_> {
@@ -192,7 +203,7 @@ impl Going<'_> {
             bases: bases.clone(),
             told,
             held,
-            history: self.history,
+            history: self.state.history.clone(),
         };
         let mut tasks = Vec::new();
         for splits in divided(splits, self.driver.parallelism * TASKS_PER_CORE) {
@@ -201,7 +212,7 @@ impl Going<'_> {
             tasks.push(json!({"spec": json!(spec).to_string(), "reads": reads}));
         }
         let looked_at = read.after.iter().filter_map(|terminal| self.broadcasts.get(terminal).copied());
-        let broadcasts: Vec<u32> = self.history.into_iter().chain(looked_at).collect();
+        let broadcasts: Vec<u32> = self.state.history.iter().copied().chain(looked_at).collect();
         let request = json!({
             "version": VERSION, "request": "stage", "id": id, "name": name(job, pipeline), "partitions": count, "tasks": tasks,
             "broadcasts": broadcasts, "env": environment(), "directory": directory(), "args": arguments(),
@@ -273,7 +284,7 @@ impl Going<'_> {
             }
             Destination::Driver => {
                 let kept = frames.iter().map(|(head, rest)| of_job(self.job, &whole(*head, rest)));
-                self.state.history.extend(kept);
+                self.state.results.extend(kept);
                 let wire = wire(job, terminal)?;
                 let pieces = frames.iter().map(|(head, rest)| Ok((*head, wire.unpack(head.lane, rest)?)));
                 stage::absorb(job, pieces.collect::<Result<Vec<_>>>()?)?;

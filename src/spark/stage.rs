@@ -40,8 +40,8 @@ pub struct Spec {
     pub told: BTreeMap<usize, Value>,
     /// What is told of what an earlier job holds, where that is read.
     pub held: Option<Value>,
-    /// The broadcast of the results of earlier jobs.
-    pub history: Option<u32>,
+    /// The broadcasts of the results of earlier jobs.
+    pub history: Vec<u32>,
 }
 
 /// The terminals that tasks of a pipeline leave something for, once each.

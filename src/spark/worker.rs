@@ -243,7 +243,7 @@ impl State {
             }
             let (id, mut frame) =
                 bytes.split_first_chunk().ok_or_else(|| broken("a broadcast is too short"))?;
-            let into = if spec.history == Some(u32::from_be_bytes(*id)) {
+            let into = if spec.history.contains(&u32::from_be_bytes(*id)) {
                 self.history.entry(take_u64(&mut frame)? as usize).or_default()
             } else {
                 &mut self.broadcasts
