@@ -145,6 +145,30 @@ fn any_call_that_fails_with_all_after_it_leaves_old_or_new() {
 }
 
 #[test]
+fn a_death_where_directories_cannot_be_exchanged_leaves_old_or_new_to_the_next_run() {
+    let mut absent = 0;
+    for n in 1.. {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        write_generation(&path, Shape::Directory, 1, &Fs::real()).unwrap();
+        let hook = FailCalls::new(move |call| call >= n);
+        let result =
+            write_generation(&path, Shape::Directory, 2, &Fs::hooked(hook.clone()).without_exchange());
+        absent += usize::from(!path.exists());
+        let next = target(&path, Shape::Directory, &Fs::real().without_exchange());
+        next.check(&[]).unwrap().begin().unwrap().abort().unwrap();
+        let now = generation_of(&path).unwrap();
+        assert!(now == 2 || result.is_err(), "call {n}: a success that is not the new output");
+        assert!(now == 1 || now == 2, "call {n}");
+        assert_eq!(staging_beside(&path), Vec::<String>::new(), "call {n}");
+        if hook.calls() < n {
+            assert!(n > 30 && absent == 1, "{n} calls, {absent} times between the two renames");
+            return;
+        }
+    }
+}
+
+#[test]
 fn everything_is_durable_before_it_is_put_in_place() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().canonicalize().unwrap().join("out");

@@ -95,17 +95,25 @@ pub trait Hook: Send + Sync {
 #[derive(Clone, Default)]
 pub struct Fs {
     hook: Option<Arc<dyn Hook>>,
+    /// Whether renames take no flags.
+    is_plain: bool,
 }
 
 impl Fs {
     /// The file system of the operating system.
     pub fn real() -> Fs {
-        Fs { hook: None }
+        Fs::default()
     }
 
     /// The same, with a hook that sees every call first.
     pub fn hooked(hook: Arc<dyn Hook>) -> Fs {
-        Fs { hook: Some(hook) }
+        Fs { hook: Some(hook), is_plain: false }
+    }
+
+    /// The same with renames that take no flags, as on NFS: two directories cannot be exchanged. For tests.
+    #[must_use]
+    pub fn without_exchange(self) -> Fs {
+        Fs { is_plain: true, ..self }
     }
 
     /// What lies at a path, symbolic links not followed; `None` where nothing does.
@@ -150,6 +158,13 @@ impl Fs {
         options.read(true).write(true).create(true).truncate(false);
         options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
         self.call(Call::Open, path, || options.open(path))
+    }
+
+    /// Opens a lock file that is there; `None` where it is missing. NFS locks nothing that is open for reading alone.
+    pub(super) fn open_lock_if_there(&self, path: &Path) -> Result<Option<File>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+        self.call(Call::Open, path, || none_if_missing(options.open(path)))
     }
 
     /// Opens a file for reading; `None` where it is missing.
@@ -217,14 +232,23 @@ impl Fs {
         self.call(Call::SyncDirectory, dir, || File::open(dir)?.sync_all())
     }
 
-    /// Renames to a name that must be free at that instant.
+    /// Renames to a name that must be free. Where renames take no flags, it is looked at just before; of other runs the lock of the
+    /// target keeps it free.
     pub(super) fn rename_new(&self, from: &Path, to: &Path) -> Result<()> {
-        self.call(Call::RenameNew, to, || rename_with(from, to, RenameFlags::NOREPLACE))
+        self.call(Call::RenameNew, to, || match self.rename_with(from, to, RenameFlags::NOREPLACE) {
+            Err(error) if lacks_flags(&error) => rename_if_free(from, to),
+            done => done,
+        })
     }
 
-    /// Exchanges two paths in one step: at every instant both names are there.
-    pub(super) fn exchange(&self, from: &Path, to: &Path) -> Result<()> {
-        self.call(Call::Exchange, to, || rename_with(from, to, RenameFlags::EXCHANGE))
+    /// Exchanges two paths in one step: at every instant both names are there. False, and nothing is done, if the file system
+    /// cannot do that.
+    pub(super) fn exchange(&self, from: &Path, to: &Path) -> Result<bool> {
+        self.call(Call::Exchange, to, || match self.rename_with(from, to, RenameFlags::EXCHANGE) {
+            Ok(()) => Ok(true),
+            Err(error) if lacks_flags(&error) => Ok(false),
+            Err(error) => Err(error),
+        })
     }
 
     /// Gives a file a second name, which must be free.
@@ -258,6 +282,13 @@ impl Fs {
         self.call(Call::Remove, path, || none_if_missing(std::fs::remove_dir_all(path)).map(drop))
     }
 
+    fn rename_with(&self, from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
+        if self.is_plain {
+            return Err(Errno::INVAL.into());
+        }
+        Ok(rustix::fs::renameat_with(CWD, from, CWD, to, flags)?)
+    }
+
     fn call<T>(&self, call: Call, path: &Path, real: impl FnOnce() -> io::Result<T>) -> Result<T> {
         let allowed = self.hook.as_ref().map_or(Ok(()), |hook| hook.before(call, path));
         allowed.and_then(|()| real()).map_err(|error| explain(call, path, error))
@@ -270,8 +301,11 @@ impl fmt::Debug for Fs {
     }
 }
 
-fn rename_with(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
-    Ok(rustix::fs::renameat_with(CWD, from, CWD, to, flags)?)
+fn rename_if_free(from: &Path, to: &Path) -> io::Result<()> {
+    match none_if_missing(to.symlink_metadata())? {
+        Some(_) => Err(Io::AlreadyExists.into()),
+        None => std::fs::rename(from, to),
+    }
 }
 
 fn none_if_missing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
@@ -304,9 +338,6 @@ fn hint(call: Call, error: &io::Error) -> Option<&'static str> {
             Some("something else has been put there since the run began; run again")
         }
         Io::ResourceBusy if renames => Some("a mount point cannot be replaced: write to a path below it"),
-        _ if renames && lacks_atomic_rename(error) => Some(
-            "this file system has no atomic exchange: write to a local one such as ext4, xfs, btrfs or tmpfs",
-        ),
         _ if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
             Some("a symbolic link leads around in a circle: repair it, or give another path")
         }
@@ -315,7 +346,7 @@ fn hint(call: Call, error: &io::Error) -> Option<&'static str> {
 }
 
 /// Kernel and file systems say in several ways that they do not know `RENAME_EXCHANGE` or `RENAME_NOREPLACE`.
-fn lacks_atomic_rename(error: &io::Error) -> bool {
+fn lacks_flags(error: &io::Error) -> bool {
     let unknown = [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP];
     error.raw_os_error().is_some_and(|code| unknown.iter().any(|errno| errno.raw_os_error() == code))
 }
@@ -332,8 +363,6 @@ mod tests {
     fn errors_say_what_to_do() {
         assert!(hint_of(Call::Write, Errno::NOSPC).contains("free some space"));
         assert!(hint_of(Call::Exchange, Errno::XDEV).contains("same file system"));
-        assert!(hint_of(Call::Exchange, Errno::INVAL).contains("no atomic exchange"));
-        assert!(!hint_of(Call::Write, Errno::INVAL).contains("no atomic exchange"));
         assert!(hint_of(Call::RenameNew, Errno::EXIST).contains("run again"));
     }
 
@@ -352,9 +381,13 @@ mod tests {
         let (a, b) = (dir.path().join("a"), dir.path().join("b"));
         std::fs::write(&a, "a").unwrap();
         std::fs::write(&b, "b").unwrap();
-        let fs = Fs::real();
-        assert!(fs.rename_new(&a, &b).is_err());
-        fs.exchange(&a, &b).unwrap();
+        for fs in [Fs::real(), Fs::real().without_exchange()] {
+            assert!(fs.rename_new(&a, &b).unwrap_err().to_string().contains("run again"));
+        }
+        assert!(!Fs::real().without_exchange().exchange(&a, &b).unwrap());
+        assert!(Fs::real().exchange(&a, &b).unwrap());
         assert_eq!(std::fs::read_to_string(&b).unwrap(), "a");
+        Fs::real().without_exchange().rename_new(&a, &dir.path().join("c")).unwrap();
+        assert!(!a.exists());
     }
 }

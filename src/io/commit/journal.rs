@@ -204,6 +204,7 @@ pub(super) fn complete(fs: &Fs, first: &Path, recovered: &mut Recovered) -> Resu
         return Err(invalid(&path, &fault));
     }
     let new = make_changes(fs, &places, first, Pass::Recovery).map_err(incomplete)?;
+    drop(lock); // its directory is deleted below, which NFS does not do with an open file in it
     recovered.rolled_forward.extend(new);
     for place in places.iter().rev() {
         fs.remove_tree(&place.staging)?;

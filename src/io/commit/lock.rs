@@ -71,7 +71,7 @@ impl Lock {
 
     /// Waits for the lock of a file that may be deleted meanwhile; `None` if it is gone already.
     pub(super) fn wait_if_there(fs: &Fs, path: &Path) -> Result<Option<Lock>> {
-        let Some(file) = fs.open(path)? else { return Ok(None) };
+        let Some(file) = fs.open_lock_if_there(path)? else { return Ok(None) };
         fs.wait_lock(&file, path)?;
         Ok(Some(Lock { file, path: path.to_owned() }))
     }
@@ -106,7 +106,7 @@ impl Drop for Lock {
 
 /// Whether nobody holds the lock of a file; so it is where the file is missing.
 pub(super) fn is_free(fs: &Fs, path: &Path) -> Result<bool> {
-    let Some(file) = fs.open(path)? else { return Ok(true) };
+    let Some(file) = fs.open_lock_if_there(path)? else { return Ok(true) };
     let is_free = fs.try_lock(&file, path)?;
     let _ = file.unlock(); // at once, for the reason given at the lock's drop
     Ok(is_free)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fs::Fs;
 use super::manifest;
-use super::staging::NEW;
+use super::staging::{NEW, OLD};
 use super::target::Stamp;
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::io::hive::PartitionPath;
@@ -90,18 +90,24 @@ impl Whole {
         self.part.as_ref().map_or(dir.clone(), |part| dir.join(part))
     }
 
-    /// Takes the place by one rename; to be done once.
+    /// Takes the place by one rename, or by two where directories cannot be exchanged; to be done once.
     pub(super) fn put_in_place(&self, fs: &Fs, path: &Path, staging: &Path) -> Result<()> {
         let staged = self.staged(staging);
         match (&self.part, self.old) {
             (_, None) => fs.rename_new(&staged, path),
-            (None, Some(_)) => fs.exchange(&staged, path),
+            (None, Some(_)) => take_place(fs, &staged, path, (staging, &staging.join(OLD))),
             (Some(_), Some(_)) => fs.replace(&staged, path),
         }
     }
 
     fn is_in_place(&self, fs: &Fs, path: &Path) -> Result<bool> {
         Ok(stamp(fs, path)?.is_some_and(|there| there.inode == self.new))
+    }
+
+    /// Whether what was to be replaced has left its place, and nothing has taken it yet.
+    fn is_aside(&self, fs: &Fs, place: &Place) -> Result<bool> {
+        let aside = stamp(fs, &place.staging.join(OLD))?;
+        Ok(aside.is_some_and(|aside| Some(aside.inode) == self.old.map(|old| old.inode)))
     }
 
     fn fault(&self, fs: &Fs, place: &Place) -> Result<Option<String>> {
@@ -115,9 +121,23 @@ impl Whole {
                 printable(&staged)
             )));
         }
-        let changed = stamp(fs, &place.path)? != self.old;
+        let there = stamp(fs, &place.path)?;
+        let changed = there != self.old && !(there.is_none() && self.is_aside(fs, place)?);
         Ok(changed.then(|| format!("the output {path} was changed by somebody else in the meantime")))
     }
+}
+
+/// Puts a directory in the place of another one, if that is still there. What was there lies then where the new one came from; or, where directories
+/// cannot be exchanged, at `aside`, within a directory that is there, and for an instant there was nothing.
+fn take_place(fs: &Fs, staged: &Path, place: &Path, (dir, aside): (&Path, &Path)) -> Result<()> {
+    if fs.inspect(place)?.is_some() {
+        if fs.exchange(staged, place)? {
+            return Ok(());
+        }
+        create_above(fs, dir, aside)?;
+        fs.rename_new(place, aside)?;
+    }
+    fs.rename_new(staged, place)
 }
 
 fn stamp(fs: &Fs, path: &Path) -> Result<Option<Stamp>> {
@@ -181,7 +201,7 @@ pub(super) fn put_in_place(fs: &Fs, places: &[Place], pass: Pass) -> Result<Vec<
                 for Partition { path, attempt } in partitions {
                     let at = place.path.join(path);
                     if pass == Pass::First || !carries(&at, attempt) {
-                        put_partition(fs, &place.path, &place.staging.join(NEW).join(path), &at)?;
+                        put_partition(fs, place, Path::new(path))?;
                     }
                     let above = at.ancestors().skip(1).take_while(|dir| dir.starts_with(&place.path));
                     changed.extend(above.map(Path::to_owned));
@@ -195,17 +215,21 @@ pub(super) fn put_in_place(fs: &Fs, places: &[Place], pass: Pass) -> Result<Vec<
     Ok(new)
 }
 
-fn put_partition(fs: &Fs, table: &Path, staged: &Path, place: &Path) -> Result<()> {
-    if fs.inspect(place)?.is_some() {
-        return fs.exchange(staged, place);
-    }
+fn put_partition(fs: &Fs, Place { path: table, staging, .. }: &Place, partition: &Path) -> Result<()> {
+    let (staged, aside) = (staging.join(NEW).join(partition), staging.join(OLD).join(partition));
+    let place = table.join(partition);
+    create_above(fs, table, &place)?;
+    take_place(fs, &staged, &place, (staging, &aside))
+}
+
+/// Creates the directories that are missing between one that is there and a path in it.
+fn create_above(fs: &Fs, dir: &Path, path: &Path) -> Result<()> {
     let mut missing = Vec::new();
-    for dir in place.ancestors().skip(1).take_while(|dir| *dir != table) {
-        if fs.inspect(dir)?.is_some() {
+    for between in path.ancestors().skip(1).take_while(|between| *between != dir) {
+        if fs.inspect(between)?.is_some() {
             break;
         }
-        missing.push(dir);
+        missing.push(between);
     }
-    missing.into_iter().rev().try_for_each(|dir| fs.create_dir(dir))?;
-    fs.rename_new(staged, place)
+    missing.iter().rev().try_for_each(|dir| fs.create_dir(dir))
 }

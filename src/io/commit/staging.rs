@@ -9,6 +9,7 @@
 //!     tasks/<id>/                     what a task of another process writes, until the attempt takes it
 //!     claims                          the partitions that the attempt owns, if it does not own the whole output
 //!     new/                            the parts and, last, the manifest; after the exchange, the old output
+//!     old/                            the old output on file systems that cannot exchange directories
 //!     journal                         a commit of several changes, from its decision until it is carried out: journal.rs
 //!     commit                          where that journal is, if it lies in the staging directory of another output
 //! ```
@@ -36,6 +37,9 @@ pub(super) const LIVE: &str = ".live";
 /// The directory of the parts within a staging directory.
 pub(super) const NEW: &str = "new";
 
+/// Where an output or its partitions go when others take their places, if they cannot be exchanged.
+pub(super) const OLD: &str = "old";
+
 /// The directory of what tasks of other processes write.
 const TASKS: &str = "tasks";
 
@@ -51,7 +55,9 @@ pub(super) struct Staging {
     fs: Fs,
     on_drop: OnDrop,
     /// Held, not used: it tells other runs that this directory is no orphan.
-    _live: Lock,
+    live: Option<Lock>,
+    /// Whether the file system can exchange directories, if one is to be replaced.
+    exchanges: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -61,8 +67,8 @@ enum OnDrop {
 }
 
 impl Staging {
-    /// Creates the staging directory of a new attempt, and proves on it that the file system has the atomic renames
-    /// which the commit will need: better to hear that now than after hours of work.
+    /// Creates the staging directory of a new attempt, and tries on it the renames which the commit will need: better to hear now
+    /// than after hours of work that one of them fails.
     pub(super) fn create(target: &CheckedTarget) -> Result<Staging> {
         let fs = target.fs().clone();
         let root = target.parent().join(target.hidden_name(&format!("{PREFIX}{}", new_id())));
@@ -70,7 +76,7 @@ impl Staging {
         let live = take_live(&fs, &root).inspect_err(|_| {
             let _ = fs.remove_tree(&root); // the first error is the one to tell
         })?;
-        let staging = Staging { root, fs, on_drop: OnDrop::Delete, _live: live };
+        let mut staging = Staging { root, fs, on_drop: OnDrop::Delete, live: Some(live), exchanges: true };
         staging.create_new(target.is_replacement() && target.shape() == Shape::Directory)?;
         Ok(staging)
     }
@@ -125,9 +131,19 @@ impl Staging {
         self.fs.sync_dir(dir)
     }
 
+    /// Whether one step replaces a directory; else it takes two.
+    pub(super) fn exchanges(&self) -> bool {
+        self.exchanges
+    }
+
     /// Deletes the directory, and with it a replaced output.
     pub(super) fn delete(mut self) -> Result<()> {
         self.on_drop = OnDrop::Keep;
+        self.remove()
+    }
+
+    fn remove(&mut self) -> Result<()> {
+        self.live = None; // NFS keeps a file that is deleted while it is open, and so its directory
         self.fs.remove_tree(&self.root)
     }
 
@@ -142,13 +158,13 @@ impl Staging {
         self.on_drop = OnDrop::Delete;
     }
 
-    fn create_new(&self, exchanges: bool) -> Result<()> {
+    fn create_new(&mut self, exchanges: bool) -> Result<()> {
         let (probe, new) = (self.root.join("probe"), self.new_dir());
         self.fs.create_dir(&probe)?;
         self.fs.rename_new(&probe, &new)?;
         if exchanges {
             self.fs.create_dir(&probe)?;
-            self.fs.exchange(&probe, &new)?;
+            self.exchanges = self.fs.exchange(&probe, &new)?;
             self.fs.remove_tree(&probe)?;
         }
         Ok(())
@@ -176,7 +192,7 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         if let OnDrop::Delete = self.on_drop {
-            let _ = self.fs.remove_tree(&self.root); // what stays is deleted by the next run
+            let _ = self.remove(); // what stays is deleted by the next run
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Outputs that are committed together: after a crash and the next start, all of them are old, or all of them are new.
 //!
-//! One output that is replaced as a whole needs no more than one rename. Several outputs, and several partitions of one, are renamed one
+//! One output that is replaced as a whole needs no more than one rename, where directories can be exchanged. Several outputs, and several partitions of one, are renamed one
 //! after the other, and a journal makes one step of these renames. The protocol:
 //!
 //! 1. *Lock.* Each attempt holds the lock of its target since it began, and nobody waits for that lock. Tables that are shared with runs of
@@ -136,7 +136,7 @@ impl Transaction {
             sealed.iter_mut().filter(|output| !matches!(output.step, Step::Nothing)).collect();
         match changed.as_mut_slice() {
             [] => {}
-            [only] if matches!(only.step, Step::Whole) => {
+            [only] if only.is_one_step() => {
                 only.check_owns()?;
                 only.put_in_place()?;
             }
@@ -210,6 +210,11 @@ impl Sealed {
 
     fn check_owns(&self) -> Result<()> {
         self.attempt.check_owns().map_err(|error| located(error, self.call))
+    }
+
+    /// Whether one rename makes the output visible. Where directories cannot be exchanged, two replace one, and need a journal.
+    fn is_one_step(&self) -> bool {
+        matches!(self.step, Step::Whole) && self.attempt.staging.exchanges()
     }
 
     /// The one step that makes a single output visible, and that its name is durable.
