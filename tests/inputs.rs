@@ -218,3 +218,49 @@ proptest! {
         prop_assert!(!message.chars().any(char::is_control), "{}", message);
     }
 }
+
+#[test]
+fn in_an_output_its_manifest_names_the_files_that_count() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("out");
+    let ctx = Context::builder().threads(1).build().unwrap();
+    ctx.range(0..10).map(|n| (n % 2, n)).write_csv(&output, CsvOptions::default()).unwrap();
+    let parts = found(&directory, "out");
+    assert!(!parts.is_empty());
+
+    fs::write(output.join("part-stray.csv"), "1,2\n").unwrap();
+    let inputs = find(&directory, "out").unwrap();
+    assert_eq!(inputs.files.len(), parts.len());
+    assert_eq!(inputs.notes.len(), 1);
+    assert!(inputs.notes[0].contains("part-stray.csv is left out: it is not in the manifest"), "{inputs:?}");
+    assert_eq!(
+        found(&directory, "out/part-stray.csv"),
+        ["out/part-stray.csv"],
+        "what is written down is read"
+    );
+
+    fs::rename(directory.path().join(&parts[0]), directory.path().join("part")).unwrap();
+    let told = error(&directory, "out");
+    assert!(told.contains(&format!("{} is missing", parts[0])) && told.contains("write it again"), "{told}");
+
+    fs::write(output.join("_manifest.json"), "{\"entries\": []}").unwrap();
+    let inputs = find(&directory, "out").unwrap();
+    assert!(inputs.notes[0].contains("all files beside it are read"), "{inputs:?}");
+    assert_eq!(found(&directory, "out"), ["out/part-stray.csv"]);
+}
+
+#[test]
+fn an_output_that_is_between_its_old_and_its_new_directory_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("out");
+    let ctx = Context::builder().threads(1).build().unwrap();
+    let numbers = ctx.range(0..10).map(|n| (n % 2, n));
+    numbers.write_csv(&output, CsvOptions::default()).unwrap();
+    // What a run leaves that dies between the two renames.
+    let staging = directory.path().join(".out.gristmill-staging-1f");
+    fs::create_dir(&staging).unwrap();
+    fs::write(staging.join("journal"), "").unwrap();
+    fs::rename(&output, staging.join("old")).unwrap();
+    let told = error(&directory, "out");
+    assert!(told.contains("gristmill recover"), "{told}");
+}

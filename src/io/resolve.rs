@@ -1,7 +1,7 @@
 //! Which files an input consists of, decided once, when a program is planned.
 
-use std::collections::HashSet;
-use std::ffi::OsStr;
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirEntry, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -12,6 +12,7 @@ use glob::Pattern;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use crate::error::printable;
+use crate::io::commit::{manifest, verify};
 use crate::{Error, ErrorKind, Result};
 
 /// What tells one state of a file from another.
@@ -101,10 +102,12 @@ pub struct Inputs {
 /// and every directory is read once, so that a loop of links ends. What is neither file nor directory is left out
 /// with a note. A file that several patterns name is read once.
 ///
+/// In a directory that gristmill wrote, its manifest names the files that count: others are left out with a note.
+///
 /// # Errors
 ///
-/// [`ErrorKind::Input`] if a path does not exist or cannot be read, if a pattern matches nothing, or if a path that is
-/// written down is neither file nor directory.
+/// [`ErrorKind::Input`] if a path does not exist or cannot be read, if a pattern matches nothing, if a path that is
+/// written down is neither file nor directory, or if a file is missing that the manifest of its directory names.
 ///
 /// # Examples
 ///
@@ -148,6 +151,12 @@ impl Walk<'_> {
             Ok(_) => Err(Error::new(ErrorKind::Input, format!("{} is not a regular file", printable(path)))
                 .hint("name a file, or a directory of files")),
             Err(error) if is_absent(&error) && path.components().any(is_wild) => self.matches(path),
+            Err(error)
+                if is_absent(&error) && verify::journals(path).is_ok_and(|found| !found.is_empty()) =>
+            {
+                Err(unreadable(path, error)
+                    .hint("it is being replaced: run again, or `gristmill recover` it"))
+            }
             Err(error) => Err(unreadable(path, error)),
         }
     }
@@ -200,8 +209,15 @@ impl Walk<'_> {
     fn tree(&mut self, root: PathBuf, metadata: &Metadata) -> Result<()> {
         let mut open = Vec::from_iter(self.enter(root, metadata));
         while let Some(directory) = open.pop() {
-            for (path, is_link) in list(&directory)? {
-                if path.file_name().is_some_and(is_hidden) {
+            let found = list(&directory)?;
+            let parts = self.parts_of(&directory, &found)?;
+            for (path, is_link) in found {
+                let name = path.file_name().unwrap_or_default();
+                if is_hidden(name) {
+                    continue;
+                }
+                if parts.as_ref().is_some_and(|parts| !parts.contains(name)) && !path.is_dir() {
+                    self.note(&path, "is not in the manifest of its directory");
                     continue;
                 }
                 match self.metadata(&path)? {
@@ -213,6 +229,29 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The names of the files that count in a directory, if it has a manifest of gristmill's.
+    fn parts_of(
+        &mut self,
+        directory: &Path,
+        found: &[(PathBuf, bool)],
+    ) -> Result<Option<BTreeSet<OsString>>> {
+        let names: BTreeSet<_> = found.iter().filter_map(|(path, _)| path.file_name()).collect();
+        if !names.contains(OsStr::new(manifest::FILE_NAME)) {
+            return Ok(None);
+        }
+        let Ok(Some(manifest)) = manifest::read(here(directory)) else {
+            let path = printable(&directory.join(manifest::FILE_NAME));
+            self.inputs
+                .notes
+                .push(format!("{path} is damaged or not gristmill's: all files beside it are read"));
+            return Ok(None);
+        };
+        match manifest.parts.iter().find(|part| !names.contains(OsStr::new(&part.name))) {
+            None => Ok(Some(manifest.parts.into_iter().map(|part| part.name.into()).collect())),
+            Some(missing) => Err(incomplete(&directory.join(&missing.name))),
+        }
     }
 
     /// The directory, unless it was read already, on another way.
@@ -408,6 +447,13 @@ fn is_absent(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename
     )
+}
+
+fn incomplete(part: &Path) -> Error {
+    let message =
+        format!("{} is missing, which the {} beside it names", printable(part), manifest::FILE_NAME);
+    Error::new(ErrorKind::Input, message)
+        .hint("run again if the directory was replaced just now; else it has lost a part: write it again")
 }
 
 fn unreadable(path: &Path, error: io::Error) -> Error {

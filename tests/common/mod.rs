@@ -79,3 +79,11 @@ pub fn names(dir: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+/// Whether there is nothing at the place of an output, and what was there lies in a staging directory.
+pub fn is_aside(path: &Path) -> bool {
+    let (dir, name) = (path.parent().unwrap(), path.file_name().unwrap().to_str().unwrap());
+    let staging = format!(".{name}.gristmill-staging-");
+    let mut beside = names(dir).into_iter().filter(|name| name.starts_with(&staging));
+    !path.exists() && beside.any(|staging| dir.join(staging).join("old/_manifest.json").exists())
+}

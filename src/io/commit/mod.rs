@@ -10,8 +10,11 @@
 //! all of them change or none, once the next run or [`recover`] has looked at what a dead run left.
 //! [Parts can be added](Mode::AppendOnce) under an id, once.
 //!
-//! This works on local Linux file systems that can exchange two directories in one step, such as ext4, xfs, btrfs and
-//! tmpfs; others are refused before any work is done.
+//! Local Linux file systems such as ext4, xfs, btrfs and tmpfs can exchange two directories in one step. Others, such as NFS and what
+//! runs in user space, cannot: there a directory that is replaced is moved aside, and the new one takes its place, under a journal. For that
+//! instant, or until the next run or [`recover`] if a run died in it, there is no directory; there is never a mixture.
+//! Files that are replaced, and what is new, take their places in one step everywhere. Needed are renames that are atomic, file locks, and inodes that
+//! keep their numbers; object stores have none of these.
 //!
 //! The instant of the exchange is exact for whoever opens the output by name afterwards. A reader that has opened the
 //! old directory before it still lists that one, and may find files gone: [`manifest::verify`] and a second look

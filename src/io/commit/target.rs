@@ -337,8 +337,7 @@ impl CheckedTarget {
     /// # Errors
     ///
     /// [`ErrorKind::Busy`], naming the holder, if another run writes this target. [`ErrorKind::Output`] if the target is
-    /// no longer what it was when it was checked, if the file system has no atomic exchange, and if the staging
-    /// directory cannot be created.
+    /// no longer what it was when it was checked, and if the staging directory cannot be created.
     pub fn begin(&self) -> Result<Attempt> {
         attempt::begin(self)
     }

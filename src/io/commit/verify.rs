@@ -95,6 +95,21 @@ pub fn check(dir: &Path) -> Result<Verified> {
     Ok(walk.found)
 }
 
+/// The journals of commits of an output that are decided, but not complete.
+///
+/// # Errors
+///
+/// [`ErrorKind::Output`] if a directory cannot be listed, or a journal lies where nothing is now.
+pub(crate) fn journals(output: &Path) -> Result<Vec<PathBuf>> {
+    let target = Target::new(output, Shape::Directory, Existing::Refuse).located()?;
+    let mut found = Vec::new();
+    for staging in staging_dirs(&target)? {
+        let decided = journal::led_to_by(target.fs(), &staging)?;
+        found.extend(decided.map(|decided| decided.join(journal::NAME)));
+    }
+    Ok(found)
+}
+
 struct Walk<'a> {
     root: &'a Path,
     found: Verified,
@@ -102,10 +117,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn journal(&mut self) -> Result<()> {
-        let target = Target::new(self.root, Shape::Directory, Existing::Refuse).located()?;
-        for staging in staging_dirs(&target)? {
-            let Some(decided) = journal::led_to_by(target.fs(), &staging)? else { continue };
-            let path = decided.join(journal::NAME);
+        for path in journals(self.root)? {
             let message = format!("{} tells of a commit that is not complete", printable(&path));
             let hint = "if no run is at work, `gristmill recover` the output";
             self.fault(&path, FaultKind::Unfinished, message, hint);
