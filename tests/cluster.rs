@@ -40,6 +40,22 @@ fn words_are_counted_as_in_one_process() {
     assert_eq!(cluster.tasks.len(), 2);
 }
 
+#[test]
+fn an_input_that_changes_after_the_plan_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = dir.path().join("text.txt");
+    fs::write(&text, "to be\n").unwrap();
+    let mut cluster = Cluster::new(2);
+    // As long as before, so that nothing but its time tells.
+    cluster.before_stage = Box::new(move || fs::write(&text, "or not").unwrap());
+    let mut command = Command::new(GRISTMILL);
+    command.args(["wordcount", "text.txt", "-o", "counts"]).current_dir(dir.path());
+    let output = cluster.command(command);
+    let told = utf8(output.stderr);
+    assert!(!output.status.success() && told.contains("or an input has changed"), "{told}");
+    assert!(!dir.path().join("counts").exists());
+}
+
 /// A job: what it results in, as text.
 type Job = fn(&Context) -> gristmill::Result<String>;
 

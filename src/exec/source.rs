@@ -51,6 +51,11 @@ pub trait Source<T>: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// A hash of the splits and of the state that its files were in when it was planned: processes that share a job must have found the same.
+    fn state(&self) -> u64 {
+        0
+    }
+
     /// Where the `row`-th element that `split` emitted is, for messages. It may be slow: it is asked once, after a failure.
     fn place(&self, _split: usize, row: u64) -> Place {
         Place::row(row)
@@ -82,6 +87,8 @@ pub trait AnySource: Send + Sync {
     fn is_in_memory(&self) -> bool;
     /// See [`Source::paths`].
     fn paths(&self) -> Vec<PathBuf>;
+    /// See [`Source::state`].
+    fn state(&self) -> u64;
     /// See [`Source::place`].
     fn place(&self, split: usize, row: u64) -> Place;
     /// See [`Source::wire`].
@@ -128,6 +135,10 @@ impl<T: 'static, S: Source<T>> AnySource for Erased<S, T> {
 
     fn paths(&self) -> Vec<PathBuf> {
         self.source.paths()
+    }
+
+    fn state(&self) -> u64 {
+        self.source.state()
     }
 
     fn place(&self, split: usize, row: u64) -> Place {

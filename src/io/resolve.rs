@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use glob::Pattern;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::printable;
 use crate::io::commit::{manifest, verify};
@@ -72,6 +73,14 @@ impl InputFile {
     /// Its length in bytes; 0 for standard input, of which nobody knows it.
     pub fn bytes(&self) -> u64 {
         self.identity.bytes
+    }
+
+    /// A hash of its path and state, which is the same on all hosts that share the file system.
+    pub(crate) fn state(&self) -> u64 {
+        let Identity { modified: (seconds, nanoseconds), bytes, .. } = self.identity;
+        let state = [seconds.cast_unsigned(), nanoseconds.cast_unsigned(), bytes];
+        let state = state.iter().flat_map(|number| number.to_le_bytes());
+        xxh3_64(&state.chain(self.path.as_os_str().as_bytes().iter().copied()).collect::<Vec<u8>>())
     }
 
     /// Whether it is no file but what the process reads from its standard input.

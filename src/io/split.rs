@@ -6,6 +6,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::Xxh3;
+
 use super::inflate::Codec;
 use super::input::open_unchanged;
 use super::relay::{Relay, RelayedPiece};
@@ -131,6 +133,18 @@ impl Split {
 /// ```
 pub fn splits(files: Vec<InputFile>, options: &SplitOptions) -> Vec<Split> {
     cut(files, options, form)
+}
+
+/// A hash of splits, and of the state of their files, which is the same on all hosts that share the file system.
+pub(crate) fn state_of(splits: &[Split]) -> u64 {
+    let mut hash = Xxh3::new();
+    for split in splits {
+        for Piece { file, start, end, .. } in &split.pieces {
+            [file.state(), *start, *end].iter().for_each(|number| hash.update(&number.to_le_bytes()));
+        }
+        hash.update(b";");
+    }
+    hash.digest()
 }
 
 /// What a large file is found to be.

@@ -124,6 +124,10 @@ impl<U: Unpack> Source<U::Item> for ParquetFiles<U> {
         self.paths.clone()
     }
 
+    fn state(&self) -> u64 {
+        self.parts.iter().fold(0, |state, part| part.state() ^ state.rotate_left(1))
+    }
+
     fn place(&self, split: usize, row: u64) -> Place {
         let Split { part, row_groups } = &self.splits[split];
         let part = &self.parts[*part];

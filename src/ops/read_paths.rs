@@ -16,7 +16,7 @@ use crate::io::inflate::InflateLimits;
 use crate::io::input::{InputBytes, read_error};
 use crate::io::lines::LineOptions;
 use crate::io::resolve::{InputFile, resolve};
-use crate::io::split::{Split, SplitOptions, splits};
+use crate::io::split::{Split, SplitOptions, splits, state_of};
 use crate::text::Text;
 
 /// A file and all that is in it, from [`Context::read_paths`].
@@ -148,6 +148,10 @@ impl Source<WholeFile> for WholeFiles {
 
     fn paths(&self) -> Vec<PathBuf> {
         self.paths.clone()
+    }
+
+    fn state(&self) -> u64 {
+        state_of(&self.splits)
     }
 
     fn place(&self, split: usize, row: u64) -> Place {

@@ -12,7 +12,7 @@ use crate::exec::source::Source;
 use crate::io::lines::{Invalid, LineOptions};
 use crate::io::origin::{LineOrigins, Origin, Origins};
 use crate::io::resolve::{InputFile, resolve};
-use crate::io::split::{CompressedFiles, Split, SplitOptions, splits, text_bytes};
+use crate::io::split::{CompressedFiles, Split, SplitOptions, splits, state_of, text_bytes};
 use crate::io::text::{LineBlock, LineReader, line_number, read_error};
 use crate::text::Text;
 
@@ -303,6 +303,10 @@ impl Source<Text> for Texts {
 
     fn paths(&self) -> Vec<PathBuf> {
         self.0.paths()
+    }
+
+    fn state(&self) -> u64 {
+        state_of(&self.0.splits)
     }
 
     fn place(&self, split: usize, row: u64) -> Place {

@@ -15,6 +15,8 @@ use crate::exec::source::Source;
 use crate::io::line_counts::SplitLineCounts;
 use crate::io::origin::Origins;
 use crate::io::resolve::InputFile;
+use crate::io::split::state_of;
+
 use crate::io::text::LineBlock;
 use crate::text::Text;
 
@@ -146,6 +148,10 @@ impl Source<OriginLine> for OriginLines {
 
     fn paths(&self) -> Vec<PathBuf> {
         self.files.paths()
+    }
+
+    fn state(&self) -> u64 {
+        state_of(&self.files.splits)
     }
 
     fn place(&self, split: usize, row: u64) -> Place {

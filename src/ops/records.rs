@@ -20,7 +20,7 @@ use crate::io::line_finder::LineFinder;
 use crate::io::origin::{Origins, RecordOrigins};
 use crate::io::parsed::{FileRecords, Format, Parsed, place};
 use crate::io::resolve::resolve;
-use crate::io::split::{CompressedFiles, Split, SplitOptions, splits, text_bytes};
+use crate::io::split::{CompressedFiles, Split, SplitOptions, splits, state_of, text_bytes};
 
 /// The records of files.
 struct RecordFiles<U, F> {
@@ -134,6 +134,10 @@ impl<U: Elements, F: Format> Source<U::Item> for RecordFiles<U, F> {
 
     fn paths(&self) -> Vec<PathBuf> {
         self.files.paths.clone()
+    }
+
+    fn state(&self) -> u64 {
+        state_of(&self.files.splits)
     }
 
     fn origins(&self, split: usize) -> Option<Box<dyn Origins + '_>> {

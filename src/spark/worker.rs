@@ -116,7 +116,8 @@ impl Worker {
 
     fn task(&self, state: &mut State, run: &Arc<Run>, plan: u64) -> Result<u64> {
         if self.spec.plan != format!("{plan:016x}") {
-            return Err(Error::new(ErrorKind::Config, "the program does something else here than in the driver").hint(
+            let message = "the program does something else here than in the driver, or an input has changed";
+            return Err(Error::new(ErrorKind::Config, message).hint(
                 "let what it does depend on its arguments and inputs alone, and give them by paths that mean the same on all hosts",
             ));
         }

@@ -15,6 +15,8 @@ pub struct Cluster {
     pub cores: usize,
     /// The stages and tasks that it has run.
     pub tasks: Vec<usize>,
+    /// What happens before each stage.
+    pub before_stage: Box<dyn Fn()>,
     /// The frames of each partition of each stage.
     stages: HashMap<u64, BTreeMap<u32, Vec<Vec<u8>>>>,
     broadcasts: HashMap<u64, Vec<Vec<u8>>>,
@@ -58,7 +60,13 @@ impl Wire {
 
 impl Cluster {
     pub fn new(cores: usize) -> Cluster {
-        Cluster { cores, tasks: Vec::new(), stages: HashMap::new(), broadcasts: HashMap::new() }
+        Cluster {
+            cores,
+            tasks: Vec::new(),
+            before_stage: Box::new(|| {}),
+            stages: HashMap::new(),
+            broadcasts: HashMap::new(),
+        }
     }
 
     /// Runs a command as the driver of a job, and gives what it said.
@@ -118,6 +126,7 @@ impl Cluster {
 
     /// Runs a stage, and gives what it has for the driver.
     fn stage(&mut self, request: &Value, program: &Path) -> Result<Vec<Vec<u8>>, String> {
+        (self.before_stage)();
         let mut output: BTreeMap<u32, Vec<Vec<u8>>> = BTreeMap::new();
         let tasks = request["tasks"].as_array().unwrap();
         self.tasks.push(tasks.len());

@@ -88,6 +88,11 @@ impl StoredPart {
         Ok(StoredPart { file, footer, columns: ProjectionMask::all(), filter: None })
     }
 
+    /// A hash of the file's path and state.
+    pub(crate) fn state(&self) -> u64 {
+        self.file.state()
+    }
+
     /// The same file with the columns of a schema only, if it has all of them.
     ///
     /// # Errors
