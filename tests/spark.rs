@@ -54,6 +54,21 @@ fn words_are_counted_on_spark_as_in_one_process() {
 }
 
 #[test]
+fn the_stages_of_a_program_are_printed_as_json() {
+    let place = Place::new(&[("text.txt", "to be\nor not\n")]);
+    let printed = place
+        .succeed(&format!("spark plan {} wordcount text.txt -o counts", env!("CARGO_BIN_EXE_gristmill")));
+    let plan: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(plan["version"], 1);
+    let [first, second] = plan["stages"].as_array().unwrap().as_slice() else { panic!("{printed}") };
+    assert_eq!(first["reads"]["splits"], 1);
+    assert_eq!(first["leaves"][0]["to"], "exchange");
+    assert_eq!(second["reads"]["exchange"], first["leaves"][0]["for"]);
+    assert_eq!(second["leaves"][0]["operator"], "to_parquet");
+    assert_eq!(place.names(), ["text.txt"], "nothing is run");
+}
+
+#[test]
 fn what_cannot_run_on_spark_says_so() {
     let place = Place::new(&[("text.txt", "to be\n")]);
     let fails = |line: &str, words: &[&str]| {

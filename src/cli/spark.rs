@@ -1,12 +1,14 @@
 //! `gristmill spark submit`.
 
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use clap::{Args, Subcommand};
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::spark::PLAN;
 use crate::spark::submit::Submission;
 
 /// What can be done with Apache Spark.
@@ -16,6 +18,18 @@ pub enum SparkCommand {
     ///
     /// `JOB --master URL` does the same for a program that takes no option of that name.
     Submit(Submit),
+    /// Print the stages of a program's first job as JSON, and run nothing
+    Plan(Plan),
+}
+
+/// Arguments of `gristmill spark plan`.
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// The program
+    job: PathBuf,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
 }
 
 /// Arguments of `gristmill spark submit`.
@@ -34,13 +48,20 @@ pub struct Submit {
     arguments: Vec<OsString>,
 }
 
-/// Runs a command. It returns only if Spark cannot be started.
+/// Runs a command. It returns only if Spark, or the program, cannot be started.
 ///
 /// # Errors
 ///
 /// If no cluster is named, or there is no Spark.
 pub fn run(command: &SparkCommand) -> Result<ExitCode> {
-    let SparkCommand::Submit(Submit { master, settings, job, arguments }) = command;
-    let submission = Submission::new(job, arguments.clone(), master.clone(), settings.clone())?;
-    match submission.exec()? {}
+    match command {
+        SparkCommand::Submit(Submit { master, settings, job, arguments }) => {
+            let submission = Submission::new(job, arguments.clone(), master.clone(), settings.clone())?;
+            match submission.exec()? {}
+        }
+        SparkCommand::Plan(Plan { job, arguments }) => {
+            let error = Command::new(job).args(arguments).env(PLAN, "1").exec();
+            Err(Error::io(ErrorKind::Config, "start the program", job, error))
+        }
+    }
 }

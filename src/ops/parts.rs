@@ -181,7 +181,7 @@ impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
             return Err(not_by_tasks(&crate::error::printable(&self.path)));
         }
         let part_bytes = if shape == Shape::File { u64::MAX } else { placement.target_file_bytes.max(1) };
-        if matches!(role, Role::Worker(_)) {
+        if matches!(role, Role::Worker(_) | Role::Outline) {
             let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
             let written = Written { path, rows: 0, bytes: 0, parts: 0, partitions: 0 };
             let written = Arc::new(Mutex::new(written));

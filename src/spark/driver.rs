@@ -363,7 +363,7 @@ fn divided(splits: usize, most: usize) -> Vec<Range<usize>> {
 }
 
 /// What Spark shows of a stage.
-fn name(job: &Job, pipeline: usize) -> String {
+pub fn name(job: &Job, pipeline: usize) -> String {
     let pipeline = &job.pipelines[pipeline];
     let calls = std::iter::once(pipeline.call).chain(pipeline.steps.iter().map(|step| step.call));
     let names: Vec<&str> = calls.map(|call| call.operator).collect();

@@ -11,6 +11,7 @@ mod driver;
 mod frame;
 mod identity;
 mod link;
+mod outline;
 mod stage;
 pub mod submit;
 mod worker;
@@ -35,6 +36,8 @@ pub enum Role {
     Driver(Arc<Driver>),
     /// It runs one task of one stage.
     Worker(Arc<Worker>),
+    /// It prints what the stages of its first job would be, and ends.
+    Outline,
 }
 
 /// The variable by which the Java driver tells the driver of the job where it listens.
@@ -42,6 +45,9 @@ const DRIVER: &str = "GRISTMILL_DRIVER";
 
 /// The variable by which an executor tells a worker where it listens.
 const STAGE: &str = "GRISTMILL_STAGE";
+
+/// The variable that asks for the stages of a program as JSON.
+pub const PLAN: &str = "GRISTMILL_PLAN";
 
 static ROLE: Mutex<Option<Role>> = Mutex::new(None);
 
@@ -60,6 +66,7 @@ pub fn role() -> Result<Role> {
     let found = match (address(STAGE), address(DRIVER)) {
         (Some(address), _) => Role::Worker(Arc::new(Worker::new(Link::connect(&address)?)?)),
         (None, Some(address)) => Role::Driver(Arc::new(Driver::new(Link::connect(&address)?)?)),
+        (None, None) if address(PLAN).is_some_and(|value| !value.is_empty()) => Role::Outline,
         (None, None) => match Submission::of_this_process()? {
             Some(submission) => match submission.exec()? {},
             None => Role::Alone,
@@ -73,7 +80,7 @@ impl Role {
     pub fn adapt(&self, config: &mut Config) {
         match self {
             Role::Alone => {}
-            Role::Driver(_) => config.execution = crate::config::Execution::Spark,
+            Role::Driver(_) | Role::Outline => config.execution = crate::config::Execution::Spark,
             Role::Worker(_) => Worker::adapt(config),
         }
     }
@@ -82,7 +89,7 @@ impl Role {
     pub fn identity(&self, plan: &Plan) -> u64 {
         match self {
             Role::Alone => 0,
-            Role::Driver(_) | Role::Worker(_) => identity::of(plan),
+            Role::Driver(_) | Role::Worker(_) | Role::Outline => identity::of(plan),
         }
     }
 
@@ -96,6 +103,7 @@ impl Role {
             Role::Alone => return Ok(false),
             Role::Driver(driver) => driver.run(run, identity)?,
             Role::Worker(worker) => worker.run(run, identity)?,
+            Role::Outline => outline::print(run, identity)?,
         }
         Ok(true)
     }

@@ -1,7 +1,7 @@
 //! Starts a program on a cluster: `spark-submit` starts the driver in Java, and that starts the program again as the driver of its job.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::process::Command;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::config::parse_bytes;
 use crate::error::{Error, ErrorKind, Result, printable};
 
 /// The driver in Java, as `spark/build.sh` makes it.
@@ -23,8 +24,17 @@ const VARIABLE: &str = "GRISTMILL_MASTER";
 /// The variable with further settings of Spark, as `spark.executor.memory=4g spark.executor.cores=2`.
 const SETTINGS: &str = "GRISTMILL_SPARK_CONF";
 
+/// The variable with what each worker may hold.
+const MEMORY: &str = "GRISTMILL_MEMORY";
+
 /// Spark tells every step; what a user of the program wants to hear of it are warnings. Settings that come later can ask for more.
 const QUIET: &str = "spark.log.level=WARN";
+
+/// What each worker may hold where the memory of executors is allotted, and the user says nothing.
+const WORKER_MEMORY: u64 = 1 << 30;
+
+/// What Spark itself needs beside the heap of an executor: its own default for small ones.
+const EXECUTOR_OVERHEAD: u64 = 384 << 20;
 
 /// Frames are compressed already.
 const PLAIN: [&str; 2] = ["spark.shuffle.compress=false", "spark.broadcast.compress=false"];
@@ -93,13 +103,21 @@ impl Submission {
     ///
     /// If there is no Spark, or it cannot be started.
     pub fn exec(&self) -> Result<std::convert::Infallible> {
-        let mut command = self.command(&find_spark_submit()?, &jar()?);
+        let mut command = self.command(&find_spark_submit()?, &jar()?, std::io::stderr().is_terminal());
         let error = command.env_remove(VARIABLE).exec();
         let program = printable(Path::new(command.get_program()));
         Err(Error::new(ErrorKind::Config, format!("{program} cannot be started: {error}")).because(error))
     }
 
-    fn command(&self, spark_submit: &Path, jar: &Path) -> Command {
+    /// What each worker may hold, where the cluster allots memory to executors: beyond it they are killed.
+    fn worker_memory(&self) -> Option<u64> {
+        let master = self.master.as_bytes();
+        let allots = master == b"yarn" || master.starts_with(b"k8s://");
+        let given = std::env::var(MEMORY).ok().and_then(|memory| parse_bytes(&memory));
+        allots.then(|| given.unwrap_or(WORKER_MEMORY))
+    }
+
+    fn command(&self, spark_submit: &Path, jar: &Path, shows_progress: bool) -> Command {
         let mut command = Command::new(spark_submit);
         if std::env::var_os("LC_ALL").is_none_or(|locale| locale == "C" || locale == "POSIX") {
             command.env("LC_ALL", "C.UTF-8"); // else Java makes question marks of some letters of arguments
@@ -110,12 +128,28 @@ impl Submission {
         }
         let settings = std::env::var(SETTINGS).unwrap_or_default();
         let settings = settings.split_whitespace().map(str::to_owned);
-        for setting in settings.chain(self.settings.iter().cloned()) {
+        let settings: Vec<String> = settings.chain(self.settings.iter().cloned()).collect();
+        if shows_progress {
+            command.args(["--conf", "spark.ui.showConsoleProgress=true"]);
+        }
+        if let Some(memory) = self.worker_memory() {
+            command.env(MEMORY, memory.to_string());
+            command.arg("--conf").arg(memory_overhead(memory, &settings));
+        }
+        for setting in settings {
             command.arg("--conf").arg(setting);
         }
         command.arg("--files").arg(&self.program).arg(jar).arg(&self.program).args(&self.arguments);
         command
     }
+}
+
+/// The setting by which executors get the memory of their workers: a worker on each core, with what it may hold, a quarter of it, and 64 MiB.
+fn memory_overhead(worker: u64, settings: &[String]) -> String {
+    let cores = settings.iter().rev().find_map(|setting| setting.strip_prefix("spark.executor.cores="));
+    let cores = cores.and_then(|cores| cores.parse().ok()).unwrap_or(1);
+    let bytes = EXECUTOR_OVERHEAD.saturating_add((worker + worker / 4 + (64 << 20)).saturating_mul(cores));
+    format!("spark.executor.memoryOverhead={}m", bytes.div_ceil(1 << 20))
 }
 
 /// The master that arguments name, and the others.
@@ -221,9 +255,20 @@ mod tests {
             master: "local[2]".into(),
             settings: vec!["spark.executor.cores=2".into()],
         };
-        let command = submission.command(Path::new("/spark/bin/spark-submit"), Path::new("/tmp/g.jar"));
+        let command =
+            submission.command(Path::new("/spark/bin/spark-submit"), Path::new("/tmp/g.jar"), false);
         let arguments: Vec<_> = command.get_args().map(|argument| argument.to_str().unwrap()).collect();
         let expected = "--master local[2] --class gristmill.Driver --conf spark.log.level=WARN --conf spark.shuffle.compress=false --conf spark.broadcast.compress=false --conf spark.executor.cores=2 --files /opt/job /tmp/g.jar /opt/job in";
         assert_eq!(arguments.join(" "), expected);
+    }
+
+    #[test]
+    fn executors_get_the_memory_of_their_workers() {
+        let cores =
+            |settings: &[&str]| settings.iter().map(|&setting| setting.to_owned()).collect::<Vec<_>>();
+        let overhead = |settings: &[&str]| memory_overhead(1 << 30, &cores(settings));
+        assert_eq!(overhead(&[]), "spark.executor.memoryOverhead=1728m");
+        let four = ["spark.executor.cores=2", "spark.executor.memory=2g", "spark.executor.cores=4"];
+        assert_eq!(overhead(&four), "spark.executor.memoryOverhead=5760m");
     }
 }

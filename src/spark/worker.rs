@@ -1,6 +1,7 @@
 //! A worker: it runs one task of one stage, and ends.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -87,6 +88,10 @@ impl Worker {
             let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
             config.memory_bytes = (config.memory_bytes / cores as u64).max(64 << 20);
         }
+        if std::env::var_os("GRISTMILL_SPILL_DIR").is_none() {
+            let dir = local_dir(|name| std::env::var(name).ok(), std::process::id() as usize);
+            config.spill_dir = dir.unwrap_or_else(|| std::mem::take(&mut config.spill_dir));
+        }
     }
 
     /// Repeats the results of an earlier job; or runs the task, and ends the process.
@@ -164,6 +169,17 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// The variables in which executors of a stand-alone cluster, of YARN, and others are told of the directories for what is on their disks.
+const LOCAL_DIRS: [&str; 3] = ["SPARK_EXECUTOR_DIRS", "LOCAL_DIRS", "SPARK_LOCAL_DIRS"];
+
+/// The directory of the executor for data on disk; of several, which may be disks of their own, the `nth`, from the first one on again after the
+/// last one.
+fn local_dir(variable: impl Fn(&str) -> Option<String>, nth: usize) -> Option<PathBuf> {
+    let dirs = LOCAL_DIRS.iter().find_map(|name| variable(name).filter(|dirs| !dirs.is_empty()))?;
+    let dirs: Vec<&str> = dirs.split([',', ':']).filter(|dir| Path::new(dir).is_dir()).collect();
+    dirs.get(nth % dirs.len().max(1)).map(PathBuf::from)
 }
 
 /// Receives what a task reads, and unpacks it as it comes, so that it lies on disk.
@@ -343,4 +359,23 @@ fn tell(sender: &mut Sender, error: &Error) -> Result<()> {
     let text = serde_json::json!(Failure::of(error)).to_string();
     sender.send(Kind::Failure, &[text.as_bytes()])?;
     sender.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_use_the_disks_of_their_executor_in_turn() {
+        let dir = tempfile::tempdir().unwrap();
+        let [first, second] = ["1", "2"].map(|name| dir.path().join(name));
+        std::fs::create_dir(&first).unwrap();
+        std::fs::create_dir(&second).unwrap();
+        let dirs = format!("{},/nowhere,{}", first.display(), second.display());
+        let variable = |name: &str| (name == "LOCAL_DIRS").then(|| dirs.clone());
+        let found = [0, 1, 2].map(|nth| local_dir(variable, nth).unwrap());
+        assert_eq!(found, [first.clone(), second, first]);
+        assert_eq!(local_dir(|_| None, 0), None);
+        assert_eq!(local_dir(|_| Some("/nowhere".to_owned()), 1), None);
+    }
 }
