@@ -56,7 +56,7 @@ fn words_are_counted_on_spark_as_in_one_process() {
 #[test]
 fn the_stages_of_a_program_are_printed_as_json() {
     let place = Place::new(&[("text.txt", "to be\nor not\n")]);
-    let printed = place
+    let (printed, _) = place
         .succeed(&format!("spark plan {} wordcount text.txt -o counts", env!("CARGO_BIN_EXE_gristmill")));
     let plan: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(plan["version"], 1);
