@@ -43,7 +43,7 @@ fn words_are_counted_as_in_one_process() {
 /// A job: what it results in, as text.
 type Job = fn(&Context) -> gristmill::Result<String>;
 
-const JOBS: [(&str, Job); 17] = [
+const JOBS: [(&str, Job); 19] = [
     ("reduce", |ctx| {
         let sums = numbers(ctx).map(|n| (n % 1000, n)).reduce_by_key(|a, b| a + b);
         Ok(format!("{:?}", sums.collect()?))
@@ -124,6 +124,36 @@ const JOBS: [(&str, Job); 17] = [
     ("union", |ctx| {
         let both = numbers(ctx).map(|n| (n % 10, n)).union(&ctx.range(0..100).map(|n| (n % 3, n * 1000)));
         Ok(format!("{:?}", both.group_by_key().collect()?))
+    }),
+    ("counters", |ctx| {
+        // A sort runs its input twice, and a task that counts nothing has nothing to send.
+        let (all, few) = (ctx.counter("all"), ctx.counter("few"));
+        let counted = numbers(ctx).inspect(move |n| {
+            all.increment();
+            few.add(u64::from(*n < 10));
+        });
+        let sorted = counted.map(|n| (n % 7, n)).sort_by_key(|(key, _)| *key);
+        let behind = ctx.counter("behind");
+        let sums = sorted.map(|pair| pair).reduce_by_key(|a, b| a + b).inspect(move |_| behind.increment());
+        let sums = sums.collect()?;
+        // What a later action does depends on the counts of an earlier one.
+        let rows = ctx.counter("all").value();
+        let late = ctx.counter("late");
+        let least = numbers(ctx).filter(move |n| n + 1 < rows).inspect(move |_| late.add(2)).count()?;
+        let values = ["all", "few", "behind", "late"].map(|name| ctx.counter(name).value());
+        Ok(format!("{sums:?} {least} {values:?}"))
+    }),
+    ("counters in a loop", |ctx| {
+        let rounds = ctx.counter("rounds");
+        let halves = ctx.range(0..5000).map(|n| (n % 50, n)).iterate(3, move |state| {
+            let rounds = rounds.clone();
+            state.map(move |(key, n)| {
+                rounds.increment();
+                (key, n / 2)
+            })
+        });
+        let sums = halves.reduce_by_key(|a, b| a + b).collect()?;
+        Ok(format!("{sums:?} {}", ctx.counter("rounds").value()))
     }),
     ("actions", |ctx| {
         // What a later action does depends on the results of earlier ones.

@@ -5,6 +5,7 @@
 //! without types, [`job`] is what is to be run, [`task`] runs one split, [`scheduler`] runs them all.
 
 pub mod aggregate;
+pub mod beside;
 pub mod between;
 pub mod broadcast;
 pub mod bucket;

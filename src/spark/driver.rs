@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
+use super::beside;
 use super::frame::Head;
 use super::identity;
 use super::link::{Kind, Link, broken};
@@ -89,6 +90,8 @@ impl Driver {
         for pipeline in 0..run.job.pipelines.len() {
             going.pipeline(pipeline)?;
         }
+        let told = beside::told(run)?;
+        state.results.extend(told.iter().map(|(head, told)| of_job(number, &whole(*head, told))));
         Ok(())
     }
 }
@@ -217,9 +220,11 @@ impl Going<'_> {
             "version": VERSION, "request": "stage", "id": id, "name": name(job, pipeline), "partitions": count, "tasks": tasks,
             "broadcasts": broadcasts, "env": environment(), "directory": directory(), "args": arguments(),
         });
-        for frame in self.state.ask(Some(job), &request, &[])? {
-            let (head, rest) = Head::parse(&frame)?;
-            let rest = rest.to_vec();
+        let frames = self.state.ask(Some(job), &request, &[])?;
+        let parsed = frames.iter().map(|frame| Head::parse(frame).map(|(head, rest)| (head, rest.to_vec())));
+        let mut frames = parsed.collect::<Result<Vec<_>>>()?;
+        beside::take_out(self.run, &mut frames)?;
+        for (head, rest) in frames {
             let arrived = self.arrived.get_mut(head.terminal);
             arrived.ok_or_else(|| broken("there is no such terminal"))?.push((head, rest));
         }

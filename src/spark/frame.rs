@@ -21,6 +21,9 @@ pub struct Head {
     pub number: usize,
 }
 
+/// The terminal of what tasks leave beside what they deliver, which is for no terminal; the cell says what it is.
+pub const BESIDE: usize = usize::MAX;
+
 /// The bytes of a head.
 pub const HEAD_BYTES: usize = 7 * 8;
 

@@ -7,6 +7,7 @@
 //!
 //! Spark schedules, moves frames from stage to stage, and tries again; what is in the frames it does not know ([`crate::exec::wire`]).
 
+mod beside;
 mod driver;
 mod frame;
 mod identity;
