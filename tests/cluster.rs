@@ -43,7 +43,7 @@ fn words_are_counted_as_in_one_process() {
 /// A job: what it results in, as text.
 type Job = fn(&Context) -> gristmill::Result<String>;
 
-const JOBS: [(&str, Job); 19] = [
+const JOBS: [(&str, Job); 20] = [
     ("reduce", |ctx| {
         let sums = numbers(ctx).map(|n| (n % 1000, n)).reduce_by_key(|a, b| a + b);
         Ok(format!("{:?}", sums.collect()?))
@@ -155,6 +155,13 @@ const JOBS: [(&str, Job); 19] = [
         let sums = halves.reduce_by_key(|a, b| a + b).collect()?;
         Ok(format!("{sums:?} {}", ctx.counter("rounds").value()))
     }),
+    ("after a failure", |ctx| {
+        // Workers come to what follows a run that has failed, too.
+        let data = numbers(ctx).map(|n| if n == 7 { panic!("at {n}") } else { (n % 10, n) });
+        let length = data.reduce_by_key(|a, b| a + b).collect().unwrap_err().to_string().len() as u64;
+        let sums = numbers(ctx).map(move |n| (n % length, n)).reduce_by_key(|a, b| a + b);
+        Ok(format!("{length} {:?}", sums.collect()?))
+    }),
     ("actions", |ctx| {
         // What a later action does depends on the results of earlier ones.
         let count = numbers(ctx).filter(|n| n % 2 == 0).count()?;
@@ -163,6 +170,55 @@ const JOBS: [(&str, Job); 19] = [
         let first = sums[0].1;
         let rest = numbers(ctx).map(move |n| (n % 3, n + first)).reduce_by_key(u64::max);
         Ok(format!("{count} {sums:?} {:?}", rest.collect()?))
+    }),
+];
+
+#[derive(Record, Clone, Debug)]
+struct Row {
+    n: u64,
+    word: Text,
+}
+
+/// Jobs on `rows.csv` and `lines.txt`, where some records are bad, and which write them to `rejects` or `rejects.csv`.
+const BAD: [(&str, Job); 5] = [
+    ("bad rows", |ctx| {
+        let policy = OnError::reject("rejects").max_records(2000).max_share(0.2);
+        let rows = ctx.read_csv::<Row>("rows.csv", CsvFormat::default())?.on_error(policy)?;
+        let sorted = rows.sort_by_key(|row| u64::MAX - row.n).repartition(3).collect()?;
+        Ok(format!("{sorted:?} {:?}", ctx.counter(OnError::BAD_RECORDS)))
+    }),
+    ("bad elements", |ctx| {
+        let words = ctx.read_text("lines.txt")?.flat_map(|line| line.split_whitespace());
+        let policy = OnError::reject("rejects.csv");
+        let numbers = words.try_map(|word| word.parse::<u64>()).on_error(policy)?;
+        let sums = numbers.map(|n| (n % 10, n)).reduce_by_key(|a, b| a + b);
+        // An element that stems from no line, and one that stems from no file.
+        let even = sums.try_map(|(key, sum)| if key == 3 { Err("three") } else { Ok((key, sum)) });
+        let even = even.on_error(OnError::skip())?.reduce_by_key(|a, _| a).collect()?;
+        let words = ctx.range(0..3000).map(|n| Text::from(n.to_string()));
+        let few = words.try_map(|word| if word.len() == 3 { Err("long") } else { Ok(1_u64) });
+        let few = few.on_error(OnError::reject("few.csv"))?.count()?;
+        let bad = ctx.counter(OnError::BAD_RECORDS).value();
+        let rest = ctx.range(0..10).map(move |n| (n % 2, n + bad)).reduce_by_key(|a, b| a + b).collect()?;
+        Ok(format!("{even:?} {few} {bad} {rest:?}"))
+    }),
+    ("too many of one task", |ctx| {
+        let policy = OnError::reject("rejects").max_records(3);
+        let rows = ctx.read_csv::<Row>("rows.csv", CsvFormat::default())?.on_error(policy)?;
+        Ok(rows.count().unwrap_err().to_string())
+    }),
+    ("too many of all", |ctx| {
+        let policy = OnError::reject("rejects").max_records(1100);
+        let rows = ctx.read_csv::<Row>("rows.csv", CsvFormat::default())?.on_error(policy)?;
+        Ok(rows.count().unwrap_err().to_string())
+    }),
+    ("too large a share", |ctx| {
+        let policy = OnError::skip().max_share(0.01);
+        let rows = ctx.read_csv::<Row>("rows.csv", CsvFormat::default())?.on_error(policy)?;
+        let error = rows.count().unwrap_err();
+        let length = error.to_string().len() as u64;
+        let sums = numbers(ctx).map(move |n| (n % length, n)).reduce_by_key(|a, b| a + b).collect()?;
+        Ok(format!("{error} {:?} {sums:?}", ctx.counter(OnError::BAD_RECORDS)))
     }),
 ];
 
@@ -180,8 +236,13 @@ fn job() {
     if wanted == "panic" {
         return panics();
     }
-    let (_, job) = JOBS.iter().find(|(name, _)| *name == wanted).unwrap();
-    println!("\nresult: {}", job(&Context::new().unwrap()).unwrap());
+    let (_, job) = JOBS.iter().chain(&BAD).find(|(name, _)| *name == wanted).unwrap();
+    println!("\nresult: {}", job(&context()).unwrap());
+}
+
+/// One that has several splits of small files.
+fn context() -> Context {
+    Context::builder().split_bytes(1 << 16).build().unwrap()
 }
 
 fn panics() {
@@ -224,4 +285,88 @@ fn a_panic_comes_to_the_driver_with_operator_and_line() {
         "{told}"
     );
     assert!(told.contains("row 77777"), "{told}");
+}
+
+/// A directory with inputs of which some records are bad.
+fn bad_inputs() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let row = |n: u64| if n % 53 == 7 { format!("{n}x,\"a\nb\"\n") } else { format!("{n},word {n}\n") };
+    fs::write(dir.path().join("rows.csv"), "n,word\n".to_owned() + &(0..60_000).map(row).collect::<String>())
+        .unwrap();
+    let line = |n: u64| if n % 71 == 5 { format!("{n} -{n} x {n}\n") } else { format!("{n} {n}\n") };
+    fs::write(dir.path().join("lines.txt"), (0..100_000).map(line).collect::<String>()).unwrap();
+    dir
+}
+
+/// The paths and bytes of all files below a directory but for manifests and locks.
+fn files(dir: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let (mut files, mut dirs) = (Vec::new(), vec![dir.to_owned()]);
+    while let Some(next) = dirs.pop() {
+        for path in fs::read_dir(next).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                dirs.push(path);
+            } else if !name.starts_with(['.', '_']) {
+                files.push((path.strip_prefix(dir).unwrap().to_owned(), fs::read(&path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn bad_records_are_rejected_as_in_one_process() {
+    for (name, _) in BAD {
+        eprintln!("{name}");
+        let (here, there) = (bad_inputs(), bad_inputs());
+        let mut command = this_program(name);
+        let alone = result(command.current_dir(here.path()).output().unwrap());
+        let mut command = this_program(name);
+        command.current_dir(there.path());
+        let mut cluster = Cluster::new(2);
+        let on_cluster = result(cluster.command(command));
+        assert!(alone == on_cluster, "{name}: {alone:.300}\n{on_cluster:.300}");
+        assert!(files(here.path()) == files(there.path()), "{name}");
+        let rejects = files(here.path()).len() - 2;
+        assert_eq!(
+            rejects,
+            ["bad rows", "bad elements"].iter().position(|with| *with == name).map_or(0, |n| n + 1)
+        );
+        assert!(cluster.tasks.iter().any(|tasks| *tasks > 1), "{name}: {:?}", cluster.tasks);
+    }
+}
+
+#[test]
+fn the_command_says_of_bad_records_what_it_says_in_one_process() {
+    let dir = bad_inputs();
+    let arguments = |output| {
+        [
+            "convert",
+            "rows.csv",
+            "--infer-rows",
+            "5",
+            "--on-error",
+            "reject=rejects.csv",
+            "--max-errors",
+            "2%",
+            "-o",
+            output,
+        ]
+    };
+    let mut told = Vec::new();
+    for output in ["alone", "cluster"] {
+        let mut command = Command::new(GRISTMILL);
+        command.args(arguments(output)).current_dir(dir.path());
+        let output =
+            if output == "alone" { command.output().unwrap() } else { Cluster::new(2).command(command) };
+        let stderr = utf8(output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        told.push((
+            stderr.lines().last().unwrap().to_owned(),
+            fs::read(dir.path().join("rejects.csv")).unwrap(),
+        ));
+    }
+    assert!(told[0].0.contains("1132 records could not be read"), "{told:.1000?}");
+    assert!(told[0] == told[1], "{told:.1000?}");
 }

@@ -125,7 +125,11 @@ outputs_of_tuples! {
 fn open_attached(sinks: &[&Sink], inputs: &[PathBuf], run: RunId) -> Result<Vec<Completion>> {
     let roots: Vec<_> = sinks.iter().map(|sink| sink.input.clone()).collect();
     let nodes = in_order(&roots, &Held::default());
-    nodes.iter().filter_map(|node| node.attached.as_ref()).map(|attached| attached.open(inputs, run)).collect()
+    nodes
+        .iter()
+        .filter_map(|node| node.attached.as_ref())
+        .map(|attached| attached.open(inputs, run))
+        .collect()
 }
 
 fn check_context<R>(ctx: &Context, output: &Output<R>) -> Result<()> {

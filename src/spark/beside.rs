@@ -50,9 +50,8 @@ pub fn take_out(run: &Run, frames: &mut Frames) -> Result<()> {
 /// If it cannot be told: a bug.
 pub fn told(run: &Run) -> Result<Frames> {
     let all = run.beside.iter().enumerate();
-    let told = all.filter_map(|(cell, beside)| {
-        beside.told(run).transpose().map(|told| Ok((head(cell, 0), told?)))
-    });
+    let told =
+        all.filter_map(|(cell, beside)| beside.told(run).transpose().map(|told| Ok((head(cell, 0), told?))));
     told.collect()
 }
 
@@ -70,5 +69,5 @@ fn of(run: &Run, head: Head) -> Result<&dyn Beside> {
 }
 
 fn head(cell: usize, split: usize) -> Head {
-    Head { terminal: BESIDE, cell, lane: 0, order: Order { rank: 0, split }, batch: 0, number: 0 }
+    Head { cell, order: Order { rank: 0, split }, ..Head::of(BESIDE) }
 }

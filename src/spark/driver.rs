@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use super::beside;
-use super::frame::Head;
+use super::frame::{FAILED, Head};
 use super::identity;
 use super::link::{Kind, Link, broken};
 use super::stage::{self, Destination, Failure, Spec, VERSION, destination, exchange, fed_by, wire};
@@ -87,12 +87,16 @@ impl Driver {
             broadcasts: BTreeMap::new(),
             arrived: vec![Vec::new(); run.job.terminals.len()],
         };
-        for pipeline in 0..run.job.pipelines.len() {
-            going.pipeline(pipeline)?;
-        }
-        let told = beside::told(run)?;
-        state.results.extend(told.iter().map(|(head, told)| of_job(number, &whole(*head, told))));
-        Ok(())
+        let done = (0..run.job.pipelines.len()).try_for_each(|pipeline| going.pipeline(pipeline));
+        let last = match &done {
+            Ok(()) => beside::told(run)?,
+            Err(error) => {
+                state.results.clear(); // who repeats the job gets the error, and nothing else
+                vec![(Head::of(FAILED), json!(Failure::of(error)).to_string().into_bytes())]
+            }
+        };
+        state.results.extend(last.iter().map(|(head, told)| of_job(number, &whole(*head, told))));
+        done
     }
 }
 

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use crossbeam::channel::unbounded;
 
 use super::beside;
-use super::frame::{BESIDE, Head};
+use super::frame::{BESIDE, FAILED, Head};
 use super::identity;
 use super::link::{Kind, Link, Receiver, Sender, broken};
 use super::stage::{self, Destination, Failure, Spec, VERSION, wire};
@@ -256,8 +256,11 @@ impl State {
 /// Repeats what an earlier job has resulted in.
 fn repeat(run: &Arc<Run>, frames: Frames) -> Result<()> {
     let job = &run.job;
-    let (told, frames): (Frames, Frames) =
-        frames.into_iter().partition(|(head, _)| head.terminal == BESIDE);
+    if let Some((_, error)) = frames.iter().find(|(head, _)| head.terminal == FAILED) {
+        let failure: Failure = serde_json::from_slice(error).map_err(|error| broken(error.to_string()))?;
+        return Err(failure.into_error(job));
+    }
+    let (told, frames): (Frames, Frames) = frames.into_iter().partition(|(head, _)| head.terminal == BESIDE);
     let pieces = frames
         .into_iter()
         .map(|(head, rest)| Ok((head, wire(job, head.terminal)?.unpack(head.lane, &rest)?)));

@@ -83,8 +83,7 @@ impl Finding {
         input: impl Fn(usize, &Path) -> Option<Arc<InputFile>>,
     ) -> Result<(Of, Finding)> {
         let (first, lists) = frames.split_first().ok_or_else(|| damaged("a finding has no frame"))?;
-        let Beginning { whose, good, bad, files, source } =
-            serde_json::from_slice(first).map_err(damaged)?;
+        let Beginning { whose, good, bad, files, source } = serde_json::from_slice(first).map_err(damaged)?;
         let mut finding = Finding { good, bad, ..Finding::new(true, reservation) };
         for (path, is_input) in files {
             let path = PathBuf::from(OsStr::from_bytes(&path));
