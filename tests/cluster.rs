@@ -43,7 +43,7 @@ fn words_are_counted_as_in_one_process() {
 /// A job: what it results in, as text.
 type Job = fn(&Context) -> gristmill::Result<String>;
 
-const JOBS: [(&str, Job); 20] = [
+const JOBS: [(&str, Job); 23] = [
     ("reduce", |ctx| {
         let sums = numbers(ctx).map(|n| (n % 1000, n)).reduce_by_key(|a, b| a + b);
         Ok(format!("{:?}", sums.collect()?))
@@ -120,6 +120,31 @@ const JOBS: [(&str, Job); 20] = [
     ("figures", |ctx| {
         let floats = numbers(ctx).map(|n| (n as f64).sqrt());
         Ok(format!("{:?} {:?}", floats.stats()?, floats.histogram(&[0.0, 50.0, 100.0])?))
+    }),
+    ("estimates", |ctx| {
+        let many = ctx.range(0..300_000).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20);
+        let floats = many.map(|n| if n % 1000 == 0 { f64::NEG_INFINITY } else { (n as f64).sqrt() });
+        let estimated = (
+            many.to_approx_distinct(),
+            numbers(ctx).map(|n| n % 50).to_approx_distinct(),
+            floats.to_approx_quantile(&[0.0, 0.1, 0.5, 0.99, 1.0]),
+            floats.filter(|n| n.is_nan()).to_approx_quantile(&[0.5]),
+        );
+        Ok(format!("{:?}", ctx.run(estimated)?))
+    }),
+    ("folds", |ctx| {
+        let floats = numbers(ctx).map(|n| (n as f64 + 0.1).recip());
+        let sum = floats.fold((0.0, 0_u64), |(a, n), b| (a + b, n + 1), |(a, n), (b, m)| (a + b, n + m))?;
+        let words = numbers(ctx).map(|n| n.to_string());
+        let last = words.fold(String::new(), |_, word| word, |_, later| later)?;
+        let calls = ctx.counter("calls");
+        words.for_each(move |word| calls.add(word.len() as u64))?;
+        Ok(format!("{sum:?} {last} {}", ctx.counter("calls").value()))
+    }),
+    ("what closures give", |ctx| {
+        let words = ctx.range(0..3000).map(|n| (Text::from(n.to_string()), n));
+        let unknown = words.map(|(word, n)| std::time::Duration::from_secs(n + word.len() as u64));
+        Ok(format!("{:?} {:?} {:?}", words.collect()?, words.first()?, unknown.count()?))
     }),
     ("union", |ctx| {
         let both = numbers(ctx).map(|n| (n % 10, n)).union(&ctx.range(0..100).map(|n| (n % 3, n * 1000)));
@@ -233,8 +258,10 @@ const JOB: &str = "GRISTMILL_TEST_JOB";
 #[test]
 fn job() {
     let Ok(wanted) = std::env::var(JOB) else { return };
-    if wanted == "panic" {
-        return panics();
+    match wanted.as_str() {
+        "panic" => return panics(),
+        "unknown" => return cannot_travel(),
+        _ => {}
     }
     let (_, job) = JOBS.iter().chain(&BAD).find(|(name, _)| *name == wanted).unwrap();
     println!("\nresult: {}", job(&context()).unwrap());
@@ -249,6 +276,13 @@ fn panics() {
     let ctx = Context::new().unwrap();
     let data = ctx.range(0..100_000).map(|n| if n == 77_777 { panic!("at {n}") } else { (n % 10, n) });
     eprintln!("told: {}", data.reduce_by_key(|a, b| a + b).collect().unwrap_err());
+}
+
+fn cannot_travel() {
+    let ctx = context();
+    let data = numbers(&ctx).map(std::time::Duration::from_secs);
+    eprintln!("collect: {}", data.collect().unwrap_err());
+    eprintln!("fold: {}", data.fold(std::time::Duration::ZERO, |a, b| a + b, |a, b| a + b).unwrap_err());
 }
 
 fn this_program(name: &str) -> Command {
@@ -369,4 +403,21 @@ fn the_command_says_of_bad_records_what_it_says_in_one_process() {
     }
     assert!(told[0].0.contains("1132 records could not be read"), "{told:.1000?}");
     assert!(told[0] == told[1], "{told:.1000?}");
+}
+
+#[test]
+fn what_cannot_travel_is_told_before_anything_is_run() {
+    let mut cluster = Cluster::new(2);
+    let stderr = utf8(cluster.command(this_program("unknown")).stderr);
+    let told = |start: &str| {
+        stderr.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{stderr}"))
+    };
+    let (collect, fold) = (told("collect: "), told("fold: "));
+    assert!(
+        collect.contains("collect at tests/cluster.rs:") && collect.contains("core::time::Duration"),
+        "{collect}"
+    );
+    assert!(collect.contains("write it to files"), "{collect}");
+    assert!(fold.contains("fold at tests/cluster.rs:") && fold.contains("use reduce_by_key"), "{fold}");
+    assert!(cluster.tasks.is_empty());
 }

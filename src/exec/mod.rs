@@ -25,6 +25,7 @@ pub mod grace;
 pub mod hold;
 pub mod job;
 pub mod join;
+pub mod known;
 pub mod lookup;
 pub mod mapreduce;
 pub mod memory;

@@ -17,6 +17,15 @@ pub type Frames<'a> = dyn FnMut(usize, Vec<u8>) -> Result<()> + 'a;
 
 /// How the batches of one terminal travel; those of different lanes may be of different types.
 pub trait Wire: Send + Sync {
+    /// Whether batches can travel; asked before anything is run.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Packs a batch for a cell into frames.
     ///
     /// # Errors

@@ -76,6 +76,9 @@ impl Driver {
         let number = state.jobs;
         state.jobs += 1;
         state.broadcast_results()?;
+        for (terminal, feed) in run.job.terminals.iter().enumerate() {
+            wire(&run.job, terminal)?.check().map_err(|error| error.in_call(feed.call))?;
+        }
         let mut going = Going {
             driver: self,
             state: &mut state,
