@@ -5,6 +5,7 @@
 mod common;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use common::cluster::Cluster;
@@ -333,7 +334,7 @@ fn bad_inputs() -> tempfile::TempDir {
 }
 
 /// The paths and bytes of all files below a directory but for manifests and locks.
-fn files(dir: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let (mut files, mut dirs) = (Vec::new(), vec![dir.to_owned()]);
     while let Some(next) = dirs.pop() {
         for path in fs::read_dir(next).unwrap().map(|entry| entry.unwrap().path()) {
@@ -420,4 +421,68 @@ fn what_cannot_travel_is_told_before_anything_is_run() {
     assert!(collect.contains("write it to files"), "{collect}");
     assert!(fold.contains("fold at tests/cluster.rs:") && fold.contains("use reduce_by_key"), "{fold}");
     assert!(cluster.tasks.is_empty());
+}
+
+#[test]
+fn single_files_and_what_is_printed_are_those_of_one_process_to_the_byte() {
+    let (here, there) = (good_inputs(), good_inputs());
+    let outputs = ["rows.csv.gz", "rows.jsonl", "rows.parquet", "-"];
+    for output in outputs {
+        let arguments = ["sort", "orders.csv", "--by", "city,-price", "-o", output];
+        let mut alone = Command::new(GRISTMILL);
+        let alone = alone.args(arguments).current_dir(here.path()).output().unwrap();
+        let mut command = Command::new(GRISTMILL);
+        command.args(arguments).current_dir(there.path());
+        let mut cluster = Cluster::new(2);
+        let on_cluster = cluster.command(command);
+        assert!(on_cluster.status.success(), "{output}: {}", utf8(on_cluster.stderr));
+        assert!(alone.stdout == on_cluster.stdout, "{output}");
+        assert_eq!(output == "-", alone.stdout.len() > 1_000_000, "{output}");
+        assert!(cluster.tasks.iter().any(|tasks| *tasks > 1), "{output}: {:?}", cluster.tasks);
+    }
+    let (here, there) = (files(here.path()), files(there.path()));
+    let names = |files: &[(PathBuf, Vec<u8>)]| files.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&here), names(&there));
+    for ((path, alone), (_, on_cluster)) in here.iter().zip(&there) {
+        assert!(alone == on_cluster, "{}", path.display());
+    }
+    assert_eq!(here.len(), outputs.len());
+}
+
+/// A directory with a table that has several splits.
+fn good_inputs() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let row = |n: u64| format!("{n},city {},{}.5\n", n % 97, n * 7919 % 10_000);
+    let rows = "id,city,price\n".to_owned() + &(0..100_000).map(row).collect::<String>();
+    fs::write(dir.path().join("orders.csv"), rows).unwrap();
+    dir
+}
+
+#[test]
+fn what_was_appended_is_not_appended_again() {
+    let dir = good_inputs();
+    let arguments = [
+        "convert",
+        "orders.csv",
+        "-o",
+        "out",
+        "--to",
+        "csv",
+        "--mode",
+        "append-once",
+        "--append-id",
+        "first",
+    ];
+    let run = |cluster: &mut Cluster| {
+        let mut command = Command::new(GRISTMILL);
+        let output = cluster.command({
+            command.args(arguments).current_dir(dir.path());
+            command
+        });
+        assert!(output.status.success(), "{}", utf8(output.stderr));
+        files(&dir.path().join("out"))
+    };
+    let first = run(&mut Cluster::new(2));
+    assert!(first.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() > 1_000_000);
+    assert!(first == run(&mut Cluster::new(2)));
 }

@@ -47,6 +47,16 @@ pub trait Wire: Send + Sync {
     /// If they are of another type: a bug.
     fn join(&self, lane: usize, first: Batch, later: Batch) -> Result<Batch>;
 
+    /// Once it is sealed: the frame from which processes that repeat what the job has resulted in know as much of it as this one does; none if they need
+    /// all frames for that.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be bytes: a bug.
+    fn outcome(&self) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
     /// For an exchange, how it is read; none for what the process that plans absorbs itself.
     fn exchange(&self) -> Option<&dyn ExchangeWire> {
         None

@@ -295,12 +295,16 @@ impl Going<'_> {
                 Ok(())
             }
             Destination::Driver => {
-                let kept = frames.iter().map(|(head, rest)| of_job(self.job, &whole(*head, rest)));
-                self.state.results.extend(kept);
                 let wire = wire(job, terminal)?;
                 let pieces = frames.iter().map(|(head, rest)| Ok((*head, wire.unpack(head.lane, rest)?)));
                 stage::absorb(job, pieces.collect::<Result<Vec<_>>>()?)?;
-                seal(feed)
+                seal(feed)?;
+                if let Some(outcome) = wire.outcome()? {
+                    frames = vec![(Head::of(terminal), outcome)];
+                }
+                let kept = frames.iter().map(|(head, rest)| of_job(self.job, &whole(*head, rest)));
+                self.state.results.extend(kept);
+                Ok(())
             }
         }
     }

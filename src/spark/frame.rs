@@ -31,7 +31,7 @@ pub const FAILED: usize = usize::MAX - 1;
 pub const HEAD_BYTES: usize = 7 * 8;
 
 impl Head {
-    /// The head of something that is for no terminal.
+    /// The head of something that is for a terminal as a whole, or for none.
     pub fn of(terminal: usize) -> Head {
         let order = Order { rank: 0, split: 0 };
         Head { terminal, cell: 0, lane: 0, order, batch: 0, number: 0 }
