@@ -258,7 +258,9 @@ impl Tally {
         if !notes.is_empty() {
             let mut noted = self.noted();
             let amounts = noted.entry(Whose::Cell { terminal, cell }).or_default();
-            notes.into_iter().for_each(|note| *amount(amounts, note.counter) += note.n);
+            for note in notes {
+                *amount(amounts, note.counter) += note.n;
+            }
         }
         Ok(result)
     }

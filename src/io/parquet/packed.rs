@@ -9,6 +9,7 @@ use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
     ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader,
+    RowGroupMetaData,
 };
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedRowGroupWriter;
@@ -63,7 +64,7 @@ impl EncodedRowGroup {
 impl PackedRowGroup {
     /// The bytes of its pages.
     pub(super) fn bytes(&self) -> u64 {
-        let columns = self.metadata.row_groups().iter().flat_map(|group| group.columns());
+        let columns = self.metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);
         columns.map(|column| u64::try_from(column.compressed_size()).unwrap_or(0)).sum()
     }
 
@@ -73,7 +74,7 @@ impl PackedRowGroup {
         to: &mut SerializedRowGroupWriter<'_, W>,
     ) -> Result<(), ParquetError> {
         let PackedRowGroup { file, metadata } = self;
-        let columns = metadata.row_groups().first().map(|group| group.columns()).unwrap_or_default();
+        let columns = metadata.row_groups().first().map(RowGroupMetaData::columns).unwrap_or_default();
         let rows = metadata.file_metadata().num_rows();
         let of_column = |number: usize| {
             let column_index = metadata.column_index().and_then(|groups| groups.first()?.get(number));
@@ -113,5 +114,63 @@ fn with_old_fields(column: &ColumnChunkMetaData) -> Result<ColumnChunkMetaData, 
     match column.statistics().map(old) {
         Some(statistics) => column.clone().into_builder().set_statistics(statistics).build(),
         None => Ok(column.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{RowGroupEncoder, Statistics as Kept};
+    use super::*;
+    use crate::record::{schema, to_batch};
+
+    type Row = (u64, i64, f64, Option<String>, Vec<i32>, bool);
+
+    fn encoded(start: u64, options: &ParquetOptions) -> EncodedRowGroup {
+        let row = |n: u64| -> Row {
+            let list = (0..n as i32 % 4).collect();
+            (
+                n,
+                -n.cast_signed(),
+                n as f64 / 3.0,
+                (!n.is_multiple_of(5)).then(|| format!("text {n}")),
+                list,
+                n.is_multiple_of(2),
+            )
+        };
+        let mut encoder = RowGroupEncoder::new(&schema::<Row>(), options).unwrap();
+        encoder.write(&to_batch(&(start..start + 40_000).map(row).collect::<Vec<_>>()).unwrap()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_file_of_packed_row_groups_is_that_of_the_row_groups_to_the_byte() {
+        for statistics in [Kept::None, Kept::RowGroup, Kept::Page] {
+            let options = ParquetOptions::default().statistics(statistics).bloom_filters(["_1", "_4"]);
+            let file = |pack: bool| {
+                let mut file = ParquetFileWriter::new(Vec::new(), &schema::<Row>(), &options).unwrap();
+                for start in [0, 1_000_000] {
+                    let mut group = encoded(start, &options);
+                    if pack {
+                        let bytes = group.bytes();
+                        group =
+                            EncodedRowGroup::unpack(group.pack(&schema::<Row>(), &options).unwrap()).unwrap();
+                        assert_eq!((group.rows(), group.bytes()), (40_000, bytes));
+                    }
+                    file.append(group).unwrap();
+                }
+                assert_eq!(file.rows(), 80_000);
+                file.finish().unwrap()
+            };
+            assert!(file(true) == file(false), "{statistics:?}");
+        }
+    }
+
+    #[test]
+    fn damaged_bytes_are_an_error() {
+        let options = ParquetOptions::default();
+        let bytes = encoded(0, &options).pack(&schema::<Row>(), &options).unwrap();
+        for length in [0, 3, bytes.len() / 2, bytes.len() - 1] {
+            assert!(EncodedRowGroup::unpack(bytes[..length].to_vec()).is_err());
+        }
     }
 }
