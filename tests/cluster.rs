@@ -311,6 +311,35 @@ fn jobs_give_what_they_give_in_one_process() {
 }
 
 #[test]
+fn a_task_that_is_done_twice_counts_and_writes_once() {
+    let counters = ["counters", "counters in a loop"];
+    for (name, dir) in
+        counters.map(|name| (name, good_inputs())).into_iter().chain([("bad elements", bad_inputs())])
+    {
+        let mut command = this_program(name);
+        let alone = result(command.current_dir(dir.path()).output().unwrap());
+        let written = files(dir.path());
+        let mut command = this_program(name);
+        command.current_dir(dir.path());
+        let mut cluster = Cluster::new(2);
+        cluster.tries = 2;
+        assert_eq!(result(cluster.command(command)), alone);
+        assert!(files(dir.path()) == written, "{name}");
+    }
+    let dir = good_inputs();
+    let mut command = Command::new(GRISTMILL);
+    command.args(["convert", "orders.csv", "-o", "copy.csv"]).current_dir(dir.path());
+    let mut cluster = Cluster::new(2);
+    cluster.tries = 2;
+    let output = cluster.command(command);
+    assert!(output.status.success(), "{}", utf8(output.stderr));
+    let [(_, copy), (_, orders)] = files(dir.path()).try_into().unwrap();
+    assert!(copy == orders);
+    let mut names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(names.all(|name| !name.to_string_lossy().contains("staging")));
+}
+
+#[test]
 fn a_panic_comes_to_the_driver_with_operator_and_line() {
     let output = Cluster::new(2).command(this_program("panic"));
     let stderr = utf8(output.stderr);
