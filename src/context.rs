@@ -3,7 +3,6 @@
 mod jobs;
 mod totals;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +10,7 @@ use crate::config::{Config, Execution, Rules};
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::cancel::{CancelToken, Fence};
-use crate::exec::counter::Counter;
+use crate::exec::counter::Counters;
 use crate::exec::disk::Disk;
 use crate::exec::gate;
 use crate::exec::job::Job;
@@ -47,7 +46,7 @@ struct Inner {
     budget: Budget,
     cancel: CancelToken,
     observer: Mutex<Option<Observer>>,
-    counters: Mutex<BTreeMap<String, Counter>>,
+    counters: Counters,
     totals: Totals,
     /// Whether jobs are run here.
     role: Role,
@@ -137,7 +136,7 @@ impl Context {
             budget: budget.clone(),
             cancel,
             observer: Mutex::new(None),
-            counters: Mutex::default(),
+            counters: Counters::default(),
             totals: Totals::new(config),
             role: role.clone(),
             task: Some(OfTask { fence, parameters }),
@@ -161,8 +160,8 @@ impl Context {
     }
 
     /// The counters by name.
-    pub(crate) fn counters(&self) -> MutexGuard<'_, BTreeMap<String, Counter>> {
-        self.0.counters.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
     }
 
     /// Whether both are handles on the same context.
@@ -394,7 +393,7 @@ impl ContextBuilder {
         let pool = Arc::new(pool);
         let disk = Disk::new(&config.spill_dir, config.spill_limit_bytes, config.execution);
         let budget = Budget::new(config.memory_bytes, disk);
-        let (cancel, observer, counters) = (CancelToken::new(), Mutex::new(None), Mutex::default());
+        let (cancel, observer, counters) = (CancelToken::new(), Mutex::new(None), Counters::default());
         let totals = Totals::new(&config);
         Ok(Context(Arc::new(Inner {
             config,

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::{Inner, Started};
 use crate::error::{Error, ErrorKind, Result};
+use crate::exec::beside::Beside;
 use crate::exec::cancel::CancelToken;
 use crate::exec::collect::{Gather, Gathered, Gathering};
 use crate::exec::counter::{Counted, Tally};
@@ -24,7 +25,7 @@ use crate::ops::computations;
 use crate::plan::graph::{Held, Node, Shape, in_order, readable};
 use crate::plan::loops::{Holding, Loop, next_loop, preparation};
 use crate::plan::lower::{OpenSink, lower};
-use crate::plan::stages::{Sink, plan};
+use crate::plan::stages::{Plan, Sink, plan};
 
 /// One run.
 pub(super) struct Jobs<'a> {
@@ -140,9 +141,9 @@ impl<'a> Jobs<'a> {
         let plan = plan(&described, ctx.config.rules, ctx.config.execution, held);
         let identity = ctx.role.identity(&plan);
         let mut job = lower(&plan, sinks, &ctx.budget)?;
-        let tally = Arc::new(Tally::new(computations(&plan)));
-        for feed in &mut job.terminals {
-            feed.terminal = tally.watch(Arc::clone(&feed.terminal));
+        let tally = Arc::new(Tally::new(computations(&plan), ctx.counters.clone()));
+        for (number, feed) in job.terminals.iter_mut().enumerate() {
+            feed.terminal = tally.watch(number, Arc::clone(&feed.terminal));
         }
         let steps = job.pipelines.iter().map(|pipeline| pipeline.steps.len());
         let metrics = RunMetrics::new(steps, job.terminals.len(), Arc::clone(&self.first_output));
@@ -159,6 +160,7 @@ impl<'a> Jobs<'a> {
             cancel: ctx.cancel.clone(),
             failed: CancelToken::new(),
             metrics,
+            beside: beside(&plan, &tally),
             tally: Arc::clone(&tally),
         });
         let observer = ctx.observer.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -173,6 +175,17 @@ impl<'a> Jobs<'a> {
         self.counted.take_in(&tally);
         Ok(())
     }
+}
+
+/// What the tasks of a job leave beside what they deliver: what closures count, and what nodes have attached to them.
+fn beside(plan: &Plan, tally: &Arc<Tally>) -> Vec<Arc<dyn Beside>> {
+    let mut all: Vec<Arc<dyn Beside>> = vec![Arc::clone(tally) as Arc<dyn Beside>];
+    for node in &plan.nodes {
+        if let Some(attached) = &node.attached {
+            all.push(Arc::clone(attached) as Arc<dyn Beside>);
+        }
+    }
+    all
 }
 
 fn broken(what: &str) -> Error {

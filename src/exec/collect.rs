@@ -26,32 +26,37 @@ pub trait Gathering<T>: Send + Sync + 'static {
     /// Joins the state of a later task.
     fn join(&self, state: &mut Self::State, later: Self::State) -> Demand;
 
+    /// Whether states can travel between processes.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// The state as bytes, to travel between processes.
     ///
     /// # Errors
     ///
     /// If it cannot.
-    fn pack(&self, _state: Self::State) -> Result<Vec<u8>> {
-        Err(stays())
-    }
+    fn pack(&self, state: Self::State) -> Result<Vec<u8>>;
 
     /// The state that bytes stand for.
     ///
     /// # Errors
     ///
     /// If it cannot travel, or these are not its bytes.
-    fn unpack(&self, _bytes: &[u8]) -> Result<Self::State> {
-        Err(stays())
-    }
+    fn unpack(&self, bytes: &[u8]) -> Result<Self::State>;
 }
 
-/// The error of a result that cannot leave the process in which it was computed.
-pub fn stays() -> Error {
-    Error::new(
-        ErrorKind::Config,
-        "what this action gathers cannot travel from the executors of Spark to the driver",
-    )
-    .hint("write it to files, or gather the records that an exchange gives")
+/// The error of something of type `T` that cannot leave the process in which it was computed.
+pub fn stays<T>(what: &str) -> Error {
+    let message = format!(
+        "{what} of type {} cannot travel from the executors of Spark to the driver, since nothing says that it is a record",
+        std::any::type_name::<T>()
+    );
+    Error::new(ErrorKind::Config, message)
 }
 
 /// A terminal of one cell that joins what the tasks gathered, in their order.
@@ -109,6 +114,10 @@ impl<T: 'static, G: Gathering<T>> Terminal for Gather<T, G> {
 }
 
 impl<T: 'static, G: Gathering<T>> Wire for Gather<T, G> {
+    fn check(&self) -> Result<()> {
+        self.gathering.check()
+    }
+
     fn pack(&self, _lane: usize, cell: usize, batch: Batch, frames: &mut Frames<'_>) -> Result<()> {
         frames(cell, self.gathering.pack(downcast::<G::State>(batch)?)?)
     }

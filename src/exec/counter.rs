@@ -6,17 +6,20 @@
 //! succeeded as a whole, the tally is added to the counters.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
+use super::beside::Beside;
 use super::erased::AnyPush;
 use super::job::{Batch, Port, Terminal};
 use super::push::Demand;
-use super::task::TaskCx;
-use super::wire::Wire;
-use crate::error::Result;
+use super::task::{Run, TaskCx};
+use super::wire::{Wire, damaged};
+use crate::error::{Error, ErrorKind, Result};
 
 /// A number that closures add to while a run goes on, such as that of the lines that could not be parsed.
 ///
@@ -63,7 +66,7 @@ struct Inner {
 }
 
 impl Counter {
-    pub(crate) fn new(name: &str) -> Counter {
+    fn new(name: &str) -> Counter {
         Counter(Arc::new(Inner { name: name.to_string(), value: AtomicU64::new(0) }))
     }
 
@@ -109,6 +112,18 @@ impl Counter {
 impl fmt::Debug for Counter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Counter").field(&self.name()).field(&self.value()).finish()
+    }
+}
+
+/// The counters of a context, by name. Clones are the same ones.
+#[derive(Clone, Default)]
+pub struct Counters(Arc<Mutex<BTreeMap<String, Counter>>>);
+
+impl Counters {
+    /// The counter of this name: the same one whenever it is asked for.
+    pub fn named(&self, name: &str) -> Counter {
+        let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counters.entry(name.to_string()).or_insert_with(|| Counter::new(name)).clone()
     }
 }
 
@@ -179,19 +194,35 @@ pub struct Computations {
 /// Counters, each with what is to be added to it.
 type Amounts = Vec<(Counter, u64)>;
 
+/// Who has added something: what two tasks have added as the same one counts once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+enum Whose {
+    /// A computation, of a split.
+    Task { computation: usize, split: usize },
+    /// A cell of a terminal, which absorbs everything once.
+    Cell { terminal: usize, cell: usize },
+    /// Everybody, as the process that plans has told.
+    All,
+}
+
+/// Everything that is noted, by the names of the counters.
+type Noted = Vec<(Whose, Vec<(String, u64)>)>;
+
 /// What one job of a run has counted so far.
 pub struct Tally {
     pipelines: Vec<Computations>,
-    /// By computation and split.
-    tasks: Mutex<HashMap<(usize, usize), Amounts>>,
-    /// What terminals added, which absorb everything once.
-    terminals: Mutex<Amounts>,
+    counters: Counters,
+    noted: Mutex<HashMap<Whose, Amounts>>,
 }
 
 impl Tally {
-    /// An empty tally for the pipelines of a run.
-    pub fn new(pipelines: Vec<Computations>) -> Tally {
-        Tally { pipelines, tasks: Mutex::default(), terminals: Mutex::default() }
+    /// An empty tally for the pipelines of a run, of closures that add to these counters, or to others.
+    pub fn new(pipelines: Vec<Computations>, counters: Counters) -> Tally {
+        Tally { pipelines, counters, noted: Mutex::default() }
+    }
+
+    fn noted(&self) -> MutexGuard<'_, HashMap<Whose, Amounts>> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The identity of the node that a pipeline reads.
@@ -210,45 +241,98 @@ impl Tally {
     pub fn task<R>(&self, cx: &TaskCx, pipeline: usize, work: impl FnOnce() -> Result<R>) -> Result<R> {
         let (result, notes) = framed(Some(cx.clone()), work)?;
         if !notes.is_empty() {
-            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut noted = self.noted();
             for Note { step, counter, n } in notes {
                 let Some(computation) = self.computation(pipeline, step) else { continue };
                 // What is computed twice counts once. One of both may have been stopped early: the other knows more.
-                let amount = amount(tasks.entry((computation, cx.split())).or_default(), counter);
+                let whose = Whose::Task { computation, split: cx.split() };
+                let amount = amount(noted.entry(whose).or_default(), counter);
                 *amount = n.max(*amount);
             }
         }
         Ok(result)
     }
 
-    fn terminal<R>(&self, work: impl FnOnce() -> Result<R>) -> Result<R> {
+    fn cell<R>(&self, terminal: usize, cell: usize, work: impl FnOnce() -> Result<R>) -> Result<R> {
         let (result, notes) = framed(None, work)?;
         if !notes.is_empty() {
-            let mut terminals = self.terminals.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut noted = self.noted();
+            let amounts = noted.entry(Whose::Cell { terminal, cell }).or_default();
             for note in notes {
-                *amount(&mut terminals, note.counter) += note.n;
+                *amount(amounts, note.counter) += note.n;
             }
         }
         Ok(result)
     }
 
-    /// The terminal, with what it adds while it absorbs noted here.
-    pub fn watch(self: &Arc<Tally>, terminal: Arc<dyn Terminal>) -> Arc<dyn Terminal> {
-        Arc::new(Watched { terminal, tally: Arc::clone(self) })
-    }
-
-    /// Whether closures have added to a counter.
-    pub fn has_counted(&self) -> bool {
-        let is_empty = |amounts: &Amounts| amounts.is_empty();
-        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        !tasks.values().all(is_empty)
-            || !is_empty(&self.terminals.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The terminal with this number, with what it adds while it absorbs noted here.
+    pub fn watch(self: &Arc<Tally>, number: usize, terminal: Arc<dyn Terminal>) -> Arc<dyn Terminal> {
+        Arc::new(Watched { terminal, number, tally: Arc::clone(self) })
     }
 
     fn take(&self) -> impl Iterator<Item = (Counter, u64)> {
-        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        let terminals = std::mem::take(&mut *self.terminals.lock().unwrap_or_else(PoisonError::into_inner));
-        tasks.into_values().flatten().chain(terminals)
+        std::mem::take(&mut *self.noted()).into_values().flatten()
+    }
+
+    /// The name of a counter, by which other processes find the same one.
+    fn name_of(&self, counter: &Counter) -> Result<String> {
+        if self.counters.named(counter.name()).is(counter) {
+            return Ok(counter.name().to_owned());
+        }
+        let message = format!(
+            "the counter `{}` is of another context than the run, and that cannot be counted on a cluster of Spark",
+            counter.name().escape_debug()
+        );
+        Err(Error::new(ErrorKind::Config, message).hint("make it by `counter` of the context of the dataset"))
+    }
+
+    fn named(&self, amounts: &Amounts) -> Result<Vec<(String, u64)>> {
+        amounts.iter().map(|(counter, n)| Ok((self.name_of(counter)?, *n))).collect()
+    }
+}
+
+impl Beside for Tally {
+    fn pack(&self, _run: &Run) -> Result<Vec<Vec<Vec<u8>>>> {
+        let noted = self.noted();
+        if noted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let named = noted.iter().map(|(whose, amounts)| Ok((*whose, self.named(amounts)?)));
+        let named: Noted = named.collect::<Result<_>>()?;
+        Ok(vec![vec![serde_json::to_vec(&named).map_err(damaged)?]])
+    }
+
+    fn unpack(&self, _run: &Run, frames: &[&[u8]]) -> Result<()> {
+        for frame in frames {
+            let mut noted = self.noted();
+            for (whose, amounts) in serde_json::from_slice::<Noted>(frame).map_err(damaged)? {
+                let known = noted.entry(whose).or_default();
+                for (name, n) in amounts {
+                    let amount = amount(known, self.counters.named(&name));
+                    *amount = n.max(*amount);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn told(&self, _run: &Run) -> Result<Option<Vec<u8>>> {
+        let mut all = Amounts::new();
+        for (counter, n) in self.noted().values().flatten() {
+            *amount(&mut all, counter.clone()) += n;
+        }
+        if all.is_empty() {
+            return Ok(None);
+        }
+        serde_json::to_vec(&self.named(&all)?).map(Some).map_err(damaged)
+    }
+
+    /// What this process has added meanwhile is part of it.
+    fn tell(&self, _run: &Run, told: &[u8]) -> Result<()> {
+        let told: Vec<(String, u64)> = serde_json::from_slice(told).map_err(damaged)?;
+        let all = told.into_iter().map(|(name, n)| (self.counters.named(&name), n)).collect();
+        *self.noted() = HashMap::from([(Whose::All, all)]);
+        Ok(())
     }
 }
 
@@ -282,6 +366,7 @@ fn amount(amounts: &mut Amounts, counter: Counter) -> &mut u64 {
 /// A terminal as it is, but for the counters.
 struct Watched {
     terminal: Arc<dyn Terminal>,
+    number: usize,
     tally: Arc<Tally>,
 }
 
@@ -295,11 +380,11 @@ impl Terminal for Watched {
     }
 
     fn absorb(&self, cell: usize, lane: usize, batch: Batch) -> Result<Demand> {
-        self.tally.terminal(|| self.terminal.absorb(cell, lane, batch))
+        self.tally.cell(self.number, cell, || self.terminal.absorb(cell, lane, batch))
     }
 
     fn seal(&self, cell: usize) -> Result<()> {
-        self.tally.terminal(|| self.terminal.seal(cell))
+        self.tally.cell(self.number, cell, || self.terminal.seal(cell))
     }
 
     fn wire(&self) -> Option<&dyn Wire> {

@@ -9,13 +9,14 @@ use super::between::Between;
 use super::chunk::Chunk;
 use super::hold::{Division, Hold, Keep, Storage};
 use super::job::{Batch, Terminal};
+use super::known::{Codec, codec, known_codec};
 use super::memory::Budget;
 use super::metrics::{FirstOutput, StepMetrics};
 use super::push::{Demand, Next, Push};
 use super::relay::{self, Pump};
 use super::source::{AnySource, Erased};
 use super::task::TaskCx;
-use super::wire::{damaged, rows_from_bytes, rows_to_bytes};
+use super::wire::damaged;
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::Record;
 
@@ -65,10 +66,13 @@ pub trait Elements: Send + Sync {
     /// Whether they are known to be records, which can go to disk.
     fn are_records(&self) -> bool;
 
-    /// A `Vec` of elements as bytes; none if they are not known to be records.
+    /// Whether they can become bytes: they are records, or of a type that is known to be one.
+    fn can_be_bytes(&self) -> bool;
+
+    /// A `Vec` of elements as bytes; none if they cannot become bytes.
     fn to_bytes(&self, rows: &dyn Any) -> Option<Result<Vec<u8>>>;
 
-    /// The `Vec` of elements that bytes hold; none if they are not known to be records.
+    /// The `Vec` of elements that bytes hold; none if they cannot become bytes.
     fn read_bytes(&self, bytes: &[u8]) -> Option<Result<Batch>>;
 
     /// Runs `pumps` in order after each chunk that `head` receives.
@@ -81,12 +85,11 @@ pub type Held = (Arc<dyn Terminal>, Arc<dyn AnySource>);
 /// [`Elements`] of type `T`.
 pub struct Of<T> {
     hold: fn(Keep, Division, Storage, &Budget) -> Held,
-    /// For records: to bytes and back.
+    are_records: bool,
+    /// To bytes and back, if their type is known to be that of records.
     bytes: Option<Codec<T>>,
     types: PhantomData<fn() -> T>,
 }
-
-type Codec<T> = (fn(&[T]) -> Result<Vec<u8>>, fn(&[u8]) -> Result<Vec<T>>);
 
 impl<T: Clone + Send + Sync + 'static> Of<T> {
     /// The table of functions for `T`, which may be no record: what is held stays in memory.
@@ -95,7 +98,7 @@ impl<T: Clone + Send + Sync + 'static> Of<T> {
             let between = Between::<T>::new(keep, division, budget);
             (Arc::new(between.clone()), Arc::new(Erased::new(between)))
         };
-        Arc::new(Of::<T> { hold, bytes: None, types: PhantomData })
+        Arc::new(Of::<T> { hold, are_records: false, bytes: known_codec(), types: PhantomData })
     }
 }
 
@@ -106,8 +109,7 @@ impl<T: Record> Of<T> {
             let hold = Hold::<T>::new(keep, division, storage, budget);
             (Arc::new(hold.clone()), Arc::new(Erased::new(hold)))
         };
-        let bytes: Option<Codec<T>> = Some((rows_to_bytes, rows_from_bytes));
-        Arc::new(Of::<T> { hold, bytes, types: PhantomData })
+        Arc::new(Of::<T> { hold, are_records: true, bytes: Some(codec()), types: PhantomData })
     }
 }
 
@@ -133,6 +135,10 @@ impl<T: Clone + Send + Sync + 'static> Elements for Of<T> {
     }
 
     fn are_records(&self) -> bool {
+        self.are_records
+    }
+
+    fn can_be_bytes(&self) -> bool {
         self.bytes.is_some()
     }
 

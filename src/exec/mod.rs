@@ -5,6 +5,7 @@
 //! without types, [`job`] is what is to be run, [`task`] runs one split, [`scheduler`] runs them all.
 
 pub mod aggregate;
+pub mod beside;
 pub mod between;
 pub mod broadcast;
 pub mod bucket;
@@ -24,6 +25,7 @@ pub mod grace;
 pub mod hold;
 pub mod job;
 pub mod join;
+pub mod known;
 pub mod lookup;
 pub mod mapreduce;
 pub mod memory;

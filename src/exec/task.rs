@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crossbeam::channel::Sender;
 
+use super::beside::Beside;
 use super::cancel::CancelToken;
 use super::counter::Tally;
 use super::erased::{AnyPush, Elements};
@@ -42,11 +43,11 @@ pub struct Computation {
     /// The run.
     pub run: RunId,
     /// The number of its job.
-    job: usize,
+    pub job: usize,
     /// The number of the computation in the job.
-    number: usize,
+    pub number: usize,
     /// The split of the source.
-    split: usize,
+    pub split: usize,
 }
 
 /// What all tasks of a job share.
@@ -75,6 +76,8 @@ pub struct Run {
     pub metrics: RunMetrics,
     /// What closures count.
     pub tally: Arc<Tally>,
+    /// All that tasks leave beside what they deliver, the tally among it.
+    pub beside: Vec<Arc<dyn Beside>>,
 }
 
 /// What the operators of one task share.

@@ -17,6 +17,15 @@ pub type Frames<'a> = dyn FnMut(usize, Vec<u8>) -> Result<()> + 'a;
 
 /// How the batches of one terminal travel; those of different lanes may be of different types.
 pub trait Wire: Send + Sync {
+    /// Whether batches can travel; asked before anything is run.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Packs a batch for a cell into frames.
     ///
     /// # Errors
@@ -37,6 +46,16 @@ pub trait Wire: Send + Sync {
     ///
     /// If they are of another type: a bug.
     fn join(&self, lane: usize, first: Batch, later: Batch) -> Result<Batch>;
+
+    /// Once it is sealed: the frame from which processes that repeat what the job has resulted in know as much of it as this one does; none if they need
+    /// all frames for that.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be bytes: a bug.
+    fn outcome(&self) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
 
     /// For an exchange, how it is read; none for what the process that plans absorbs itself.
     fn exchange(&self) -> Option<&dyn ExchangeWire> {

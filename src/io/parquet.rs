@@ -23,6 +23,7 @@ mod bound;
 mod filter;
 mod literal;
 mod options;
+mod packed;
 mod read;
 mod read_options;
 mod seconds;
@@ -30,6 +31,7 @@ mod stored;
 
 pub use filter::{Col, Filter, Literal, col};
 pub use options::{Compression, ParquetOptions, SortedColumn, Statistics};
+use packed::PackedRowGroup;
 pub use read::{ParquetBatches, read_parquet, read_parquet_schema};
 pub use read_options::ParquetReadOptions;
 use seconds::{stored_column, stored_schema};
@@ -167,7 +169,7 @@ impl RowGroupEncoder {
     pub fn finish(self) -> Result<EncodedRowGroup> {
         let chunks = self.leaves.into_iter().map(ArrowColumnWriter::close).collect::<Result<_, _>>();
         let chunks = chunks.map_err(|error| failed("store a row group", error))?;
-        Ok(EncodedRowGroup { chunks, rows: self.rows })
+        Ok(EncodedRowGroup { row_group: RowGroup::Encoded(chunks), rows: self.rows })
     }
 }
 
@@ -189,8 +191,17 @@ fn same_columns(a: &SchemaRef, b: &SchemaRef) -> bool {
 /// A row group that is ready to be appended to a file of its schema.
 #[derive(Debug)]
 pub struct EncodedRowGroup {
-    chunks: Vec<ArrowColumnChunk>,
+    row_group: RowGroup,
     rows: usize,
+}
+
+/// Where its pages are.
+#[derive(Debug)]
+enum RowGroup {
+    /// As they were encoded.
+    Encoded(Vec<ArrowColumnChunk>),
+    /// In bytes that another process has made.
+    Packed(PackedRowGroup),
 }
 
 impl EncodedRowGroup {
@@ -201,7 +212,10 @@ impl EncodedRowGroup {
 
     /// The number of bytes it adds to the data of a file.
     pub fn bytes(&self) -> u64 {
-        self.chunks.iter().map(|chunk| chunk.close().bytes_written).sum()
+        match &self.row_group {
+            RowGroup::Encoded(chunks) => chunks.iter().map(|chunk| chunk.close().bytes_written).sum(),
+            RowGroup::Packed(packed) => packed.bytes(),
+        }
     }
 }
 
@@ -241,8 +255,11 @@ impl<W: Write + Send> ParquetFileWriter<W> {
 
     fn append_chunks(&mut self, row_group: EncodedRowGroup) -> Result<(), ParquetError> {
         let mut group = self.file.next_row_group()?;
-        for chunk in row_group.chunks {
-            chunk.append_to_row_group(&mut group)?;
+        match row_group.row_group {
+            RowGroup::Encoded(chunks) => {
+                chunks.into_iter().try_for_each(|chunk| chunk.append_to_row_group(&mut group))?;
+            }
+            RowGroup::Packed(packed) => packed.append_to(&mut group)?,
         }
         group.close().map(drop)
     }

@@ -1,12 +1,13 @@
 //! `approx_distinct`: about how many distinct elements there are, in a few kilobytes.
 
-use datasketches::hll::{HllType, HllUnion};
+use datasketches::hll::{HllSketch, HllType, HllUnion};
 
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::collect::Gathering;
 use crate::exec::push::Demand;
 use crate::exec::trace::Cursor;
+use crate::exec::wire::damaged;
 use crate::ops::collect::{finished, gather, refused};
 use crate::record::Key;
 
@@ -89,5 +90,15 @@ impl<T: Key> Gathering<T> for Sketch {
     fn join(&self, state: &mut HllUnion, later: HllUnion) -> Demand {
         state.update(&later.to_sketch(HllType::Hll8));
         Demand::More
+    }
+
+    fn pack(&self, state: HllUnion) -> Result<Vec<u8>> {
+        Ok(state.to_sketch(HllType::Hll8).serialize())
+    }
+
+    fn unpack(&self, bytes: &[u8]) -> Result<HllUnion> {
+        let mut state = self.0.clone();
+        state.update(&HllSketch::deserialize(bytes).map_err(damaged)?);
+        Ok(state)
     }
 }

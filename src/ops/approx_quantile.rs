@@ -7,6 +7,7 @@ use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::collect::Gathering;
 use crate::exec::push::Demand;
 use crate::exec::trace::Cursor;
+use crate::exec::wire::{damaged, take_u64};
 use crate::ops::collect::{finished, gather, refused};
 use crate::record::Data;
 
@@ -140,8 +141,19 @@ impl<T: Data + Into<f64>> Gathering<T> for Digests {
 
     fn join(&self, state: &mut Digest, later: Digest) -> Demand {
         state.below += later.below;
-        state.finite.merge(&later.finite);
+        // Compressed first, as one is that comes from another process: else the estimates there would be others.
+        state.finite.merge(&later.finite.freeze().unfreeze());
         state.above += later.above;
         Demand::More
+    }
+
+    fn pack(&self, mut state: Digest) -> Result<Vec<u8>> {
+        let infinite = [state.below, state.above].map(u64::to_le_bytes).concat();
+        Ok([infinite, state.finite.serialize()].concat())
+    }
+
+    fn unpack(&self, mut bytes: &[u8]) -> Result<Digest> {
+        let (below, above) = (take_u64(&mut bytes)?, take_u64(&mut bytes)?);
+        Ok(Digest { below, finite: TDigestMut::deserialize(bytes).map_err(damaged)?, above })
     }
 }

@@ -65,6 +65,10 @@ impl<T: Data> Gathering<T> for All {
         Demand::More
     }
 
+    fn check(&self) -> Result<()> {
+        check_rows::<T>(self.0.as_ref())
+    }
+
     fn pack(&self, state: Vec<T>) -> Result<Vec<u8>> {
         rows_to_bytes(self.0.as_ref(), &state)
     }
@@ -74,15 +78,26 @@ impl<T: Data> Gathering<T> for All {
     }
 }
 
+/// Whether elements can travel.
+pub(super) fn check_rows<T>(elements: &dyn Elements) -> Result<()> {
+    if elements.can_be_bytes() { Ok(()) } else { Err(rows_stay::<T>()) }
+}
+
+fn rows_stay<T>() -> Error {
+    stays::<T>("an element").hint(
+        "gather what an exchange or a filter behind one gives, or plain numbers and texts; or write it to files",
+    )
+}
+
 /// Elements as bytes, if they are known to be records.
 #[allow(clippy::ptr_arg, reason = "they are known by the type of what holds them")]
 pub(super) fn rows_to_bytes<T: Data>(elements: &dyn Elements, rows: &Vec<T>) -> Result<Vec<u8>> {
-    elements.to_bytes(rows).unwrap_or_else(|| Err(stays()))
+    elements.to_bytes(rows).unwrap_or_else(|| Err(rows_stay::<T>()))
 }
 
 /// The elements that bytes hold.
 pub(super) fn rows_from_bytes<T: Data>(elements: &dyn Elements, bytes: &[u8]) -> Result<Vec<T>> {
-    elements.read_bytes(bytes).map_or_else(|| Err(stays()), |rows| downcast(rows?))
+    elements.read_bytes(bytes).map_or_else(|| Err(rows_stay::<T>()), |rows| downcast(rows?))
 }
 
 /// The lazy result of gathering a dataset; what all gathering actions are made of.

@@ -22,8 +22,7 @@ impl Context {
     /// # Ok::<(), gristmill::Error>(())
     /// ```
     pub fn counter(&self, name: &str) -> Counter {
-        let mut counters = self.counters();
-        counters.entry(name.to_string()).or_insert_with(|| Counter::new(name)).clone()
+        self.counters().named(name)
     }
 }
 

@@ -3,6 +3,8 @@
 //! A task knows of an element that a closure refuses only which row of its split it stems from. Its line is found when the run has
 //! succeeded, for all elements of a split in one pass over it.
 
+mod travel;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ use crate::io::line_finder::LineFinder;
 use crate::io::origin::{Origin, Origins, Raw};
 use crate::io::parsed::BadRecord;
 use crate::io::resolve::InputFile;
+pub(super) use travel::Whose;
 
 /// A rejected record as it is written.
 #[derive(Record, Clone)]
@@ -86,6 +89,8 @@ pub(super) struct Finding {
     pub(super) bad: u64,
     /// Whether the records themselves are to be written.
     keeps: bool,
+    /// Whether it is not of this process, which was told the numbers.
+    pub(super) is_told: bool,
     files: Vec<File>,
     /// Where to look for the lines of elements, and the split there.
     source: Option<(Arc<dyn AnySource>, usize)>,
@@ -101,6 +106,7 @@ impl Finding {
             good: 0,
             bad: 0,
             keeps,
+            is_told: false,
             files: Vec::new(),
             source: None,
             list: List::default(),

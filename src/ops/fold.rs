@@ -1,10 +1,12 @@
 //! `fold`: one state over all elements.
 
 use crate::dataset::{Dataset, Output};
-use crate::error::{CallSite, Result};
-use crate::exec::collect::Gathering;
+use crate::error::{CallSite, Error, Result};
+use crate::exec::collect::{Gathering, stays};
+use crate::exec::known::known_codec;
 use crate::exec::push::Demand;
 use crate::exec::trace::Cursor;
+use crate::exec::wire::damaged;
 use crate::ops::collect::gather;
 use crate::record::Data;
 
@@ -16,7 +18,8 @@ impl<T: Data> Dataset<T> {
     ///
     /// # Errors
     ///
-    /// See [`Dataset`].
+    /// On a cluster of Spark, if the type of the state is not known to be a [`Record`](crate::Record): numbers, texts, `bool`, an `Option` or a
+    /// `Vec` of one, and pairs of common ones are. Otherwise, see [`Dataset`].
     ///
     /// # Examples
     ///
@@ -46,6 +49,13 @@ impl<T: Data> Dataset<T> {
     ) -> Output<A> {
         gather(self, CallSite::here("to_fold"), Folding { init, add: fold, merge })
     }
+}
+
+fn stays_here<A>() -> Error {
+    stays::<A>("a state").hint(
+        "fold into a number, a text, a Vec or Option of these or a pair; or map each element to ((), state), \
+         a state that is a record, and use reduce_by_key",
+    )
 }
 
 struct Folding<A, F, M> {
@@ -81,5 +91,19 @@ where
         let earlier = std::mem::replace(state, self.init.clone());
         *state = (self.merge)(earlier, later);
         Demand::More
+    }
+
+    fn check(&self) -> Result<()> {
+        known_codec::<A>().map(drop).ok_or_else(stays_here::<A>)
+    }
+
+    fn pack(&self, state: A) -> Result<Vec<u8>> {
+        let (to_bytes, _) = known_codec::<A>().ok_or_else(stays_here::<A>)?;
+        to_bytes(&[state])
+    }
+
+    fn unpack(&self, bytes: &[u8]) -> Result<A> {
+        let (_, from_bytes) = known_codec::<A>().ok_or_else(stays_here::<A>)?;
+        from_bytes(bytes)?.pop().ok_or_else(|| damaged("there is no state"))
     }
 }

@@ -13,7 +13,8 @@ impl<T: Data> Dataset<T> {
     ///
     /// # Ordering
     ///
-    /// The calls are made from several threads at once, in order within a split only.
+    /// The calls are made from several threads at once, in order within a split only. On a cluster of Spark they are made in the processes of
+    /// the executors, and what they change there stays there; a [`Counter`](crate::Counter) comes back.
     ///
     /// # Errors
     ///
@@ -60,5 +61,13 @@ impl<T: Data, F: Fn(T) + Send + Sync + 'static> Gathering<T> for ForEach<F> {
 
     fn join(&self, (): &mut (), (): ()) -> Demand {
         Demand::More
+    }
+
+    fn pack(&self, (): ()) -> Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
+    fn unpack(&self, _bytes: &[u8]) -> Result<()> {
+        Ok(())
     }
 }

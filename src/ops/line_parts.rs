@@ -3,11 +3,13 @@
 use std::io::Write;
 
 use arrow::array::RecordBatch;
+use bytes::{Buf, Bytes};
 
 use super::parts::Encoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::memory::Budget;
 use crate::exec::pages::Pages;
+use crate::exec::wire::take_u64;
 use crate::io::text_compression::TextCompression;
 
 /// Bytes of lines that are kept, and compressed, together.
@@ -30,6 +32,26 @@ impl Lines {
     /// The bytes that they take in a file.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Hands on the pages as bytes, each with its number of rows before it; all rows are said to be on the first one.
+    pub fn pack(mut self, take: &mut dyn FnMut(Vec<u8>) -> Result<()>) -> Result<()> {
+        for page in 0..self.pages.len() {
+            let rows = std::mem::take(&mut self.rows).to_le_bytes();
+            take([rows.as_slice(), &self.pages.take(page)?].concat())?;
+        }
+        Ok(())
+    }
+
+    /// The page that bytes hold.
+    pub fn unpack(bytes: Vec<u8>, budget: &Budget) -> Result<Lines> {
+        let mut page = Bytes::from(bytes);
+        let mut head: &[u8] = &page;
+        let rows = take_u64(&mut head)?;
+        page.advance(page.len() - head.len());
+        let (bytes, mut pages) = (page.len() as u64, Pages::new(budget));
+        pages.put(page)?;
+        Ok(Lines { pages, rows, bytes })
     }
 }
 

@@ -79,6 +79,7 @@ mod subtract;
 mod table;
 mod take;
 mod task_parts;
+mod task_pieces;
 mod tolerant;
 mod top_k;
 mod top_k_by_key;

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::encode::Encoding;
 use super::parts::Format;
+use super::task_parts::Outcome;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::memory::{Budget, Reservation};
 use crate::io::commit::{Attempt, PartEntry, PartNumbers, PartWriter, Parts};
@@ -31,6 +32,7 @@ pub struct Files<F: Format> {
     parts: Parts,
     part_bytes: u64,
     max_open: usize,
+    budget: Budget,
     /// The first number for the parts of the partitions that are there already.
     numbers: PartNumbers,
     state: Mutex<State<F>>,
@@ -85,7 +87,8 @@ impl<F: Format> Files<F> {
         let whole = first.map(|first| (None, Dir::new(parts.clone(), first)));
         let dirs = whole.into_iter().collect();
         let state = State { dirs, open: 0, waiting: 0, reservation: budget.reservation() };
-        Files { encoding, parts, part_bytes, max_open, numbers, state: Mutex::new(state) }
+        let budget = budget.clone();
+        Files { encoding, parts, part_bytes, max_open, budget, numbers, state: Mutex::new(state) }
     }
 
     /// Takes parts that a task of another process has written into a directory.
@@ -119,6 +122,11 @@ impl<F: Format> Files<F> {
         state.reservation.resize(0)?;
         drop(state);
         Ok(self.take_done().into_iter().filter(|(_, parts)| !parts.is_empty()).collect())
+    }
+
+    /// What files take memory from.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     fn state(&self) -> MutexGuard<'_, State<F>> {
@@ -164,6 +172,18 @@ impl<F: Format> Files<F> {
             dir.end()?;
         }
         state.reservation.resize(0)
+    }
+
+    /// What has been written, once all files have ended.
+    pub fn outcome(&self) -> Outcome {
+        let state = self.state();
+        let done = || state.dirs.values().flat_map(|dir| &dir.done);
+        Outcome {
+            rows: done().map(|part| part.rows).sum(),
+            bytes: done().map(|part| part.bytes).sum(),
+            parts: done().count(),
+            partitions: if self.encoding.layout.is_partitioned() { state.dirs.len() } else { 0 },
+        }
     }
 
     /// The finished parts of each partition, in the order of the partitions.

@@ -18,7 +18,8 @@ use super::encode::{Encoding, Placed, Writer};
 use super::part_files::Files;
 use super::partition_rows::Layout;
 use super::standard_output::{PrintTerminal, Printed, check_placement, is_standard_output};
-use super::task_parts::{TaskParts, TaskTerminal, not_by_tasks};
+use super::task_parts::{Leaves, TaskParts, TaskTerminal};
+use super::task_pieces::TaskPieces;
 use crate::dataset::{Action, Dataset, Output};
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::chunk::Chunk;
@@ -61,6 +62,17 @@ pub trait Format: Clone + Send + Sync + 'static {
 
     /// Appends a piece and returns the bytes of the file so far.
     fn append<W: Write + Send + 'static>(file: &mut Self::File<W>, piece: Self::Piece) -> Result<u64>;
+
+    /// Hands on a piece as bytes, to travel between processes; several, if it can be cut into more pieces.
+    fn pack(
+        &self,
+        schema: &SchemaRef,
+        piece: Self::Piece,
+        take: &mut dyn FnMut(Vec<u8>) -> Result<()>,
+    ) -> Result<()>;
+
+    /// A piece that was packed.
+    fn unpack(bytes: Vec<u8>, budget: &Budget) -> Result<Self::Piece>;
 
     /// Ends a file; returns what it was written to and its rows.
     fn end<W: Write + Send + 'static>(file: Self::File<W>) -> Result<(W, u64)>;
@@ -169,24 +181,26 @@ impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
         let placement = self.format.placement();
         let layout = Layout::new(&schema, placement)?;
         let encoding = Arc::new(Encoding::new(self.format.clone(), layout, &self.budget)?);
+        let role = spark::role()?;
         if is_standard_output(&self.path) {
             check_placement(placement)?;
+            if !role.commits() {
+                return Ok(self.of_task(self.path.clone(), encoding, Leaves::Printed));
+            }
             let printed = Arc::new(Printed::new(encoding));
             self.opened = Some(Opened::Printed(Arc::clone(&printed)));
-            return Ok(Arc::new(PrintTerminal::<I, F> { printed, types: PhantomData }));
+            return Ok(Arc::new(PrintTerminal::<I, F> {
+                printed,
+                budget: self.budget.clone(),
+                types: PhantomData,
+            }));
         }
         let shape = shape_of(&self.path, self.format.extension())?;
-        let role = spark::role()?;
-        if !matches!(role, Role::Alone) && shape == Shape::File {
-            return Err(not_by_tasks(&crate::error::printable(&self.path)));
-        }
         let part_bytes = if shape == Shape::File { u64::MAX } else { placement.target_file_bytes.max(1) };
-        if matches!(role, Role::Worker(_) | Role::Outline) {
+        if !role.commits() {
             let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
-            let written = Written { path, rows: 0, bytes: 0, parts: 0, partitions: 0 };
-            let written = Arc::new(Mutex::new(written));
-            self.opened = Some(Opened::OfTask(Arc::clone(&written)));
-            return Ok(Arc::new(TaskTerminal::<I, F>::new(encoding, part_bytes, &self.budget, written)));
+            let leaves = if shape == Shape::File { Leaves::Pieces } else { Leaves::Parts { part_bytes } };
+            return Ok(self.of_task(path, encoding, leaves));
         }
         let target = Target::new(&self.path, shape, placement.existing)
             .partitioned_by(placement.partition_by.clone())
@@ -200,7 +214,8 @@ impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
         let tasks = if matches!(role, Role::Driver(_)) { Some(attempt.tasks_dir()?) } else { None };
         let files = Arc::new(Files::new(encoding, &attempt, part_bytes, &self.budget)?);
         self.opened = Some(Opened::Files { attempt, schema, files: Arc::clone(&files) });
-        Ok(Arc::new(WriteTerminal::<I, F> { files, tasks, types: PhantomData }))
+        let is_file = shape == Shape::File;
+        Ok(Arc::new(WriteTerminal::<I, F> { files, tasks, is_file, types: PhantomData }))
     }
 
     fn complete(self: Box<Self>, transaction: &mut Transaction) -> Result<Written> {
@@ -224,6 +239,16 @@ impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
     }
 }
 
+impl<I: Intake, F: Format> WriteAction<I, F> {
+    /// Opens it in a process of one task.
+    fn of_task(&mut self, path: PathBuf, encoding: Arc<Encoding<F>>, leaves: Leaves) -> Arc<dyn Terminal> {
+        let written = Written { path, rows: 0, bytes: 0, parts: 0, partitions: 0 };
+        let written = Arc::new(Mutex::new(written));
+        self.opened = Some(Opened::OfTask(Arc::clone(&written)));
+        Arc::new(TaskTerminal::<I, F>::new(encoding, leaves, &self.budget, written))
+    }
+}
+
 /// Makes the parts final, to be committed.
 fn finish<F: Format>(
     attempt: Attempt,
@@ -232,14 +257,9 @@ fn finish<F: Format>(
     files: &Files<F>,
 ) -> (Finished, Written) {
     let mut written = Written { path: attempt.path().to_owned(), rows: 0, bytes: 0, parts: 0, partitions: 0 };
+    files.outcome().note(&mut written);
     let done = files.take_done();
-    for part in done.iter().flat_map(|(_, parts)| parts) {
-        written.rows += part.rows;
-        written.bytes += part.bytes;
-        written.parts += 1;
-    }
     let finished = if files.encoding.layout.is_partitioned() {
-        written.partitions = done.len();
         let partitions = done.into_iter().filter_map(|(place, parts)| Some((place?, parts)));
         attempt.finish_partitions(schema, parameters, partitions.collect())
     } else {
@@ -297,6 +317,7 @@ struct WriteTerminal<I, F: Format> {
     files: Arc<Files<F>>,
     /// Where tasks of other processes write.
     tasks: Option<PathBuf>,
+    is_file: bool,
     types: PhantomData<fn(I)>,
 }
 
@@ -307,7 +328,12 @@ impl<I: Intake, F: Format> Terminal for WriteTerminal<I, F> {
 
     fn absorb(&self, _cell: usize, _lane: usize, batch: Batch) -> Result<Demand> {
         if self.tasks.is_some() {
-            downcast::<TaskParts>(batch)?.adopt(&self.files)?;
+            if self.is_file {
+                let pieces = downcast::<TaskPieces>(batch)?;
+                pieces.each::<F>(self.files.budget(), |piece| self.files.append(None, piece))?;
+            } else {
+                downcast::<TaskParts>(batch)?.adopt(&self.files)?;
+            }
             return Ok(Demand::More);
         }
         let (pieces, _reserved) = downcast::<(Placed<F>, Reservation)>(batch)?;
@@ -330,6 +356,9 @@ impl<I: Intake, F: Format> Wire for WriteTerminal<I, F> {
     }
 
     fn unpack(&self, _lane: usize, frame: &[u8]) -> Result<Batch> {
+        if self.is_file {
+            return Ok(Box::new(TaskPieces::from_frame(frame)?));
+        }
         Ok(Box::new(TaskParts::from_frame(frame)?))
     }
 
@@ -339,6 +368,10 @@ impl<I: Intake, F: Format> Wire for WriteTerminal<I, F> {
 
     fn told(&self) -> Value {
         self.tasks.as_ref().map_or(Value::Null, |tasks| tasks.to_string_lossy().into())
+    }
+
+    fn outcome(&self) -> Result<Option<Vec<u8>>> {
+        self.files.outcome().to_frame().map(Some)
     }
 }
 
@@ -353,9 +386,33 @@ impl<T: Data> Terminal for Skip<T> {
     fn absorb(&self, _cell: usize, _lane: usize, _batch: Batch) -> Result<Demand> {
         Ok(Demand::Enough)
     }
+
+    fn wire(&self) -> Option<&dyn Wire> {
+        Some(self)
+    }
 }
 
-struct Skipped<T>(Port, PhantomData<fn(T)>);
+impl<T: Data> Wire for Skip<T> {
+    fn pack(&self, _lane: usize, _cell: usize, _batch: Batch, _frames: &mut Frames<'_>) -> Result<()> {
+        Err(damaged("the driver of a job writes nothing itself"))
+    }
+
+    fn unpack(&self, _lane: usize, _frame: &[u8]) -> Result<Batch> {
+        Err(damaged("nothing is written"))
+    }
+
+    fn join(&self, _lane: usize, _first: Batch, _later: Batch) -> Result<Batch> {
+        Err(damaged("nothing is written"))
+    }
+
+    /// That tasks are to write nothing.
+    fn told(&self) -> Value {
+        Value::Bool(false)
+    }
+}
+
+/// Takes nothing, of one task.
+pub(super) struct Skipped<T>(pub(super) Port, pub(super) PhantomData<fn(T)>);
 
 impl<T: Data> Push<T> for Skipped<T> {
     fn push(&mut self, chunk: &mut Chunk<T>) -> Result<Demand> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::findings::Of;
 use super::on_error::{Action, OnError};
 use super::read_text::describe;
-use super::rejects::Rejects;
+use super::rejects::{FilesOf, Rejects};
 use super::with_origin::Elements;
 use crate::context::Context;
 use crate::dataset::Dataset;
@@ -19,7 +19,7 @@ use crate::io::line_counts::SplitLineCounts;
 use crate::io::line_finder::LineFinder;
 use crate::io::origin::{Origins, RecordOrigins};
 use crate::io::parsed::{FileRecords, Format, Parsed, place};
-use crate::io::resolve::resolve;
+use crate::io::resolve::{InputFile, resolve};
 use crate::io::split::{CompressedFiles, Split, SplitOptions, splits, state_of, text_bytes};
 
 /// The records of files.
@@ -66,8 +66,11 @@ pub(super) fn read_records<U: Elements, F: Format>(
     let files = Arc::new(Files { format, splits, counts, again, paths, bytes });
     let ctx = ctx.clone();
     let with_policy = move |policy: OnError| {
-        let rejects = (policy.action != Action::Fail)
-            .then(|| Rejects::new(call, policy, ctx.budget(), ctx.counter(OnError::BAD_RECORDS)));
+        let rejects = (policy.action != Action::Fail).then(|| {
+            let of_split = Arc::clone(&files);
+            let of_split: FilesOf = Box::new(move |split| of_split.files_of(split));
+            Rejects::new(call, policy, ctx.budget(), ctx.counter(OnError::BAD_RECORDS), Some(of_split))
+        });
         let attached = rejects.as_ref().map(Rejects::attached);
         let source = RecordFiles::<U, F> { files: Arc::clone(&files), rejects, elements: PhantomData };
         let (detail, notes) = (detail.clone(), found.notes.clone());
@@ -82,6 +85,12 @@ pub(super) fn read_records<U: Elements, F: Format>(
 }
 
 impl<F: Format> Files<F> {
+    /// The files of a split.
+    fn files_of(&self, split: usize) -> Vec<Arc<InputFile>> {
+        let pieces = self.splits.get(split).map(|split| split.pieces.as_slice()).unwrap_or_default();
+        pieces.iter().map(|piece| Arc::clone(&piece.file)).collect()
+    }
+
     /// Hands batches to `visit` until it has enough.
     fn each(&self, split: &Split, visit: &mut impl FnMut(Parsed) -> Result<Demand>) -> Result<()> {
         let mut reader = self.format.reader(split);

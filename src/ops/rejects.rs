@@ -8,19 +8,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use super::findings::{Finding, Of, Reject};
+use super::findings::{Finding, Of, Reject, Whose};
 use super::on_error::{Action, OnError};
 use super::parts::shape_of;
 use crate::Counter;
 use crate::error::{CallSite, Error, ErrorKind, Result};
+use crate::exec::beside::Beside;
 use crate::exec::memory::Budget;
-use crate::exec::task::{RunId, TaskCx};
+use crate::exec::task::{Run, RunId, TaskCx};
+use crate::exec::wire::damaged;
 use crate::io::commit::{Attempt, Existing, Finished, PartWriter, Target, Transaction};
 use crate::io::csv::{CsvEncoder, CsvOptions};
 use crate::io::line_finder::LineFinder;
+use crate::io::resolve::InputFile;
 use crate::io::schema_text::columns_json;
 use crate::plan::graph::{Attached, Committed, Completion};
 use crate::record::{schema, to_batch};
+use crate::spark;
 
 /// What the tasks of runs leave here. It is held as long as the dataset is: another run may read the same splits.
 pub(super) struct Rejects(Arc<Shared>);
@@ -30,14 +34,25 @@ struct Shared {
     policy: OnError,
     budget: Budget,
     counter: Counter,
+    /// The files of a split, where it is a source that rejects.
+    files: Option<FilesOf>,
     /// What closures find is forgotten when their run is over.
     findings: Mutex<BTreeMap<Of, Finding>>,
 }
 
+/// Gives the files of a split.
+pub(super) type FilesOf = Box<dyn Fn(usize) -> Vec<Arc<InputFile>> + Send + Sync>;
+
 impl Rejects {
-    pub(super) fn new(call: CallSite, policy: OnError, budget: &Budget, counter: Counter) -> Rejects {
+    pub(super) fn new(
+        call: CallSite,
+        policy: OnError,
+        budget: &Budget,
+        counter: Counter,
+        files: Option<FilesOf>,
+    ) -> Rejects {
         let (budget, findings) = (budget.clone(), Mutex::default());
-        Rejects(Arc::new(Shared { call, policy, budget, counter, findings }))
+        Rejects(Arc::new(Shared { call, policy, budget, counter, files, findings }))
     }
 
     /// Nothing yet, of a split.
@@ -107,6 +122,11 @@ impl Shared {
             .hint("look at the rejects of a run with a higher limit, or mend the input")
     }
 
+    fn input(&self, split: usize, path: &Path) -> Option<Arc<InputFile>> {
+        let files = self.files.as_ref().map(|files| files(split)).unwrap_or_default();
+        files.into_iter().find(|file| file.path == path)
+    }
+
     fn complete(
         &self,
         run: RunId,
@@ -149,6 +169,40 @@ impl Drop for OpenRun {
     }
 }
 
+impl Beside for Rejects {
+    fn pack(&self, run: &Run) -> Result<Vec<Vec<Vec<u8>>>> {
+        let findings = self.0.findings();
+        let own = findings.iter().filter(|(_, found)| !found.is_told);
+        own.map(|(of, found)| found.pack(*of, run)).collect()
+    }
+
+    fn unpack(&self, run: &Run, frames: &[&[u8]]) -> Result<()> {
+        let input = |split, path: &Path| self.0.input(split, path);
+        let (of, finding) = Finding::unpack(frames, run, self.0.budget.reservation(), input)?;
+        self.take(of, finding)
+    }
+
+    /// Numbers, and no records: those are for the process that writes.
+    fn told(&self, run: &Run) -> Result<Option<Vec<u8>>> {
+        let findings = self.0.findings();
+        let of_run = findings.iter().filter(|(of, _)| of.run().is_none_or(|other| other == run.id));
+        let told: Vec<Told> = of_run.map(|(of, found)| (Whose::from(*of), found.good, found.bad)).collect();
+        if told.is_empty() { Ok(None) } else { serde_json::to_vec(&told).map(Some).map_err(damaged) }
+    }
+
+    fn tell(&self, run: &Run, told: &[u8]) -> Result<()> {
+        let mut findings = self.0.findings();
+        for (whose, good, bad) in serde_json::from_slice::<Vec<Told>>(told).map_err(damaged)? {
+            let finding = Finding::of_numbers(good, bad, self.0.budget.reservation());
+            findings.insert(whose.in_run(run), finding);
+        }
+        Ok(())
+    }
+}
+
+/// Whose finding it is, and the numbers of records that can and cannot be used.
+type Told = (Whose, u64, u64);
+
 impl Attached for Rejects {
     fn path(&self) -> Option<&Path> {
         match &self.0.policy.action {
@@ -165,6 +219,8 @@ impl Attached for Rejects {
         };
         let shared = Arc::clone(&self.0);
         let to = match &shared.policy.action {
+            // Of all processes of a job on a cluster, the driver writes.
+            _ if !spark::role()?.commits() => None,
             Action::Reject(path) => Some(begin(path).map_err(|error: Error| error.in_call(shared.call))?),
             Action::Fail | Action::Skip => None,
         };

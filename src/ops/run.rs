@@ -1,17 +1,15 @@
 //! `Context::run`: several results in one pass.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::context::Context;
 use crate::dataset::Output;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::task::RunId;
 use crate::io::commit::Transaction;
-use crate::plan::graph::{Attached, Completion, Held, Node, Shape, in_order};
+use crate::plan::graph::{Completion, Held, Shape, in_order};
 use crate::plan::lower::OpenSink;
 use crate::plan::stages::Sink;
-use crate::spark::{self, Role};
 
 impl Context {
     /// Computes one output, or a tuple of up to eight, in one run: what they share is computed once, and every input byte is
@@ -127,16 +125,11 @@ outputs_of_tuples! {
 fn open_attached(sinks: &[&Sink], inputs: &[PathBuf], run: RunId) -> Result<Vec<Completion>> {
     let roots: Vec<_> = sinks.iter().map(|sink| sink.input.clone()).collect();
     let nodes = in_order(&roots, &Held::default());
-    let attached = nodes.iter().filter_map(|node| Some((node, node.attached.as_ref()?)));
-    let is_alone = matches!(spark::role()?, Role::Alone);
-    let open = |(node, attached): (&Arc<Node>, &Arc<dyn Attached>)| {
-        if is_alone {
-            attached.open(inputs, run)
-        } else {
-            Err(spark::not_on_a_cluster("a policy for bad records").in_call(node.call))
-        }
-    };
-    attached.map(open).collect()
+    nodes
+        .iter()
+        .filter_map(|node| node.attached.as_ref())
+        .map(|attached| attached.open(inputs, run))
+        .collect()
 }
 
 fn check_context<R>(ctx: &Context, output: &Output<R>) -> Result<()> {

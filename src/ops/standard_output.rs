@@ -9,13 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::elements::Intake;
 use super::encode::{Encoding, Placed, Writer};
 use super::parts::{Format, Written};
+use super::task_parts::Outcome;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::collect::downcast;
 use crate::exec::erased::AnyPush;
 use crate::exec::job::{Batch, Port, Terminal};
-use crate::exec::memory::Reservation;
+use crate::exec::memory::{Budget, Reservation};
 use crate::exec::push::Demand;
 use crate::exec::task::TaskCx;
+use crate::exec::wire::{Frames, Wire, damaged};
 use crate::io::placement::{Placement, Writes};
 use crate::io::resolve::InputFile;
 
@@ -133,6 +135,7 @@ impl Write for Stdout {
 /// The end of a pipeline that is printed.
 pub(super) struct PrintTerminal<I, F: Format> {
     pub(super) printed: Arc<Printed<F>>,
+    pub(super) budget: Budget,
     pub(super) types: PhantomData<fn(I)>,
 }
 
@@ -152,5 +155,32 @@ impl<I: Intake, F: Format> Terminal for PrintTerminal<I, F> {
 
     fn seal(&self, _cell: usize) -> Result<()> {
         self.printed.end()
+    }
+
+    fn wire(&self) -> Option<&dyn Wire> {
+        Some(self)
+    }
+}
+
+/// In the driver of a job on a cluster, which prints.
+impl<I: Intake, F: Format> Wire for PrintTerminal<I, F> {
+    fn pack(&self, _lane: usize, _cell: usize, _batch: Batch, _frames: &mut Frames<'_>) -> Result<()> {
+        Err(damaged("the driver of a job encodes nothing itself"))
+    }
+
+    fn unpack(&self, _lane: usize, frame: &[u8]) -> Result<Batch> {
+        let pieces: Placed<F> = vec![(None, F::unpack(frame.to_vec(), &self.budget)?)];
+        Ok(Box::new((pieces, self.budget.reservation())))
+    }
+
+    fn join(&self, _lane: usize, first: Batch, later: Batch) -> Result<Batch> {
+        let (mut pieces, reserved) = downcast::<(Placed<F>, Reservation)>(first)?;
+        pieces.extend(downcast::<(Placed<F>, Reservation)>(later)?.0);
+        Ok(Box::new((pieces, reserved)))
+    }
+
+    fn outcome(&self) -> Result<Option<Vec<u8>>> {
+        let Written { rows, bytes, parts, partitions, .. } = self.printed.written();
+        Outcome { rows, bytes, parts, partitions }.to_frame().map(Some)
     }
 }

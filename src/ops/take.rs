@@ -8,7 +8,7 @@ use crate::exec::collect::Gathering;
 use crate::exec::erased::Elements;
 use crate::exec::push::Demand;
 use crate::exec::trace::Cursor;
-use crate::ops::collect::{gather, rows_from_bytes, rows_to_bytes};
+use crate::ops::collect::{check_rows, gather, rows_from_bytes, rows_to_bytes};
 use crate::record::Data;
 
 impl<T: Data> Dataset<T> {
@@ -69,6 +69,10 @@ impl<T: Data> Gathering<T> for Take {
     fn join(&self, state: &mut Vec<T>, later: Vec<T>) -> Demand {
         state.extend(later.into_iter().take(self.n - state.len()));
         self.flow(state)
+    }
+
+    fn check(&self) -> Result<()> {
+        check_rows::<T>(self.elements.as_ref())
     }
 
     fn pack(&self, state: Vec<T>) -> Result<Vec<u8>> {

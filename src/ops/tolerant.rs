@@ -37,7 +37,7 @@ where
         return input.narrow(call, FlatMap::new(move |item| f(item)));
     }
     let ctx = input.context();
-    let rejects = Arc::new(Rejects::new(call, policy, ctx.budget(), ctx.counter(OnError::BAD_RECORDS)));
+    let rejects = Arc::new(Rejects::new(call, policy, ctx.budget(), ctx.counter(OnError::BAD_RECORDS), None));
     let attached = rejects.attached();
     input.narrow(call, Tolerant { f, call, rejects, types: PhantomData }).with_attached(attached)
 }

@@ -116,6 +116,19 @@ impl Format for ParquetOptions {
         Ok(file.bytes_written())
     }
 
+    fn pack(
+        &self,
+        schema: &SchemaRef,
+        piece: EncodedRowGroup,
+        take: &mut dyn FnMut(Vec<u8>) -> Result<()>,
+    ) -> Result<()> {
+        take(piece.pack(schema, self)?)
+    }
+
+    fn unpack(bytes: Vec<u8>, _budget: &Budget) -> Result<EncodedRowGroup> {
+        EncodedRowGroup::unpack(bytes)
+    }
+
     fn end<W: Write + Send + 'static>(file: Self::File<W>) -> Result<(W, u64)> {
         let rows = file.rows();
         Ok((file.finish()?, rows))

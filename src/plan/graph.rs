@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::loops::Loop;
 use crate::error::{CallSite, Result};
+use crate::exec::beside::Beside;
 use crate::exec::broadcast::{Broadcast, Side};
 use crate::exec::erased::Elements;
 use crate::exec::exchange::Exchange;
@@ -62,7 +63,7 @@ pub enum Shape {
 }
 
 /// What a node gives beside its elements, such as records that cannot be read. Every run that computes the node completes it.
-pub trait Attached: Send + Sync {
+pub trait Attached: Beside {
     /// Where it writes, as it was given; `None` if it writes no file.
     fn path(&self) -> Option<&Path>;
 

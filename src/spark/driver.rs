@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::frame::Head;
+use super::beside;
+use super::frame::{FAILED, Head};
 use super::identity;
 use super::link::{Kind, Link, broken};
 use super::stage::{self, Destination, Failure, Spec, VERSION, destination, exchange, fed_by, wire};
@@ -75,6 +76,9 @@ impl Driver {
         let number = state.jobs;
         state.jobs += 1;
         state.broadcast_results()?;
+        for (terminal, feed) in run.job.terminals.iter().enumerate() {
+            wire(&run.job, terminal)?.check().map_err(|error| error.in_call(feed.call))?;
+        }
         let mut going = Going {
             driver: self,
             state: &mut state,
@@ -86,10 +90,16 @@ impl Driver {
             broadcasts: BTreeMap::new(),
             arrived: vec![Vec::new(); run.job.terminals.len()],
         };
-        for pipeline in 0..run.job.pipelines.len() {
-            going.pipeline(pipeline)?;
-        }
-        Ok(())
+        let done = (0..run.job.pipelines.len()).try_for_each(|pipeline| going.pipeline(pipeline));
+        let last = match &done {
+            Ok(()) => beside::told(run)?,
+            Err(error) => {
+                state.results.clear(); // who repeats the job gets the error, and nothing else
+                vec![(Head::of(FAILED), json!(Failure::of(error)).to_string().into_bytes())]
+            }
+        };
+        state.results.extend(last.iter().map(|(head, told)| of_job(number, &whole(*head, told))));
+        done
     }
 }
 
@@ -217,9 +227,11 @@ impl Going<'_> {
             "version": VERSION, "request": "stage", "id": id, "name": name(job, pipeline), "partitions": count, "tasks": tasks,
             "broadcasts": broadcasts, "env": environment(), "directory": directory(), "args": arguments(),
         });
-        for frame in self.state.ask(Some(job), &request, &[])? {
-            let (head, rest) = Head::parse(&frame)?;
-            let rest = rest.to_vec();
+        let frames = self.state.ask(Some(job), &request, &[])?;
+        let parsed = frames.iter().map(|frame| Head::parse(frame).map(|(head, rest)| (head, rest.to_vec())));
+        let mut frames = parsed.collect::<Result<Vec<_>>>()?;
+        beside::take_out(self.run, &mut frames)?;
+        for (head, rest) in frames {
             let arrived = self.arrived.get_mut(head.terminal);
             arrived.ok_or_else(|| broken("there is no such terminal"))?.push((head, rest));
         }
@@ -283,12 +295,16 @@ impl Going<'_> {
                 Ok(())
             }
             Destination::Driver => {
-                let kept = frames.iter().map(|(head, rest)| of_job(self.job, &whole(*head, rest)));
-                self.state.results.extend(kept);
                 let wire = wire(job, terminal)?;
                 let pieces = frames.iter().map(|(head, rest)| Ok((*head, wire.unpack(head.lane, rest)?)));
                 stage::absorb(job, pieces.collect::<Result<Vec<_>>>()?)?;
-                seal(feed)
+                seal(feed)?;
+                if let Some(outcome) = wire.outcome()? {
+                    frames = vec![(Head::of(terminal), outcome)];
+                }
+                let kept = frames.iter().map(|(head, rest)| of_job(self.job, &whole(*head, rest)));
+                self.state.results.extend(kept);
+                Ok(())
             }
         }
     }

@@ -21,10 +21,22 @@ pub struct Head {
     pub number: usize,
 }
 
+/// The terminal of what tasks leave beside what they deliver, which is for no terminal; the cell says what it is.
+pub const BESIDE: usize = usize::MAX;
+
+/// The terminal of the error that a job has ended with.
+pub const FAILED: usize = usize::MAX - 1;
+
 /// The bytes of a head.
 pub const HEAD_BYTES: usize = 7 * 8;
 
 impl Head {
+    /// The head of something that is for a terminal as a whole, or for none.
+    pub fn of(terminal: usize) -> Head {
+        let order = Order { rank: 0, split: 0 };
+        Head { terminal, cell: 0, lane: 0, order, batch: 0, number: 0 }
+    }
+
     /// As bytes.
     pub fn to_bytes(self) -> [u8; HEAD_BYTES] {
         let Head { terminal, cell, lane, order, batch, number } = self;

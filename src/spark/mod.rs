@@ -7,6 +7,7 @@
 //!
 //! Spark schedules, moves frames from stage to stage, and tries again; what is in the frames it does not know ([`crate::exec::wire`]).
 
+mod beside;
 mod driver;
 mod frame;
 mod identity;
@@ -76,6 +77,11 @@ pub fn role() -> Result<Role> {
 }
 
 impl Role {
+    /// Whether outputs are committed here.
+    pub fn commits(&self) -> bool {
+        matches!(self, Role::Alone | Role::Driver(_))
+    }
+
     /// The settings of a context in a process of this role.
     pub fn adapt(&self, config: &mut Config) {
         match self {

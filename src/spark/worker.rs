@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 
 use crossbeam::channel::unbounded;
 
-use super::frame::Head;
+use super::beside;
+use super::frame::{BESIDE, FAILED, Head};
 use super::identity;
 use super::link::{Kind, Link, Receiver, Sender, broken};
-use super::not_on_a_cluster;
 use super::stage::{self, Destination, Failure, Spec, VERSION, wire};
 use crate::config::{Config, Execution};
 use crate::error::{Error, ErrorKind, Result};
@@ -83,6 +83,7 @@ impl Worker {
         config.execution = Execution::Spark;
         config.threads = 1;
         config.in_flight_splits = 1;
+        config.metrics_file = None; // the totals are those of the driver
         if std::env::var_os("GRISTMILL_MEMORY").is_none() {
             // As many of them may run on this host as it has cores.
             let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -137,9 +138,7 @@ impl Worker {
             drop(events);
             inbox.iter().try_for_each(|event| sending.event(event))?;
         }
-        if run.tally.has_counted() {
-            return Err(not_on_a_cluster("a counter"));
-        }
+        beside::pack(run, self.spec.splits.start, &mut |head, frame| sending.frame(0, head, frame))?;
         Ok(sending.frames)
     }
 
@@ -274,6 +273,11 @@ impl State {
 /// Repeats what an earlier job has resulted in.
 fn repeat(run: &Arc<Run>, frames: Frames) -> Result<()> {
     let job = &run.job;
+    if let Some((_, error)) = frames.iter().find(|(head, _)| head.terminal == FAILED) {
+        let failure: Failure = serde_json::from_slice(error).map_err(|error| broken(error.to_string()))?;
+        return Err(failure.into_error(job));
+    }
+    let (told, frames): (Frames, Frames) = frames.into_iter().partition(|(head, _)| head.terminal == BESIDE);
     let pieces = frames
         .into_iter()
         .map(|(head, rest)| Ok((head, wire(job, head.terminal)?.unpack(head.lane, &rest)?)));
@@ -288,7 +292,7 @@ fn repeat(run: &Arc<Run>, frames: Frames) -> Result<()> {
             (0..feed.terminal.cells()).try_for_each(|cell| feed.terminal.seal(cell))?;
         }
     }
-    Ok(())
+    beside::tell(run, &told)
 }
 
 /// Sends what tasks leave.

@@ -9,6 +9,7 @@ workers; on `local`, on local[2].
 import hashlib
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ def inputs(directory):
     write("links.txt", (f"n{chance.randrange(2000)} n{int(chance.paretovariate(0.7)) % 2000}" for _ in range(30_000)))
     write("sets.txt", sorted({",".join(f"i{number:02}" for number in sorted(chance.sample(range(30), 3))) for _ in range(3000)}))
     write("records.txt", (f"{chance.randrange(10 ** 9):010}\tvalue {number}" for number in range(200_000)))
+    write("broken.csv", ["id,city"] + [f"{number}{'x' * (number % 700 == 9)},city {number % 97}" for number in range(200_000)])
     write("orders.csv", ["id,city,price"] + [f"{number},city {number % 97},{chance.randrange(10_000) / 100}" for number in range(100_000)])
 
 
@@ -40,6 +42,9 @@ JOBS = {
     "convert": "gristmill convert orders.csv -o OUT",
     "partitions": "gristmill convert orders.csv -o OUT --partition-by city",
     "sort": "gristmill sort orders.csv --by city,-price -o OUT",
+    "single file": "gristmill sort orders.csv --by city,-price -o OUT.csv.gz",
+    "printed": "gristmill convert orders.csv -o - --to jsonl",
+    "rejects": "gristmill convert broken.csv --infer-rows 5 --on-error reject=OUT.csv --max-errors 2% -o OUT.parquet",
     "aggregate": "gristmill aggregate orders.csv --group-by city --agg count --agg sum(price) --agg max(id) -o OUT",
     "inverted index": "examples/inverted_index texts/0.txt texts/1.txt texts/2.txt texts/3.txt OUT",
     "self-join": "examples/self_join sets.txt OUT",
@@ -64,13 +69,19 @@ class Runner:
     def rows(self, name, line, place, env=None):
         """A digest of the rows that a job gives, and their number."""
         out = f"{name.replace(' ', '-')}-{place}"
-        printed = self.run(line.replace("OUT", out), env)
-        if "OUT" in line:
+        printed = self.run(line.replace("OUT", out), env).encode()
+        files = [out + ending for ending in re.findall(r"OUT([.][a-z.]+)", line)]
+        if files:
+            # Single files are those of one process to the byte.
+            for file in files:
+                with open(os.path.join(self.directory, file), "rb") as opened:
+                    printed += opened.read()
+        elif "OUT" in line:
             self.run(f"gristmill verify {out}")
             self.run(f"gristmill convert {out} --from parquet -o {out}.jsonl")
-            with open(os.path.join(self.directory, f"{out}.jsonl")) as file:
+            with open(os.path.join(self.directory, f"{out}.jsonl"), "rb") as file:
                 printed = file.read()
-        return printed.count("\n"), hashlib.sha256(printed.encode()).hexdigest()
+        return printed.count(b"\n"), hashlib.sha256(printed).hexdigest()
 
 
 def compare(runner):
