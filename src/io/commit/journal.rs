@@ -29,7 +29,7 @@ use super::fs::Fs;
 use super::lock::Lock;
 use super::place::{self, Change, Pass, Place};
 use super::recover::Recovered;
-use super::staging::{LIVE, is_staging_name};
+use super::staging::{LIVE, is_staging_name, remove};
 use crate::error::{Error, ErrorKind, Result, printable};
 
 /// The name of a journal in a staging directory.
@@ -206,7 +206,7 @@ pub(super) fn complete(fs: &Fs, first: &Path, recovered: &mut Recovered) -> Resu
     let new = make_changes(fs, &places, first, Pass::Recovery).map_err(incomplete)?;
     recovered.rolled_forward.extend(new);
     for place in places.iter().rev() {
-        fs.remove_tree(&place.staging)?;
+        remove(fs, &place.staging)?;
         recovered.deleted.push(place.staging.clone());
     }
     Ok(())
