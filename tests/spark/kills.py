@@ -118,7 +118,7 @@ class Run(Service):
 
     SUBMITTED = re.compile(r"Submitting \d+ missing tasks from \w+ (\d+) ")
     STARTED = re.compile(r"Starting task (\d+)\.(\d+) in stage (\d+)\.\d+ \(TID \d+\) \([^,]+, ?executor (\w+)")
-    FINISHED = re.compile(r"Finished task (\d+)\.(\d+) in stage (\d+)\.")
+    FINISHED = re.compile(r"Finished task (\d+)\.(\d+) in stage (\d+)\..*\(executor (\w+)\)")
     APPLICATION = re.compile(r"Connected to Spark cluster with app ID (\S+)")
 
     def __init__(self, bench, command, out):
@@ -140,7 +140,7 @@ class Run(Service):
             elif match := self.STARTED.search(line):
                 self.started.append((int(match[3]), int(match[1]), int(match[2]), match[4]))
             elif match := self.FINISHED.search(line):
-                self.finished.add((int(match[3]), int(match[1]), int(match[2])))
+                self.finished.add((int(match[3]), int(match[1]), int(match[2]), match[4]))
             elif match := self.APPLICATION.search(line):
                 self.application = match[1]
 
@@ -180,11 +180,13 @@ class Run(Service):
             return any(name.startswith(f"{worker:x}-") for name in self.bench.tries(self.out))
         return processor_ticks(worker) > 0
 
-    def catch(self, phase):
-        """Stops a worker that is in the middle of a task: its executor, and its number."""
+    def catch(self, phase, with_others=False):
+        """Stops a worker that is in the middle of a task: its executor, and its number. With others: only once another executor has ended a task."""
         while self.process.poll() is None:
             self.look()
             for executor, pid in self.executors().items():
+                if with_others and not any(at == self.submitted[-1] and on != executor for at, _, _, on in self.finished):
+                    continue
                 for worker in self.workers(pid):
                     if self.is_in(phase, worker) and stopped(worker):
                         if self.is_in(phase, worker):
@@ -196,12 +198,13 @@ class Run(Service):
     def held(self, executor, stage):
         """The tasks of an executor that have not ended."""
         self.look()
-        ended = {(stage, task) for stage, task, _ in self.finished}
+        ended = {(stage, task) for stage, task, *_ in self.finished}
         return {task for at, task, attempt, on in self.started if at == stage and on == executor and (at, task) not in ended}
 
     def copies(self, stage, tasks, noted):
+        """Those of some tasks of which another try is noted."""
         self.look()
-        return {task for at, task, attempt in noted() if at == stage and task in tasks and attempt > 0}
+        return {task for at, task, attempt, _ in noted if at == stage and task in tasks and attempt > 0}
 
     def end(self, seconds=120):
         """Waits for the end of it, and of its workers, but for those that are stopped; the exit code."""
@@ -299,17 +302,19 @@ def overtaken_worker(run, phase):
     try:
         await_true("the stop of an executor's workers", stop_all)
         tasks = run.held(executor, stage)
-        started = lambda: (task[:3] for task in run.started)
-        await_true("copies of tasks", lambda: run.copies(stage, tasks, started) == tasks or run.process.poll() is not None)
+        await_true("copies of tasks", lambda: run.copies(stage, tasks, run.started) == tasks or run.process.poll() is not None)
     finally:
         for worker in stopped_ones:
             go_on(worker)
-    return lambda: run.copies(stage, tasks, started)
+    return lambda: run.copies(stage, tasks, run.started)
 
 
 def overtaken_executor(run, phase):
-    """An executor is stopped until there are results of copies of its tasks. Its workers go on, so that there are two results, and Spark hears of both."""
-    executor, pid, worker = run.catch(phase)
+    """An executor is stopped until there are results of copies of its tasks. Its workers go on, so that there are two results, and Spark hears of both.
+
+    Others must have begun, since executors get what they need for a stage from each other.
+    """
+    executor, pid, worker = run.catch(phase, with_others=True)
     stage = run.submitted[-1]
     try:
         if not stopped(pid):
@@ -317,12 +322,11 @@ def overtaken_executor(run, phase):
         workers = run.workers(pid)
         go_on(worker)
         tasks = run.held(executor, stage)
-        finished = lambda: run.finished
-        await_true("results of copies", lambda: run.copies(stage, tasks, finished) == tasks or run.process.poll() is not None)
+        await_true("results of copies", lambda: run.copies(stage, tasks, run.finished) == tasks or run.process.poll() is not None)
         await_true("results of the workers", lambda: all(sleeps(worker) for worker in workers))
     finally:
         go_on(pid)
-    return lambda: run.copies(stage, tasks, finished)
+    return lambda: run.copies(stage, tasks, run.finished)
 
 
 def sleeps(pid):
