@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 
 use common::place::{Place, assert_says, utf8};
 use common::{consumers, text};
+use gristmill::prelude::*;
 
 /// Where Spark is, as the environment of the consumers has it.
 fn spark_home() -> PathBuf {
@@ -105,6 +106,33 @@ fn what_cannot_run_on_spark_says_so() {
     );
     let told = place.fail("spark submit text.txt", 2);
     assert_says(&told, &["no cluster is named", "--master"]);
+}
+
+/// The variable that says that a process is to do the job that panics.
+const JOB: &str = "GRISTMILL_TEST_JOB";
+
+/// Does the job, if this process is the driver or a worker of it.
+#[test]
+fn job_that_panics() {
+    if std::env::var_os(JOB).is_none() {
+        return;
+    }
+    let ctx = Context::new().unwrap();
+    let data = ctx.range(0..100_000).map(|n| if n == 77_777 { panic!("at {n}") } else { (n % 10, n) });
+    eprintln!("told: {}", data.reduce_by_key(|a, b| a + b).collect().unwrap_err());
+}
+
+#[test]
+fn a_panic_comes_to_the_terminal_with_operator_line_and_row() {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "job_that_panics", "--nocapture"]).env(JOB, "panic");
+    command
+        .env("GRISTMILL_MASTER", "local[2]")
+        .env("SPARK_HOME", spark_home())
+        .env("SPARK_LOCAL_IP", "127.0.0.1");
+    let stderr = utf8(command.output().unwrap().stderr);
+    let told = stderr.lines().find(|line| line.starts_with("told: ")).unwrap_or_else(|| panic!("{stderr}"));
+    assert_says(told, &["map at tests/spark.rs:", "the closure panicked: at 77777", "row 77777"]);
 }
 
 #[test]

@@ -112,7 +112,7 @@ impl State {
         sender.flush()?;
         let answer = self.link.receiver.json()?;
         if let Some(error) = answer["error"].as_str() {
-            return Err(failure(job, error, answer["detail"].as_str().unwrap_or_default()));
+            return Err(failure(job, error));
         }
         let count = answer["frames"].as_u64().unwrap_or(0);
         let frame = |_| match self.link.receiver.receive()? {
@@ -145,11 +145,11 @@ impl State {
     }
 }
 
-/// The error that a worker has sent, or else what Spark says.
-fn failure(job: Option<&Job>, error: &str, detail: &str) -> Error {
+/// The error that a worker has sent, or else what Spark says; where that stood in Java (`detail`) is nothing for a user.
+fn failure(job: Option<&Job>, error: &str) -> Error {
     match (job, serde_json::from_str::<Failure>(error)) {
         (Some(job), Ok(failure)) => failure.into_error(job),
-        _ => Error::new(ErrorKind::Internal, format!("Spark failed: {error}\n{detail}")),
+        _ => Error::new(ErrorKind::Internal, format!("Spark failed: {error}")),
     }
 }
 

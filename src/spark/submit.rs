@@ -103,7 +103,9 @@ impl Submission {
     ///
     /// If there is no Spark, or it cannot be started.
     pub fn exec(&self) -> Result<std::convert::Infallible> {
-        let mut command = self.command(&find_spark_submit()?, &jar()?, std::io::stderr().is_terminal());
+        let spark_submit = find_spark_submit()?;
+        check_java(&spark_submit)?;
+        let mut command = self.command(&spark_submit, &jar()?, std::io::stderr().is_terminal());
         let error = command.env_remove(VARIABLE).exec();
         let program = printable(Path::new(command.get_program()));
         Err(Error::new(ErrorKind::Config, format!("{program} cannot be started: {error}")).because(error))
@@ -208,6 +210,30 @@ fn of_pyspark() -> Option<PathBuf> {
     found.is_file().then_some(found)
 }
 
+/// Fails if `spark-submit` would find no Java: it does not say well what is missing. Where it has a script that may set `JAVA_HOME`, it is asked itself.
+fn check_java(spark_submit: &Path) -> Result<()> {
+    let conf = std::env::var_os("SPARK_CONF_DIR").map(PathBuf::from);
+    let conf = conf.or_else(|| Some(spark_submit.parent()?.parent()?.join("conf")));
+    if conf.is_some_and(|conf| conf.join("spark-env.sh").exists()) {
+        return Ok(());
+    }
+    let home = std::env::var_os("JAVA_HOME").filter(|home| !home.is_empty());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let missing = match home {
+        Some(home) => {
+            let java = Path::new(&home).join("bin/java");
+            if java.is_file() {
+                return Ok(());
+            }
+            format!("JAVA_HOME has no {}", printable(&java))
+        }
+        None if std::env::split_paths(&path).any(|dir| dir.join("java").is_file()) => return Ok(()),
+        None => "no JAVA_HOME, and no java in PATH".to_owned(),
+    };
+    Err(Error::new(ErrorKind::Config, format!("there is no Java: {missing}"))
+        .hint("install Java 17, which every Spark runs on, or set JAVA_HOME to where it is"))
+}
+
 /// The jar as a file, whose name tells what is in it.
 fn jar() -> Result<PathBuf> {
     let dir = std::env::temp_dir();
@@ -220,7 +246,10 @@ fn jar() -> Result<PathBuf> {
         file.write_all(JAR)?;
         file.persist(&path).map_err(|error| error.error)
     };
-    write().map_err(|error| Error::io(ErrorKind::Config, "write", &path, error))?;
+    write().map_err(|error| {
+        Error::io(ErrorKind::Config, "write", &path, error)
+            .hint("let TMPDIR name a directory that can be written")
+    })?;
     Ok(path)
 }
 

@@ -90,7 +90,7 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
             builder.environment().putAll(work.environment);
             builder.environment().remove(Driver.VARIABLE);
             builder.environment().put(Work.VARIABLE, address);
-            return builder.start();
+            return Programs.start(builder);
         } catch (IOException e) {
             throw failed(e.getMessage());
         }
@@ -108,7 +108,8 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
             throw failed("the job did not connect within " + CONNECT_MILLIS / 1000 + " s" + lastWords());
         }
         if (socket == null) {
-            throw failed("the job ended without connecting, exit code " + process.exitValue() + lastWords());
+            String words = lastWords();
+            throw failed("the job ended without connecting, exit code " + process.exitValue() + words + Programs.advice(SparkFiles.get(work.file), words));
         }
         socket.setSoTimeout(Door.TICK_MILLIS);
         wire = new Wire(new Patient(socket.getInputStream(), context), socket.getOutputStream());

@@ -68,16 +68,29 @@ public final class Driver {
             System.exit(2);
         }
         String file = new File(args[0]).getName();
-        JavaSparkContext spark = new JavaSparkContext(new SparkConf().setAppName(file));
-        int code;
-        try {
-            code = new Driver(spark, file).run(args);
-        } finally {
-            spark.stop();
-        }
+        int code = run(file, args);
         // To return is what YARN takes for success: an exit from within main, even with 0, it takes for a failure.
         if (code != 0) {
             System.exit(code);
+        }
+    }
+
+    /** What keeps Spark or the job from starting is told in the last line, behind what Spark says of it. */
+    private static int run(String file, String[] args) throws InterruptedException {
+        JavaSparkContext spark;
+        try {
+            spark = new JavaSparkContext(new SparkConf().setAppName(file));
+        } catch (Exception e) {
+            System.err.println("gristmill: Spark does not start: " + JobError.told(e) + "; see to --master, and to the settings of Spark");
+            return 1;
+        }
+        try {
+            return new Driver(spark, file).run(args);
+        } catch (IOException e) {
+            System.err.println("gristmill: the job does not start: " + e.getMessage());
+            return 1;
+        } finally {
+            spark.stop();
         }
     }
 
@@ -92,7 +105,7 @@ public final class Driver {
         ProcessBuilder builder = new ProcessBuilder(command).inheritIO();
         builder.environment().remove(Work.VARIABLE);
         builder.environment().put(VARIABLE, door.address());
-        Process job = builder.start();
+        Process job = Programs.start(builder);
         Runtime.getRuntime().addShutdownHook(new Thread(() -> leave(job)));
         Programs.daemon("gristmill-requests", () -> serve(door, job)).start();
         return job.waitFor();
@@ -143,7 +156,11 @@ public final class Driver {
         } catch (Throwable e) { // an OutOfMemoryError is an answer, too: the job tells its user
             StringWriter detail = new StringWriter();
             e.printStackTrace(new PrintWriter(detail, true));
-            answer.removeAll().put("error", JobError.told(e)).put("detail", detail.toString());
+            String error = JobError.told(e);
+            if (spark.sc().isStopped()) {
+                error = "the application was ended (" + error + "); see what Spark says above, and whether " + spark.master() + " can be reached";
+            }
+            answer.removeAll().put("error", error).put("detail", detail.toString());
         }
         wire.send('J', JSON.writeValueAsBytes(answer));
         for (byte[] frame : frames) {

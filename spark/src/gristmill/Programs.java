@@ -2,7 +2,9 @@ package gristmill;
 
 import java.io.BufferedInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
 import java.io.File;
+import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.reflect.Method;
@@ -14,6 +16,8 @@ import java.util.stream.Stream;
 
 /** How the program of the job is started, listened to and ended. */
 final class Programs {
+    private static final String PORTABLE = "build it where the C library is the oldest of all hosts";
+
     private Programs() {}
 
     /** The path of a program, which a file system or a copy may have robbed of its right to run. */
@@ -25,6 +29,45 @@ final class Programs {
             throw new IOException(program + " may not be executed here");
         }
         return program.getPath();
+    }
+
+    /** Starts a program that is there, so that what is not found is what it needs. */
+    static Process start(ProcessBuilder builder) throws IOException {
+        try {
+            return builder.start();
+        } catch (IOException e) {
+            String message = String.valueOf(e.getMessage());
+            String advice = "";
+            if (message.contains("error=2,")) {
+                advice = ": the program is there, but not its C library's loader; " + PORTABLE;
+            } else if (message.contains("error=13,")) {
+                advice = ": it lies in a file system where nothing may be executed; let spark.local.dir be another one";
+            }
+            throw new IOException(message + advice, e);
+        }
+    }
+
+    /** What to do about a program that did not come to its main, and its last words; or nothing. What is none for this host Java gives to a shell. */
+    static String advice(String program, String words) {
+        int built = machine(program);
+        int here = machine("/proc/self/exe");
+        if (built >= 0 && here >= 0 && built != here) {
+            return "; it is built for another kind of processor: build it for that of this host";
+        }
+        boolean old = words.contains("version `GLIBC_") || words.contains("error while loading shared libraries");
+        return old ? "; " + PORTABLE : "";
+    }
+
+    /** The kind of processor that a program is built for, as the head of its file has it; -1 if it is a script, or cannot be read. */
+    private static int machine(String program) {
+        byte[] head = new byte[20];
+        try (DataInputStream file = new DataInputStream(new FileInputStream(program))) {
+            file.readFully(head);
+        } catch (IOException e) {
+            return -1;
+        }
+        boolean elf = head[0] == 0x7f && head[1] == 'E' && head[2] == 'L' && head[3] == 'F';
+        return elf ? (head[18] & 0xff) << 8 | head[19] & 0xff : -1;
     }
 
     /** Java passes text on in the character set of its locale, and puts question marks for what that does not have. */

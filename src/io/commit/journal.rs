@@ -29,7 +29,7 @@ use super::fs::Fs;
 use super::lock::Lock;
 use super::place::{self, Change, Pass, Place};
 use super::recover::Recovered;
-use super::staging::{LIVE, is_staging_name};
+use super::staging::{LIVE, is_staging_name, remove};
 use crate::error::{Error, ErrorKind, Result, printable};
 
 /// The name of a journal in a staging directory.
@@ -207,7 +207,7 @@ pub(super) fn complete(fs: &Fs, first: &Path, recovered: &mut Recovered) -> Resu
     drop(lock); // its directory is deleted below, which NFS does not do with an open file in it
     recovered.rolled_forward.extend(new);
     for place in places.iter().rev() {
-        fs.remove_tree(&place.staging)?;
+        remove(fs, &place.staging)?;
         recovered.deleted.push(place.staging.clone());
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::attempt::{LOCK, wait_to_commit};
 use super::journal;
 use super::lock::Lock;
-use super::staging::{is_abandoned, staging_dirs};
+use super::staging::{is_abandoned, remove, staging_dirs};
 use super::target::{CheckedTarget, Existing, Shape, Target};
 use crate::error::Result;
 
@@ -74,7 +74,7 @@ pub(super) fn clean_up(target: &CheckedTarget) -> Result<Option<Recovered>> {
                 fs.sync_dir(target.parent())?;
                 synced = true;
             }
-            fs.remove_tree(&root)?;
+            remove(fs, &root)?;
             recovered.get_or_insert_default().deleted.push(root);
         }
     }

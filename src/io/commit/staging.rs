@@ -43,6 +43,9 @@ pub(super) const OLD: &str = "old";
 /// The directory of what tasks of other processes write.
 const TASKS: &str = "tasks";
 
+/// Its name once the directory is to be deleted.
+const TASKS_ENDED: &str = "tasks-ended";
+
 const CLAIMS: &str = "claims";
 
 /// What a run owns is not read beyond this; declared partitions are far fewer.
@@ -139,12 +142,12 @@ impl Staging {
     /// Deletes the directory, and with it a replaced output.
     pub(super) fn delete(mut self) -> Result<()> {
         self.on_drop = OnDrop::Keep;
-        self.remove()
+        self.end()
     }
 
-    fn remove(&mut self) -> Result<()> {
+    fn end(&mut self) -> Result<()> {
         self.live = None; // NFS keeps a file that is deleted while it is open, and so its directory
-        self.fs.remove_tree(&self.root)
+        remove(&self.fs, &self.root)
     }
 
     /// From now on only [`Staging::delete`] deletes the directory: a journal refers to it, or it holds the only output that is known
@@ -192,9 +195,25 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         if let OnDrop::Delete = self.on_drop {
-            let _ = self.remove(); // what stays is deleted by the next run
+            let _ = self.end(); // what stays is deleted by the next run
         }
     }
+}
+
+/// Deletes a staging directory.
+///
+/// Tasks of other processes may be at work there still: copies of tasks that are done, and what a dead run has left. What they create while it is deleted
+/// would keep it; so they lose their directory first, in one step.
+///
+/// # Errors
+///
+/// [`ErrorKind::Output`] if it cannot be deleted.
+pub(super) fn remove(fs: &Fs, root: &Path) -> Result<()> {
+    let tasks = root.join(TASKS);
+    if fs.inspect(&tasks)?.is_some() {
+        fs.rename_new(&tasks, &root.join(TASKS_ENDED))?;
+    }
+    fs.remove_tree(root)
 }
 
 /// The staging directories beside a target, of whatever run.
@@ -258,7 +277,36 @@ fn is_id(rest: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fs::{Call, Hook};
     use super::*;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    /// A task that creates a file whenever something is to be deleted; what came of it.
+    struct LateTask(PathBuf, Mutex<Vec<io::Result<()>>>);
+
+    impl Hook for LateTask {
+        fn before(&self, call: Call, _path: &Path) -> io::Result<()> {
+            if call == Call::Remove {
+                let created = std::fs::write(self.0.join("part"), "late");
+                self.1.lock().unwrap().push(created);
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn tasks_that_are_late_create_nothing_in_what_is_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("staging");
+        let task = root.join(TASKS).join("1-1-0");
+        std::fs::create_dir_all(&task).unwrap();
+        let late = Arc::new(LateTask(task, Mutex::default()));
+        remove(&Fs::hooked(late.clone()), &root).unwrap();
+        let created = late.1.lock().unwrap();
+        assert!(!created.is_empty() && created.iter().all(Result::is_err), "{created:?}");
+        assert!(!root.exists());
+    }
 
     #[test]
     fn ids_differ_and_are_told_from_names() {
