@@ -42,6 +42,36 @@ fn words_are_counted_as_in_one_process() {
 }
 
 #[test]
+fn what_is_measured_is_that_of_one_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: String = (0..50_000).map(|n: u64| format!("{},{n}\n", n.wrapping_mul(7919) % 1009)).collect();
+    fs::write(dir.path().join("rows.csv"), format!("key,n\n{rows}")).unwrap();
+    let sort = |place: &str| {
+        let mut command = Command::new(GRISTMILL);
+        let metrics = format!("{place}.json");
+        command.args(["sort", "rows.csv", "--by", "key", "-o", place, "--metrics", &metrics]);
+        command.current_dir(dir.path());
+        command
+    };
+    assert!(sort("alone").status().unwrap().success());
+    // A sort runs its input twice there.
+    assert!(Cluster::new(2).command(sort("cluster")).status.success());
+    let measured = |place: &str| {
+        let text = fs::read_to_string(dir.path().join(place).with_extension("json")).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let stages = report["stages"].as_array().unwrap().iter();
+        let rows = |stage: &serde_json::Value| {
+            let operators = stage["operators"].as_array().unwrap().iter();
+            operators.map(|operator| operator["rows_in"].as_u64()).collect::<Vec<_>>()
+        };
+        stages
+            .map(|stage| (stage["tasks"].as_u64(), stage["bytes"].as_u64(), rows(stage)))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(measured("alone"), measured("cluster"));
+}
+
+#[test]
 fn an_input_that_changes_after_the_plan_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let text = dir.path().join("text.txt");

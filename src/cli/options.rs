@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::io::commit::Existing;
 use crate::io::metrics_file::MetricsFile;
 use crate::report::run_report::RunReport;
+use crate::spark::{self, Role};
 
 /// Flags of every command that runs a job.
 #[derive(Debug, Args)]
@@ -108,6 +109,15 @@ impl RunOptions {
         self.metrics.as_deref().map(check).transpose()
     }
 
+    /// When progress is shown in this process: on a terminal Spark shows it itself.
+    fn progress_here(&self) -> Result<ProgressMode> {
+        Ok(match spark::role()? {
+            Role::Alone => self.progress,
+            Role::Driver(_) if self.progress == ProgressMode::Always => ProgressMode::Always,
+            _ => ProgressMode::Never,
+        })
+    }
+
     /// Runs a job under signals, progress and metrics. That the metrics cannot be written after all is told, and no failure: the output is
     /// committed by then.
     pub fn run<R>(
@@ -124,7 +134,7 @@ impl RunOptions {
             *watch.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(started));
         }));
         let snapshots = Arc::clone(&watched);
-        let progress = Progress::start(self.progress, move || snapshot(&snapshots))?;
+        let progress = Progress::start(self.progress_here()?, move || snapshot(&snapshots))?;
         let result = job();
         drop(progress);
         if let (Err(error), Some(signal)) = (&result, signals.caught())

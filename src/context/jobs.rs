@@ -15,6 +15,7 @@ use crate::exec::collect::{Gather, Gathered, Gathering};
 use crate::exec::counter::{Counted, Tally};
 use crate::exec::erased::Elements;
 use crate::exec::hold::{Division, Keep, Storage};
+use crate::exec::measured::Measured;
 use crate::exec::metrics::{FirstOutput, RunMetrics};
 use crate::exec::push::Demand;
 use crate::exec::scheduler::{self, Limits};
@@ -177,9 +178,9 @@ impl<'a> Jobs<'a> {
     }
 }
 
-/// What the tasks of a job leave beside what they deliver: what closures count, and what nodes have attached to them.
+/// What the tasks of a job leave beside what they deliver: what is measured, what closures count, and what nodes have attached to them.
 fn beside(plan: &Plan, tally: &Arc<Tally>) -> Vec<Arc<dyn Beside>> {
-    let mut all: Vec<Arc<dyn Beside>> = vec![Arc::clone(tally) as Arc<dyn Beside>];
+    let mut all: Vec<Arc<dyn Beside>> = vec![Arc::new(Measured), Arc::clone(tally) as Arc<dyn Beside>];
     for node in &plan.nodes {
         if let Some(attached) = &node.attached {
             all.push(Arc::clone(attached) as Arc<dyn Beside>);

@@ -28,6 +28,7 @@ pub mod join;
 pub mod known;
 pub mod lookup;
 pub mod mapreduce;
+pub mod measured;
 pub mod memory;
 pub mod metrics;
 pub mod narrow;

@@ -410,11 +410,7 @@ impl<'a> Driver<'a> {
         let (run, events) = (Arc::clone(&self.run), self.events.clone());
         self.pool.spawn(move || {
             let result = task::run(&run, pipeline, split, &events);
-            let metrics = &run.metrics.pipelines[pipeline];
-            metrics.tasks_done.fetch_add(1, Ordering::Relaxed);
-            let spec = &run.job.pipelines[pipeline];
-            let bytes = task::guarded(spec.call, || Ok(spec.source.split_bytes(split))).unwrap_or(0);
-            metrics.bytes_done.fetch_add(bytes, Ordering::Relaxed);
+            task::note_done(&run, pipeline, split);
             drop(run);
             let _open = events.send(Event::TaskEnded { pipeline, split, result });
         });

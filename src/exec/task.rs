@@ -195,6 +195,15 @@ pub fn run(run: &Arc<Run>, pipeline: usize, split: usize, events: &Sender<Event>
     result.map_err(|error| locate(error, &cx, split))
 }
 
+/// Notes that a task is done.
+pub fn note_done(run: &Run, pipeline: usize, split: usize) {
+    let metrics = &run.metrics.pipelines[pipeline];
+    metrics.tasks_done.fetch_add(1, Ordering::Relaxed);
+    let spec = &run.job.pipelines[pipeline];
+    let bytes = guarded(spec.call, || Ok(spec.source.split_bytes(split))).unwrap_or(0);
+    metrics.bytes_done.fetch_add(bytes, Ordering::Relaxed);
+}
+
 /// The error of a panic, with its message.
 pub fn panic_error(payload: &(dyn Any + Send)) -> Error {
     let text = payload.downcast_ref::<&str>().copied();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -91,6 +92,7 @@ impl Driver {
             arrived: vec![Vec::new(); run.job.terminals.len()],
         };
         let done = (0..run.job.pipelines.len()).try_for_each(|pipeline| going.pipeline(pipeline));
+        let done = done.and_then(|()| going.forget());
         let last = match &done {
             Ok(()) => beside::told(run)?,
             Err(error) => {
@@ -197,6 +199,10 @@ impl Going<'_> {
         self.state.stages += 1;
         let id = self.state.stages;
         let splits = read.source.splits();
+        let metrics = &self.run.metrics.pipelines[pipeline];
+        metrics.tasks.store(splits, Ordering::Relaxed);
+        let bytes = (0..splits).map(|split| read.source.split_bytes(split)).sum();
+        metrics.bytes_total.store(bytes, Ordering::Relaxed);
         let (bases, count) = partitions(job, &sends, splits)?;
         let told = fed_by(job, pipeline).into_iter().chain(read.after.iter().copied());
         let told = told.map(|terminal| Ok((terminal, wire(job, terminal)?.told()))).collect::<Result<_>>()?;
@@ -307,6 +313,20 @@ impl Going<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Lets Spark forget what no later job can read: all but the parts that are held. What those were made of stays computable.
+    fn forget(&mut self) -> Result<()> {
+        let held: BTreeSet<u64> = self.state.held.values().flatten().map(|(stage, _)| *stage).collect();
+        let stages: BTreeSet<u64> = self.places.values().map(|(stage, _)| *stage).collect();
+        let stages = stages.difference(&held).map(|stage| json!({"stage": stage}));
+        let broadcasts = self.broadcasts.values().map(|broadcast| json!({"broadcast": broadcast}));
+        for mut what in stages.chain(broadcasts) {
+            what["version"] = json!(VERSION);
+            what["request"] = json!("drop");
+            self.state.ask(None, &what, &[])?;
+        }
+        Ok(())
     }
 
     /// Absorbs the summaries of what Spark keeps.

@@ -135,6 +135,7 @@ impl Worker {
         for split in self.spec.splits.clone() {
             let (events, inbox) = unbounded();
             task::run(run, self.spec.pipeline, split, &events)?;
+            task::note_done(run, self.spec.pipeline, split);
             drop(events);
             inbox.iter().try_for_each(|event| sending.event(event))?;
         }

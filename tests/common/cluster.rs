@@ -112,7 +112,14 @@ impl Cluster {
                 self.broadcasts.insert(request["id"].as_u64().unwrap(), frames);
                 wire.json(&json!({"ok": true}));
             }
-            "drop" => wire.json(&json!({"ok": true})),
+            "drop" => {
+                match (request["stage"].as_u64(), request["broadcast"].as_u64()) {
+                    (Some(stage), _) => drop(self.stages.remove(&stage).unwrap()),
+                    (None, Some(broadcast)) => drop(self.broadcasts.remove(&broadcast).unwrap()),
+                    (None, None) => panic!("{request}"),
+                }
+                wire.json(&json!({"ok": true}));
+            }
             "stage" => match self.stage(request, program) {
                 Ok(frames) => {
                     wire.json(&json!({"frames": frames.len()}));
