@@ -203,15 +203,17 @@ impl Drop for Staging {
 /// Deletes a staging directory.
 ///
 /// Tasks of other processes may be at work there still: copies of tasks that are done, and what a dead run has left. What they create while it is deleted
-/// would keep it; so they lose their directory first, in one step.
+/// keeps it; then they lose their directory, in one step, and it is deleted again.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Output`] if it cannot be deleted.
 pub(super) fn remove(fs: &Fs, root: &Path) -> Result<()> {
+    let Err(error) = fs.remove_tree(root) else { return Ok(()) };
     let tasks = root.join(TASKS);
-    if fs.inspect(&tasks)?.is_some() {
-        fs.rename_new(&tasks, &root.join(TASKS_ENDED))?;
+    if fs.inspect(&tasks).ok().flatten().is_none() || fs.rename_new(&tasks, &root.join(TASKS_ENDED)).is_err()
+    {
+        return Err(error);
     }
     fs.remove_tree(root)
 }
@@ -282,16 +284,17 @@ mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
-    /// A task that creates a file whenever something is to be deleted; what came of it.
-    struct LateTask(PathBuf, Mutex<Vec<io::Result<()>>>);
+    /// A task that creates a file whenever something is to be deleted, and keeps it so if it can; what came of it.
+    struct LateTask(PathBuf, Mutex<Vec<bool>>);
 
     impl Hook for LateTask {
         fn before(&self, call: Call, _path: &Path) -> io::Result<()> {
-            if call == Call::Remove {
-                let created = std::fs::write(self.0.join("part"), "late");
-                self.1.lock().unwrap().push(created);
+            if call != Call::Remove {
+                return Ok(());
             }
-            Ok(())
+            let created = std::fs::write(self.0.join("part"), "late");
+            self.1.lock().unwrap().push(created.is_ok());
+            if created.is_ok() { Err(io::ErrorKind::DirectoryNotEmpty.into()) } else { Ok(()) }
         }
     }
 
@@ -303,8 +306,7 @@ mod tests {
         std::fs::create_dir_all(&task).unwrap();
         let late = Arc::new(LateTask(task, Mutex::default()));
         remove(&Fs::hooked(late.clone()), &root).unwrap();
-        let created = late.1.lock().unwrap();
-        assert!(!created.is_empty() && created.iter().all(Result::is_err), "{created:?}");
+        assert_eq!(*late.1.lock().unwrap(), [true, false]);
         assert!(!root.exists());
     }
 
