@@ -140,7 +140,9 @@ pub(crate) fn state_of(splits: &[Split]) -> u64 {
     let mut hash = Xxh3::new();
     for split in splits {
         for Piece { file, start, end, .. } in &split.pieces {
-            [file.state(), *start, *end].iter().for_each(|number| hash.update(&number.to_le_bytes()));
+            for number in [file.state(), *start, *end] {
+                hash.update(&number.to_le_bytes());
+            }
         }
         hash.update(b";");
     }

@@ -38,16 +38,13 @@ fn of(job: &Job, plan: u64) -> Result<Value> {
 
 fn stage(job: &Job, pipeline: usize) -> Result<Value> {
     let read = &job.pipelines[pipeline];
-    let reads = match read.reads {
-        Some(terminal) => {
-            let exchange = stage::exchange(job, terminal)?;
-            json!({"exchange": terminal, "partitions": exchange.cells(), "sides": job.terminals[terminal].lanes.len()})
-        }
-        None => {
-            let splits = read.source.splits();
-            let bytes: u64 = (0..splits).map(|split| read.source.split_bytes(split)).sum();
-            json!({"splits": splits, "bytes": bytes, "paths": read.source.paths()})
-        }
+    let reads = if let Some(terminal) = read.reads {
+        let exchange = stage::exchange(job, terminal)?;
+        json!({"exchange": terminal, "partitions": exchange.cells(), "sides": job.terminals[terminal].lanes.len()})
+    } else {
+        let splits = read.source.splits();
+        let bytes: u64 = (0..splits).map(|split| read.source.split_bytes(split)).sum();
+        json!({"splits": splits, "bytes": bytes, "paths": read.source.paths()})
     };
     let leaves = fed_by(job, pipeline).into_iter().map(|terminal| left(job, pipeline, terminal));
     Ok(json!({
