@@ -95,6 +95,12 @@ fn what_cannot_be_read_is_named() {
         let message = error(&directory, pattern);
         assert!(message.contains(words) && message.contains("; "), "{message}");
     }
+    for (url, words) in
+        [("s3://bucket/a", "no path"), ("hdfs://host/*", "no path"), ("file:///a", "path alone")]
+    {
+        let message = resolve(&[url]).unwrap_err().to_string();
+        assert!(message.contains(words), "{message}");
+    }
     symlink("nothing", directory.path().join("dangling")).unwrap();
     assert!(error(&directory, "dangling").contains("dangling"));
     assert!(error(&directory, "").contains("dangling"), "a link to nothing is no file less in silence");

@@ -190,7 +190,7 @@ impl Walk<'_> {
         found.into_iter().try_for_each(|path| self.entry(path))?;
         if self.found() == before {
             return Err(Error::new(ErrorKind::Input, format!("no file matches {}", printable(pattern)))
-                .hint("check the pattern, and quote it from the shell"));
+                .hint(hint_of_url(pattern).unwrap_or("check the pattern, and quote it from the shell")));
         }
         Ok(())
     }
@@ -465,11 +465,23 @@ fn incomplete(part: &Path) -> Error {
         .hint("run again if the directory was replaced just now; else it has lost a part: write it again")
 }
 
+/// What to do about a path that is none, but a URL, such as `s3://bucket/texts`.
+pub(crate) fn hint_of_url(path: &Path) -> Option<&'static str> {
+    let text = path.to_string_lossy();
+    let (scheme, _) = text.split_once(":/")?;
+    let is_scheme =
+        scheme.len() > 1 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+');
+    let hint = match scheme {
+        "file" => "write the path alone, without file://",
+        _ => "a URL is no path: mount its file system, or copy from there and to there",
+    };
+    is_scheme.then_some(hint)
+}
+
 fn unreadable(path: &Path, error: io::Error) -> Error {
     let hint = match error.kind() {
-        io::ErrorKind::NotFound => {
-            "check the path, which is relative to the working directory unless it starts with /"
-        }
+        io::ErrorKind::NotFound => hint_of_url(path)
+            .unwrap_or("check the path, which is relative to the working directory unless it starts with /"),
         io::ErrorKind::PermissionDenied => "check the permissions of the file and of its directories",
         io::ErrorKind::NotADirectory => "a part of the path is a file, not a directory",
         _ => "check that the file can be read",

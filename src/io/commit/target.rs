@@ -13,7 +13,7 @@ use super::fs::Fs;
 use super::manifest::{self, Manifest};
 use super::mode::Mode;
 use crate::error::{Error, ErrorKind, Result, printable};
-use crate::io::resolve::conflict;
+use crate::io::resolve::{conflict, hint_of_url};
 
 /// File systems take names of this many bytes.
 const MAX_NAME_BYTES: usize = 255;
@@ -191,7 +191,8 @@ impl Target {
         };
         self.fs.resolve(parent)?.ok_or_else(|| {
             let message = format!("the directory {} does not exist", printable(parent));
-            Error::new(ErrorKind::Output, message).hint("create it: a run only creates its output itself")
+            let hint = hint_of_url(path).unwrap_or("create it: a run only creates its output itself");
+            Error::new(ErrorKind::Output, message).hint(hint)
         })
     }
 
