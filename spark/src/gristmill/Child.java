@@ -109,7 +109,7 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
         }
         if (socket == null) {
             String words = lastWords();
-            throw failed("the job ended without connecting, exit code " + process.exitValue() + words + Programs.advice(SparkFiles.get(work.file), words));
+            throw failed("the job ended without connecting, exit code " + process.exitValue() + words + Programs.advice(words));
         }
         socket.setSoTimeout(Door.TICK_MILLIS);
         wire = new Wire(new Patient(socket.getInputStream(), context), socket.getOutputStream());

@@ -31,8 +31,14 @@ final class Programs {
         return program.getPath();
     }
 
-    /** Starts a program that is there, so that what is not found is what it needs. */
+    /** Starts a program that is there, so that what is not found is what it needs. What is none for this host Java would give to a shell. */
     static Process start(ProcessBuilder builder) throws IOException {
+        String program = builder.command().get(0);
+        int built = machine(program);
+        int here = machine("/proc/self/exe");
+        if (built >= 0 && here >= 0 && built != here) {
+            throw new IOException(program + " is built for another kind of processor: build it for that of this host");
+        }
         try {
             return builder.start();
         } catch (IOException e) {
@@ -47,13 +53,8 @@ final class Programs {
         }
     }
 
-    /** What to do about a program that did not come to its main, and its last words; or nothing. What is none for this host Java gives to a shell. */
-    static String advice(String program, String words) {
-        int built = machine(program);
-        int here = machine("/proc/self/exe");
-        if (built >= 0 && here >= 0 && built != here) {
-            return "; it is built for another kind of processor: build it for that of this host";
-        }
+    /** What to do about a program that did not come to its main, by its last words; or nothing. */
+    static String advice(String words) {
         boolean old = words.contains("version `GLIBC_") || words.contains("error while loading shared libraries");
         return old ? "; " + PORTABLE : "";
     }
