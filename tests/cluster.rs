@@ -72,6 +72,17 @@ fn what_is_measured_is_that_of_one_process() {
 }
 
 #[test]
+fn standard_input_is_an_error_and_not_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(GRISTMILL);
+    command.args(["wordcount", "-", "-o", "counts"]).current_dir(dir.path());
+    let output = Cluster::new(2).command(command);
+    let told = utf8(output.stderr);
+    assert!(!output.status.success() && told.contains("standard input cannot be read"), "{told}");
+    assert!(!dir.path().join("counts").exists());
+}
+
+#[test]
 fn an_input_that_changes_after_the_plan_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let text = dir.path().join("text.txt");

@@ -47,6 +47,14 @@ impl std::fmt::Debug for Stream {
     }
 }
 
+/// Whether this process is one of several, none of which has the standard input of the user.
+static STANDARD_INPUT_ABSENT: AtomicBool = AtomicBool::new(false);
+
+/// From now on standard input is an error: read here it would be empty.
+pub(crate) fn refuse_standard_input() {
+    STANDARD_INPUT_ABSENT.store(true, Ordering::Release);
+}
+
 /// Whether standard input has been opened. It is one for the whole process.
 static STANDARD_INPUT_TAKEN: AtomicBool = AtomicBool::new(false);
 
@@ -76,6 +84,10 @@ impl InputBytes {
 
     fn standard_input(limits: InflateLimits) -> Result<InputBytes> {
         let path = Path::new(InputFile::STANDARD_INPUT);
+        if STANDARD_INPUT_ABSENT.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Input, "standard input cannot be read on a cluster of Spark")
+                .hint("name a file that all its hosts see, or run it without --master"));
+        }
         if STANDARD_INPUT_TAKEN.swap(true, Ordering::AcqRel) {
             return Err(Error::new(ErrorKind::Input, "standard input has been read before, and is gone")
                 .hint("read it once: cache what is needed twice, or write it to a file first")

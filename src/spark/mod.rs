@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::task::Run;
+use crate::io::input::refuse_standard_input;
 use crate::plan::stages::Plan;
 use driver::Driver;
 use link::Link;
@@ -73,6 +74,9 @@ pub fn role() -> Result<Role> {
             None => Role::Alone,
         },
     };
+    if !matches!(found, Role::Alone) {
+        refuse_standard_input();
+    }
     Ok(role.insert(found).clone())
 }
 
