@@ -121,7 +121,9 @@ impl Submission {
 
     fn command(&self, spark_submit: &Path, jar: &Path, shows_progress: bool) -> Command {
         let mut command = Command::new(spark_submit);
-        if std::env::var_os("LC_ALL").is_none_or(|locale| locale == "C" || locale == "POSIX") {
+        if std::env::var_os("LC_ALL")
+            .is_none_or(|locale| locale.is_empty() || locale == "C" || locale == "POSIX")
+        {
             command.env("LC_ALL", "C.UTF-8"); // else Java makes question marks of some letters of arguments
         }
         command.arg(OPTION).arg(&self.master).args(["--class", "gristmill.Driver", "--conf", QUIET]);
