@@ -27,14 +27,6 @@ impl Beside for Measured {
             run.metrics.pipelines.get(pipeline).ok_or_else(|| damaged("no pipeline was measured"))?;
         add(metrics, rest)
     }
-
-    fn told(&self, _run: &Run) -> Result<Option<Vec<u8>>> {
-        Ok(None)
-    }
-
-    fn tell(&self, _run: &Run, _told: &[u8]) -> Result<()> {
-        Ok(())
-    }
 }
 
 fn to_bytes(pipeline: usize, metrics: &PipelineMetrics) -> Vec<u8> {

@@ -3,9 +3,10 @@
 use std::io::Write;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use bytes::{Buf, Bytes};
 
-use super::parts::Encoder;
+use super::parts::{Encoder, Travels};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::memory::Budget;
 use crate::exec::pages::Pages;
@@ -33,9 +34,16 @@ impl Lines {
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
+}
 
-    /// Hands on the pages as bytes, each with its number of rows before it; all rows are said to be on the first one.
-    pub fn pack(mut self, take: &mut dyn FnMut(Vec<u8>) -> Result<()>) -> Result<()> {
+impl<F> Travels<F> for Lines {
+    /// Hands on the pages, each with its number of rows before it; all rows are said to be on the first one.
+    fn pack(
+        mut self,
+        _format: &F,
+        _schema: &SchemaRef,
+        take: &mut dyn FnMut(Vec<u8>) -> Result<()>,
+    ) -> Result<()> {
         for page in 0..self.pages.len() {
             let rows = std::mem::take(&mut self.rows).to_le_bytes();
             take([rows.as_slice(), &self.pages.take(page)?].concat())?;
@@ -43,8 +51,7 @@ impl Lines {
         Ok(())
     }
 
-    /// The page that bytes hold.
-    pub fn unpack(bytes: Vec<u8>, budget: &Budget) -> Result<Lines> {
+    fn unpack(bytes: Vec<u8>, budget: &Budget) -> Result<Lines> {
         let mut page = Bytes::from(bytes);
         let mut head: &[u8] = &page;
         let rows = take_u64(&mut head)?;

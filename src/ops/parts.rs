@@ -39,7 +39,7 @@ use crate::spark::{self, Role};
 /// A file format: how pieces are encoded, and how they are put into files.
 pub trait Format: Clone + Send + Sync + 'static {
     /// What a task leaves: encoded rows.
-    type Piece: Send + 'static;
+    type Piece: Travels<Self> + Send + 'static;
     /// Encodes the rows of one task.
     type Encoder: Encoder<Self::Piece>;
     /// A file that is being written to `W`.
@@ -63,19 +63,17 @@ pub trait Format: Clone + Send + Sync + 'static {
     /// Appends a piece and returns the bytes of the file so far.
     fn append<W: Write + Send + 'static>(file: &mut Self::File<W>, piece: Self::Piece) -> Result<u64>;
 
-    /// Hands on a piece as bytes, to travel between processes; several, if it can be cut into more pieces.
-    fn pack(
-        &self,
-        schema: &SchemaRef,
-        piece: Self::Piece,
-        take: &mut dyn FnMut(Vec<u8>) -> Result<()>,
-    ) -> Result<()>;
-
-    /// A piece that was packed.
-    fn unpack(bytes: Vec<u8>, budget: &Budget) -> Result<Self::Piece>;
-
     /// Ends a file; returns what it was written to and its rows.
     fn end<W: Write + Send + 'static>(file: Self::File<W>) -> Result<(W, u64)>;
+}
+
+/// A piece of the format `F`, as it travels between processes.
+pub trait Travels<F>: Sized {
+    /// Hands it on as bytes; several, if it can be cut into more pieces.
+    fn pack(self, format: &F, schema: &SchemaRef, take: &mut dyn FnMut(Vec<u8>) -> Result<()>) -> Result<()>;
+
+    /// A piece that was packed; what it holds takes memory from `budget`.
+    fn unpack(bytes: Vec<u8>, budget: &Budget) -> Result<Self>;
 }
 
 /// Encodes the rows of one task.

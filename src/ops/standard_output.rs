@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::elements::Intake;
 use super::encode::{Encoding, Placed, Writer};
-use super::parts::{Format, Written};
+use super::parts::{Format, Travels, Written};
 use super::task_parts::Outcome;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::collect::downcast;
@@ -169,7 +169,7 @@ impl<I: Intake, F: Format> Wire for PrintTerminal<I, F> {
     }
 
     fn unpack(&self, _lane: usize, frame: &[u8]) -> Result<Batch> {
-        let pieces: Placed<F> = vec![(None, F::unpack(frame.to_vec(), &self.budget)?)];
+        let pieces: Placed<F> = vec![(None, F::Piece::unpack(frame.to_vec(), &self.budget)?)];
         Ok(Box::new((pieces, self.budget.reservation())))
     }
 

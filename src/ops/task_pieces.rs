@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::encode::{Encoding, Placed};
-use super::parts::Format;
+use super::parts::{Format, Travels};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::memory::Budget;
 use crate::exec::wire::damaged;
@@ -31,7 +31,7 @@ pub(super) fn pack<F: Format>(
     take: &mut dyn FnMut(Vec<u8>) -> Result<()>,
 ) -> Result<()> {
     let schema = encoding.layout.file_schema();
-    pieces.into_iter().try_for_each(|(_, piece)| encoding.format.pack(schema, piece, take))
+    pieces.into_iter().try_for_each(|(_, piece)| piece.pack(&encoding.format, schema, take))
 }
 
 impl TaskPieces {
@@ -75,7 +75,7 @@ impl TaskPieces {
             if bytes.len() as u64 != length {
                 return Err(failed(std::io::ErrorKind::UnexpectedEof.into()));
             }
-            take(F::unpack(bytes, budget)?)?;
+            take(F::Piece::unpack(bytes, budget)?)?;
         }
         Ok(())
     }

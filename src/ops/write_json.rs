@@ -118,19 +118,6 @@ impl Format for JsonOptions {
         file.append(piece)
     }
 
-    fn pack(
-        &self,
-        _schema: &SchemaRef,
-        piece: Lines,
-        take: &mut dyn FnMut(Vec<u8>) -> Result<()>,
-    ) -> Result<()> {
-        piece.pack(take)
-    }
-
-    fn unpack(bytes: Vec<u8>, budget: &Budget) -> Result<Lines> {
-        Lines::unpack(bytes, budget)
-    }
-
     fn end<W: Write + Send + 'static>(file: LineFile<W>) -> Result<(W, u64)> {
         file.end()
     }

@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use super::columns::Columns;
-use super::parts::{Encoder, Format, Written, output_of_rows};
+use super::parts::{Encoder, Format, Travels, Written, output_of_rows};
 use crate::dataset::{Dataset, Output};
 use crate::error::{CallSite, Result};
 use crate::exec::memory::Budget;
@@ -116,22 +116,24 @@ impl Format for ParquetOptions {
         Ok(file.bytes_written())
     }
 
-    fn pack(
-        &self,
-        schema: &SchemaRef,
-        piece: EncodedRowGroup,
-        take: &mut dyn FnMut(Vec<u8>) -> Result<()>,
-    ) -> Result<()> {
-        take(piece.pack(schema, self)?)
-    }
-
-    fn unpack(bytes: Vec<u8>, _budget: &Budget) -> Result<EncodedRowGroup> {
-        EncodedRowGroup::unpack(bytes)
-    }
-
     fn end<W: Write + Send + 'static>(file: Self::File<W>) -> Result<(W, u64)> {
         let rows = file.rows();
         Ok((file.finish()?, rows))
+    }
+}
+
+impl Travels<ParquetOptions> for EncodedRowGroup {
+    fn pack(
+        self,
+        format: &ParquetOptions,
+        schema: &SchemaRef,
+        take: &mut dyn FnMut(Vec<u8>) -> Result<()>,
+    ) -> Result<()> {
+        take(self.into_file(schema, format)?)
+    }
+
+    fn unpack(bytes: Vec<u8>, _budget: &Budget) -> Result<EncodedRowGroup> {
+        EncodedRowGroup::of_file(bytes)
     }
 }
 

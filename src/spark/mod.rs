@@ -10,6 +10,7 @@
 mod beside;
 mod driver;
 mod frame;
+mod host;
 mod identity;
 mod link;
 mod outline;

@@ -154,17 +154,12 @@ impl Fs {
     /// Opens a file that only serves to be locked, and creates it where it is missing. A symbolic link in its place is
     /// refused: it could make a run write to any file of its user.
     pub(super) fn open_lock(&self, path: &Path) -> Result<File> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
-        self.call(Call::Open, path, || options.open(path))
+        self.call(Call::Open, path, || lock_options().create(true).truncate(false).open(path))
     }
 
-    /// Opens a lock file that is there; `None` where it is missing. NFS locks nothing that is open for reading alone.
+    /// Opens a lock file that is there; `None` where it is missing.
     pub(super) fn open_lock_if_there(&self, path: &Path) -> Result<Option<File>> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
-        self.call(Call::Open, path, || none_if_missing(options.open(path)))
+        self.call(Call::Open, path, || none_if_missing(lock_options().open(path)))
     }
 
     /// Opens a file for reading; `None` where it is missing.
@@ -299,6 +294,13 @@ impl fmt::Debug for Fs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.hook.is_some() { "Fs::hooked" } else { "Fs::real" })
     }
+}
+
+/// For a file that is locked. It is open for writing, for NFS locks nothing that can only be read.
+fn lock_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    options
 }
 
 fn rename_if_free(from: &Path, to: &Path) -> io::Result<()> {

@@ -95,7 +95,7 @@ impl Whole {
         let staged = self.staged(staging);
         match (&self.part, self.old) {
             (_, None) => fs.rename_new(&staged, path),
-            (None, Some(_)) => take_place(fs, &staged, path, (staging, &staging.join(OLD))),
+            (None, Some(_)) => take_place(fs, &staged, path, staging, &staging.join(OLD)),
             (Some(_), Some(_)) => fs.replace(&staged, path),
         }
     }
@@ -128,13 +128,13 @@ impl Whole {
 }
 
 /// Puts a directory in the place of another one, if that is still there. What was there lies then where the new one came from; or, where directories
-/// cannot be exchanged, at `aside`, within a directory that is there, and for an instant there was nothing.
-fn take_place(fs: &Fs, staged: &Path, place: &Path, (dir, aside): (&Path, &Path)) -> Result<()> {
+/// cannot be exchanged, at `aside` in the staging directory, and for an instant there was nothing.
+fn take_place(fs: &Fs, staged: &Path, place: &Path, staging: &Path, aside: &Path) -> Result<()> {
     if fs.inspect(place)?.is_some() {
         if fs.exchange(staged, place)? {
             return Ok(());
         }
-        create_above(fs, dir, aside)?;
+        create_above(fs, staging, aside)?;
         fs.rename_new(place, aside)?;
     }
     fs.rename_new(staged, place)
@@ -219,7 +219,7 @@ fn put_partition(fs: &Fs, Place { path: table, staging, .. }: &Place, partition:
     let (staged, aside) = (staging.join(NEW).join(partition), staging.join(OLD).join(partition));
     let place = table.join(partition);
     create_above(fs, table, &place)?;
-    take_place(fs, &staged, &place, (staging, &aside))
+    take_place(fs, &staged, &place, staging, &aside)
 }
 
 /// Creates the directories that are missing between one that is there and a path in it.

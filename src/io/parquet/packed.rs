@@ -25,23 +25,23 @@ pub(super) struct PackedRowGroup {
 }
 
 impl EncodedRowGroup {
-    /// As bytes.
+    /// As the only one of a file.
     ///
     /// # Errors
     ///
     /// If it has another schema, or its pages cannot be read back from disk.
-    pub(crate) fn pack(self, schema: &SchemaRef, options: &ParquetOptions) -> Result<Vec<u8>> {
+    pub(crate) fn into_file(self, schema: &SchemaRef, options: &ParquetOptions) -> Result<Vec<u8>> {
         let mut file = ParquetFileWriter::new(Vec::new(), schema, options)?;
         file.append(self)?;
         file.finish()
     }
 
-    /// What bytes hold.
+    /// That of such a file.
     ///
     /// # Errors
     ///
     /// If they are not those of a row group.
-    pub(crate) fn unpack(bytes: Vec<u8>) -> Result<EncodedRowGroup> {
+    pub(crate) fn of_file(bytes: Vec<u8>) -> Result<EncodedRowGroup> {
         let file = Bytes::from(bytes);
         // The footer of the file that it is copied to says of its pages all that this one says.
         let options = ParquetMetaDataOptions::default().with_encoding_stats_as_mask(false);
@@ -153,7 +153,8 @@ mod tests {
                     if pack {
                         let bytes = group.bytes();
                         group =
-                            EncodedRowGroup::unpack(group.pack(&schema::<Row>(), &options).unwrap()).unwrap();
+                            EncodedRowGroup::of_file(group.into_file(&schema::<Row>(), &options).unwrap())
+                                .unwrap();
                         assert_eq!((group.rows(), group.bytes()), (40_000, bytes));
                     }
                     file.append(group).unwrap();
@@ -168,9 +169,9 @@ mod tests {
     #[test]
     fn damaged_bytes_are_an_error() {
         let options = ParquetOptions::default();
-        let bytes = encoded(0, &options).pack(&schema::<Row>(), &options).unwrap();
+        let bytes = encoded(0, &options).into_file(&schema::<Row>(), &options).unwrap();
         for length in [0, 3, bytes.len() / 2, bytes.len() - 1] {
-            assert!(EncodedRowGroup::unpack(bytes[..length].to_vec()).is_err());
+            assert!(EncodedRowGroup::of_file(bytes[..length].to_vec()).is_err());
         }
     }
 }
