@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::ops::Range;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 
 use super::frame::Head;
 use super::not_on_a_cluster;
@@ -157,7 +160,8 @@ pub struct Failure {
     hint: Option<String>,
     /// Operator, file and line of the call.
     call: Option<(String, String, u32)>,
-    path: Option<std::path::PathBuf>,
+    /// The bytes of the path, which need not be text.
+    path: Option<Vec<u8>>,
     line: Option<u64>,
     offset: Option<u64>,
     row: Option<u64>,
@@ -175,7 +179,7 @@ impl Failure {
             message: error.message().to_owned(),
             hint: error.advice().map(str::to_owned),
             call,
-            path: place.and_then(|place| place.path.clone()),
+            path: place.and_then(|place| Some(place.path.as_ref()?.as_os_str().as_bytes().to_owned())),
             line: place.and_then(|place| place.line),
             offset: place.and_then(|place| place.offset),
             row: place.and_then(|place| place.row),
@@ -191,7 +195,8 @@ impl Failure {
         if let Some(call) = self.call.and_then(|call| find_call(job, &call)) {
             error = error.in_call(call);
         }
-        let (path, line, offset, row) = (self.path, self.line, self.offset, self.row);
+        let path = self.path.map(|path| PathBuf::from(OsString::from_vec(path)));
+        let (line, offset, row) = (self.line, self.offset, self.row);
         if path.is_some() || line.is_some() || offset.is_some() || row.is_some() {
             error = error.at(Place { path, line, offset, row });
         }
@@ -213,4 +218,22 @@ fn kind_named(name: &str) -> ErrorKind {
     use ErrorKind::{Busy, Canceled, Closure, Config, Input, Internal, Memory, Output, Panic, Spill};
     let all = [Config, Input, Output, Busy, Panic, Closure, Memory, Spill, Canceled];
     all.into_iter().find(|kind| format!("{kind:?}") == name).unwrap_or(Internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::path::Path;
+
+    #[test]
+    fn an_error_about_a_file_whose_name_is_no_text_travels() {
+        let path = Path::new(OsStr::from_bytes(b"d/\xff.csv"));
+        let error = Error::new(ErrorKind::Input, "a record is bad").at(Place::file(path));
+        let text = serde_json::to_string(&Failure::of(&error)).unwrap();
+        let job = Job { pipelines: Vec::new(), terminals: Vec::new() };
+        let back = serde_json::from_str::<Failure>(&text).unwrap().into_error(&job);
+        assert_eq!(back.place().unwrap().path.as_deref(), Some(path));
+        assert_eq!(back.to_string(), error.to_string());
+    }
 }

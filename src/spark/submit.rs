@@ -32,8 +32,9 @@ const WORKER_MEMORY: u64 = 1 << 30;
 /// What Spark itself needs beside the heap of an executor: its own default for small ones.
 const EXECUTOR_OVERHEAD: u64 = 384 << 20;
 
-/// Frames are compressed already.
-const PLAIN: [&str; 2] = ["spark.shuffle.compress=false", "spark.broadcast.compress=false"];
+/// Frames are compressed already; and of what goes to the driver, its memory is the limit, and no number.
+const DEFAULTS: [&str; 3] =
+    ["spark.shuffle.compress=false", "spark.broadcast.compress=false", "spark.driver.maxResultSize=0"];
 
 /// A program, and the cluster that it is to run on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +124,7 @@ impl Submission {
             command.env("LC_ALL", "C.UTF-8"); // else Java makes question marks of some letters of arguments
         }
         command.arg(OPTION).arg(&self.master).args(["--class", "gristmill.Driver", "--conf", QUIET]);
-        for setting in PLAIN {
+        for setting in DEFAULTS {
             command.arg("--conf").arg(setting);
         }
         let settings = std::env::var(SETTINGS).unwrap_or_default();
@@ -208,7 +209,7 @@ mod tests {
         let command =
             submission.command(Path::new("/spark/bin/spark-submit"), Path::new("/tmp/g.jar"), false);
         let arguments: Vec<_> = command.get_args().map(|argument| argument.to_str().unwrap()).collect();
-        let expected = "--master local[2] --class gristmill.Driver --conf spark.log.level=WARN --conf spark.shuffle.compress=false --conf spark.broadcast.compress=false --conf spark.executor.cores=2 --files /opt/job /tmp/g.jar /opt/job in";
+        let expected = "--master local[2] --class gristmill.Driver --conf spark.log.level=WARN --conf spark.shuffle.compress=false --conf spark.broadcast.compress=false --conf spark.driver.maxResultSize=0 --conf spark.executor.cores=2 --files /opt/job /tmp/g.jar /opt/job in";
         assert_eq!(arguments.join(" "), expected);
     }
 
