@@ -18,9 +18,9 @@ use crate::exec::memory::Budget;
 use crate::exec::metrics::RunMetrics;
 use crate::exec::task::{Run, RunId};
 use crate::io::metrics_file::MetricsFile;
-use crate::plan::graph::Held;
+use crate::plan::graph::{Held, in_order};
 use crate::plan::lower::OpenSink;
-use crate::plan::stages::Plan;
+use crate::plan::stages::{Plan, Sink};
 use crate::spark::{self, Role};
 use jobs::Jobs;
 pub use totals::RunTotals;
@@ -70,7 +70,7 @@ pub struct Started {
     /// What is run.
     pub plan: Plan,
     /// The sinks of the plan.
-    pub sinks: Vec<crate::plan::stages::Sink>,
+    pub sinks: Vec<Sink>,
     run: Arc<Run>,
 }
 
@@ -173,6 +173,17 @@ impl Context {
     #[track_caller]
     pub fn read<T: crate::record::Data>(&self, source: impl crate::exec::source::Source<T>) -> Dataset<T> {
         Dataset::from_source(self, CallSite::here("read"), String::new(), source)
+    }
+
+    /// Does an action, with what `sinks` give.
+    pub(crate) fn act<R>(&self, sinks: &[&Sink], action: impl FnOnce(RunId) -> Result<R>) -> Result<R> {
+        let calls = || {
+            let roots: Vec<_> = sinks.iter().map(|sink| Arc::clone(&sink.input)).collect();
+            let nodes = in_order(&roots, &Held::default());
+            sinks.iter().map(|sink| sink.call).chain(nodes.iter().map(|node| node.call)).collect()
+        };
+        let run = RunId::fresh();
+        self.0.role.act(run, &calls, || action(run))
     }
 
     /// Plans and runs `sinks`, and waits for the end. After the outputs are committed, [`end`](Context::end) is to be called with what is

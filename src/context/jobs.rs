@@ -140,7 +140,7 @@ impl<'a> Jobs<'a> {
         let ctx = self.ctx;
         let described: Vec<_> = sinks.iter().map(|open| open.sink.clone()).collect();
         let plan = plan(&described, ctx.config.rules, ctx.config.execution, held);
-        let identity = ctx.role.identity(&plan);
+        let identity = ctx.role.identity(&plan, &described);
         let mut job = lower(&plan, sinks, &ctx.budget)?;
         let tally = Arc::new(Tally::new(computations(&plan), ctx.counters.clone()));
         for (number, feed) in job.terminals.iter_mut().enumerate() {

@@ -35,6 +35,11 @@ impl RunId {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         RunId(NEXT.fetch_add(1, Ordering::Relaxed))
     }
+
+    /// How many runs the process has begun before it.
+    pub fn number(self) -> u64 {
+        self.0
+    }
 }
 
 /// The same elements of the same split, whichever task of a run computes them; in the order of the plan, then of the splits.

@@ -103,6 +103,15 @@ pub trait ExchangeWire: Send + Sync {
     /// If it is no summary.
     fn summarized(&self, lane: usize, order: Order, summary: &[u8]) -> Result<Batch>;
 
+    /// One summary of two of a cell and a lane, the later one of a later task; none if each of them counts.
+    ///
+    /// # Errors
+    ///
+    /// If one is no summary.
+    fn join_summaries(&self, _first: &[u8], _later: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
     /// The number of cells that frames are for, once all that it depends on is known.
     fn cells(&self) -> usize;
 

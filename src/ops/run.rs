@@ -85,26 +85,29 @@ macro_rules! outputs_of_tuples {
             #[allow(non_snake_case)]
             fn run_on(self, ctx: &Context) -> Result<Self::Results> {
                 let ($(mut $output,)+) = self;
-                $(check_context(ctx, &$output)?;)+
-                let inputs = input_paths(&[$(&$output.sink),+]);
-                let written = output_paths(&[$(&$output.sink),+], &[$($output.action.path()),+]);
-                let totals_file = ctx.check_totals_file(&inputs, &written)?;
-                let sinks = vec![$(OpenSink { sink: $output.sink.clone(), terminal: $output.action.open(&inputs).map_err(|error| error.in_call($output.sink.call))?, is_output: true }),+];
-                let run = RunId::fresh();
-                let completions = open_attached(&[$(&$output.sink),+], &inputs, run)?;
-                let ended = ctx.execute(&sinks, run)?;
-                let mut transaction = Transaction::default();
-                let committed = completions.into_iter().map(|complete| complete(&mut transaction)).collect::<Result<Vec<_>>>()?;
-                let results = ($($output.action.complete(&mut transaction).map_err(|error| error.in_call($output.sink.call))?,)+);
-                {
-                    let _passed = ctx.pass_fence()?;
-                    transaction.commit()?;
-                }
-                for then in committed {
-                    then();
-                }
-                ctx.end(ended, totals_file.as_ref());
-                Ok(results)
+                let sinks = [$($output.sink.clone()),+];
+                let sinks = sinks.each_ref();
+                ctx.act(&sinks, |run| {
+                    $(check_context(ctx, &$output)?;)+
+                    let inputs = input_paths(&sinks);
+                    let written = output_paths(&sinks, &[$($output.action.path()),+]);
+                    let totals_file = ctx.check_totals_file(&inputs, &written)?;
+                    let opened = vec![$(OpenSink { sink: $output.sink.clone(), terminal: $output.action.open(&inputs).map_err(|error| error.in_call($output.sink.call))?, is_output: true }),+];
+                    let completions = open_attached(&sinks, &inputs, run)?;
+                    let ended = ctx.execute(&opened, run)?;
+                    let mut transaction = Transaction::default();
+                    let committed = completions.into_iter().map(|complete| complete(&mut transaction)).collect::<Result<Vec<_>>>()?;
+                    let results = ($($output.action.complete(&mut transaction).map_err(|error| error.in_call($output.sink.call))?,)+);
+                    {
+                        let _passed = ctx.pass_fence()?;
+                        transaction.commit()?;
+                    }
+                    for then in committed {
+                        then();
+                    }
+                    ctx.end(ended, totals_file.as_ref());
+                    Ok(results)
+                })
             }
         }
     )+};

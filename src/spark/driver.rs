@@ -8,13 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use super::beside;
-use super::frame::{FAILED, Head};
+use super::frame::{FAILED, Head, JobId};
 use super::identity;
+use super::launch::Launch;
 use super::link::{Kind, Link, broken};
-use super::stage::{self, Destination, Failure, Spec, VERSION, destination, exchange, fed_by, wire};
+use super::stage::{
+    self, Destination, Failure, Stage, Task, VERSION, calls, destination, exchange, fed_by, wire,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::job::{Feed, Job};
-use crate::exec::task::Run;
+use crate::exec::task::{Run, RunId};
 use crate::exec::wire::{Routing, Wire};
 
 /// Tasks of a stage for each core of the cluster, at most: enough to even out, and not so many that starting them counts.
@@ -24,13 +27,14 @@ const TASKS_PER_CORE: usize = 3;
 pub struct Driver {
     parallelism: usize,
     program: String,
+    launch: Launch,
     state: Mutex<State>,
 }
 
 struct State {
     link: Link,
-    /// The jobs that have been run.
-    jobs: usize,
+    /// The last job that has succeeded.
+    last: Option<JobId>,
     stages: u64,
     broadcasts: u32,
     /// Where the parts of what jobs hold are, in their order, by the number of what holds them.
@@ -46,7 +50,7 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// If it speaks another version, or the program cannot be read.
+    /// If it speaks another version, the program cannot be read, or an argument cannot be handed on.
     pub fn new(mut link: Link) -> Result<Driver> {
         let hello = link.receiver.json()?;
         if hello["version"] != json!(VERSION) {
@@ -57,14 +61,15 @@ impl Driver {
         let program = format!("{:016x}", identity::of_program()?);
         let state = State {
             link,
-            jobs: 0,
+            last: None,
             stages: 0,
             broadcasts: 0,
             held: BTreeMap::new(),
             history: Vec::new(),
             results: Vec::new(),
         };
-        Ok(Driver { parallelism, program, state: Mutex::new(state) })
+        let launch = Launch::of_this_process()?;
+        Ok(Driver { parallelism, program, launch, state: Mutex::new(state) })
     }
 
     /// Runs a job.
@@ -74,8 +79,7 @@ impl Driver {
     /// If a stage fails, or something of the job cannot be run on a cluster.
     pub fn run(&self, run: &Arc<Run>, plan: u64) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = state.jobs;
-        state.jobs += 1;
+        let id = JobId::of(run);
         state.broadcast_results()?;
         for (terminal, feed) in run.job.terminals.iter().enumerate() {
             wire(&run.job, terminal)?.check().map_err(|error| error.in_call(feed.call))?;
@@ -84,7 +88,7 @@ impl Driver {
             driver: self,
             state: &mut state,
             run,
-            job: number,
+            job: id,
             plan: format!("{plan:016x}"),
             has_run: vec![false; run.job.pipelines.len()],
             places: BTreeMap::new(),
@@ -92,16 +96,25 @@ impl Driver {
             arrived: vec![Vec::new(); run.job.terminals.len()],
         };
         let done = (0..run.job.pipelines.len()).try_for_each(|pipeline| going.pipeline(pipeline));
-        let done = done.and_then(|()| going.forget());
-        let last = match &done {
-            Ok(()) => beside::told(run)?,
-            Err(error) => {
-                state.results.clear(); // who repeats the job gets the error, and nothing else
-                vec![(Head::of(FAILED), json!(Failure::of(error)).to_string().into_bytes())]
-            }
-        };
-        state.results.extend(last.iter().map(|(head, told)| of_job(number, &whole(*head, told))));
-        done
+        if let Err(error) = done.and_then(|()| going.forget()) {
+            state.results.clear(); // who repeats the job gets the error, and nothing else
+            run.cancel.check()?; // whoever stops the program often ends the connection, too
+            return Err(error);
+        }
+        let told = beside::told(run)?;
+        state.results.extend(told.iter().map(|(head, told)| of_job(id, &whole(*head, told))));
+        state.last = Some(id);
+        Ok(())
+    }
+
+    /// Notes that an action has failed, before its first job or after the last one that has succeeded: whoever repeats it fails there, too.
+    pub fn note_failure(&self, action: RunId, error: &Error) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let begin = JobId::begin(action);
+        let last = state.last.filter(|last| last.action == begin.action);
+        let at = last.map_or(begin, |last| JobId { job: last.job + 1, ..last });
+        let failure = json!(Failure::of(error)).to_string();
+        state.results.push(of_job(at, &whole(Head::of(FAILED), failure.as_bytes())));
     }
 }
 
@@ -147,10 +160,10 @@ impl State {
     }
 }
 
-/// The error that a worker has sent, or else what Spark says; where that stood in Java (`detail`) is nothing for a user.
+/// The error that a worker has sent, or else what Spark says.
 fn failure(job: Option<&Job>, error: &str) -> Error {
     match (job, serde_json::from_str::<Failure>(error)) {
-        (Some(job), Ok(failure)) => failure.into_error(job),
+        (Some(job), Ok(failure)) => failure.into_error(calls(job)),
         _ => Error::new(ErrorKind::Internal, format!("Spark failed: {error}")),
     }
 }
@@ -163,7 +176,7 @@ struct Going<'a> {
     driver: &'a Driver,
     state: &'a mut State,
     run: &'a Arc<Run>,
-    job: usize,
+    job: JobId,
     plan: String,
     /// Whether each pipeline has run.
     has_run: Vec<bool>,
@@ -203,35 +216,38 @@ impl Going<'_> {
         metrics.tasks.store(splits, Ordering::Relaxed);
         let bytes = (0..splits).map(|split| read.source.split_bytes(split)).sum();
         metrics.bytes_total.store(bytes, Ordering::Relaxed);
-        let (bases, count) = partitions(job, &sends, splits)?;
+        let divided = divided(splits, self.driver.parallelism * TASKS_PER_CORE);
+        let for_driver = divided.len().min(self.driver.parallelism).max(1);
+        let (bases, count) = partitions(job, &sends, splits, for_driver)?;
         let told = fed_by(job, pipeline).into_iter().chain(read.after.iter().copied());
         let told = told.map(|terminal| Ok((terminal, wire(job, terminal)?.told()))).collect::<Result<_>>()?;
         let held = read.reads.is_none().then(|| read.source.wire()).flatten().map(Wire::told);
-        let mut spec = Spec {
+        let stage = Stage {
             version: VERSION,
             program: self.driver.program.clone(),
             job: self.job,
             plan: self.plan.clone(),
             pipeline,
-            splits: 0..0,
             sends,
             samples,
+            for_driver,
             bases: bases.clone(),
             told,
             held,
             history: self.state.history.clone(),
         };
         let mut tasks = Vec::new();
-        for splits in divided(splits, self.driver.parallelism * TASKS_PER_CORE) {
+        for (number, splits) in divided.into_iter().enumerate() {
             let reads = self.reads(pipeline, &splits)?;
-            spec.splits = splits;
-            tasks.push(json!({"spec": json!(spec).to_string(), "reads": reads}));
+            tasks.push(json!({"task": json!(Task { number, splits }).to_string(), "reads": reads}));
         }
         let looked_at = read.after.iter().filter_map(|terminal| self.broadcasts.get(terminal).copied());
         let broadcasts: Vec<u32> = self.state.history.iter().copied().chain(looked_at).collect();
+        let launch = &self.driver.launch;
         let request = json!({
-            "version": VERSION, "request": "stage", "id": id, "name": name(job, pipeline), "partitions": count, "tasks": tasks,
-            "broadcasts": broadcasts, "env": environment(), "directory": directory(), "args": arguments(),
+            "version": VERSION, "request": "stage", "id": id, "name": name(job, pipeline), "stage": json!(stage).to_string(), "tasks": tasks,
+            "for_driver": for_driver, "partitions": count, "broadcasts": broadcasts,
+            "env": launch.environment, "directory": launch.directory, "args": launch.arguments,
         });
         let frames = self.state.ask(Some(job), &request, &[])?;
         let parsed = frames.iter().map(|frame| Head::parse(frame).map(|(head, rest)| (head, rest.to_vec())));
@@ -262,7 +278,7 @@ impl Going<'_> {
         if let Routing::ByTask(number) = exchange.routing() {
             let parts = self.state.held.get(&number).and_then(|parts| parts.get(cells));
             let parts = parts.ok_or_else(missing)?.iter();
-            return Ok(parts.map(|(stage, partition)| (*stage, *partition, partition + 1)).collect());
+            return Ok(ranges(parts));
         }
         let terminal = read.reads.ok_or_else(missing)?;
         let feeders: BTreeSet<usize> = job.terminals[terminal].lanes.iter().flatten().copied().collect();
@@ -352,10 +368,27 @@ impl Going<'_> {
     }
 }
 
+/// Places, of which those that follow each other are one range.
+fn ranges<'a>(places: impl Iterator<Item = &'a Place>) -> Vec<(u64, usize, usize)> {
+    let mut ranges: Vec<(u64, usize, usize)> = Vec::new();
+    for &(stage, partition) in places {
+        match ranges.last_mut() {
+            Some((last, _, end)) if *last == stage && *end == partition => *end += 1,
+            _ => ranges.push((stage, partition, partition + 1)),
+        }
+    }
+    ranges
+}
+
 /// The first partition of the output of a stage of so many splits that belongs to each of the exchanges that it sends for, and the number of
-/// partitions. Partition 0 is the driver's.
-fn partitions(job: &Job, sends: &[usize], splits: usize) -> Result<(BTreeMap<usize, usize>, usize)> {
-    let (mut bases, mut next) = (BTreeMap::new(), 1);
+/// their partitions. The first ones are the driver's.
+fn partitions(
+    job: &Job,
+    sends: &[usize],
+    splits: usize,
+    for_driver: usize,
+) -> Result<(BTreeMap<usize, usize>, usize)> {
+    let (mut bases, mut next) = (BTreeMap::new(), for_driver);
     for &terminal in sends {
         if let Destination::Exchange(routing) = destination(job, terminal)? {
             bases.insert(terminal, next);
@@ -365,7 +398,7 @@ fn partitions(job: &Job, sends: &[usize], splits: usize) -> Result<(BTreeMap<usi
             };
         }
     }
-    Ok((bases, next - 1))
+    Ok((bases, next - for_driver))
 }
 
 /// A frame as it came.
@@ -377,19 +410,9 @@ fn seal(feed: &Feed) -> Result<()> {
     (0..feed.terminal.cells()).try_for_each(|cell| feed.terminal.seal(cell))
 }
 
-/// Where this process is: relative paths begin there.
-fn directory() -> String {
-    std::env::current_dir().map(|dir| dir.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-/// What this process was started with, and each worker is.
-fn arguments() -> Vec<String> {
-    std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect()
-}
-
-/// A frame with the number of its job before it.
-fn of_job(job: usize, frame: &[u8]) -> Vec<u8> {
-    [&(job as u64).to_le_bytes(), frame].concat()
+/// A frame with its job before it.
+fn of_job(job: JobId, frame: &[u8]) -> Vec<u8> {
+    [&job.to_bytes(), frame].concat()
 }
 
 /// Neighbouring splits for each task.
@@ -404,11 +427,4 @@ pub fn name(job: &Job, pipeline: usize) -> String {
     let calls = std::iter::once(pipeline.call).chain(pipeline.steps.iter().map(|step| step.call));
     let names: Vec<&str> = calls.map(|call| call.operator).collect();
     names.join(" > ")
-}
-
-/// The settings of this process that its workers must have as well.
-fn environment() -> BTreeMap<String, String> {
-    let all = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    all.filter(|(name, _)| name.starts_with("GRISTMILL_") && name != super::DRIVER).collect()
 }

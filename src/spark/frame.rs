@@ -1,7 +1,10 @@
 //! Frames as they travel: what a batch is for, and a piece of it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Result;
 use crate::exec::job::Order;
+use crate::exec::task::{Run, RunId};
 use crate::exec::wire::{damaged, take_u64};
 
 /// What a frame belongs to.
@@ -24,11 +27,49 @@ pub struct Head {
 /// The terminal of what tasks leave beside what they deliver, which is for no terminal; the cell says what it is.
 pub const BESIDE: usize = usize::MAX;
 
-/// The terminal of the error that a job has ended with.
+/// The terminal of the error that an action has ended with.
 pub const FAILED: usize = usize::MAX - 1;
 
 /// The bytes of a head.
 pub const HEAD_BYTES: usize = 7 * 8;
+
+/// A job of the program, in the order in which `main` comes to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct JobId {
+    /// The number of the action.
+    pub action: u64,
+    /// The number of the job in it.
+    pub job: u64,
+}
+
+impl JobId {
+    /// The job of a run.
+    pub fn of(run: &Run) -> JobId {
+        JobId { action: run.id.number(), job: run.number.saturating_sub(1) as u64 }
+    }
+
+    /// What an action begins with, before its first job.
+    pub fn begin(action: RunId) -> JobId {
+        JobId { action: action.number(), job: 0 }
+    }
+
+    /// As bytes.
+    pub fn to_bytes(self) -> [u8; 16] {
+        (u128::from(self.action) << 64 | u128::from(self.job)).to_be_bytes()
+    }
+
+    /// The next one of a frame.
+    ///
+    /// # Errors
+    ///
+    /// If the frame ends before it.
+    pub fn take(frame: &mut &[u8]) -> Result<JobId> {
+        let (bytes, rest) = frame.split_first_chunk().ok_or_else(|| damaged("it is too short"))?;
+        *frame = rest;
+        let both = u128::from_be_bytes(*bytes);
+        Ok(JobId { action: (both >> 64) as u64, job: both as u64 })
+    }
+}
 
 impl Head {
     /// The head of something that is for a terminal as a whole, or for none.

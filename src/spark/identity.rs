@@ -7,10 +7,11 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::graph::Shape;
-use crate::plan::stages::Plan;
+use crate::plan::stages::{Plan, Sink};
 
-/// A hash of the operators of a plan, of where they were called, of how they are put together, and of the state of the files that they read.
-pub fn of(plan: &Plan) -> u64 {
+/// A hash of the operators of a plan and of its results, of where they were called, of how they are put together, and of the state of the files that
+/// they read.
+pub fn of(plan: &Plan, sinks: &[Sink]) -> u64 {
     let mut hash = Xxh3::new();
     for node in &plan.nodes {
         hash.update(node.call.to_string().as_bytes());
@@ -18,6 +19,10 @@ pub fn of(plan: &Plan) -> u64 {
         if let Shape::Source(source) = &node.shape {
             hash.update(&source.state().to_le_bytes());
         }
+    }
+    for sink in sinks {
+        hash.update(sink.call.to_string().as_bytes());
+        hash.update(sink.detail.as_bytes());
     }
     for pipeline in &plan.pipelines {
         hash.update(format!("{:?} {:?} {}", pipeline.reads, pipeline.after, pipeline.steps.len()).as_bytes());

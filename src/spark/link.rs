@@ -15,8 +15,10 @@ pub enum Kind {
     Json = b'J',
     /// A frame.
     Frame = b'F',
-    /// What the task of a worker is.
-    Spec = b'S',
+    /// What all tasks of a stage are told.
+    Stage = b'S',
+    /// What the task of a worker is, behind a byte: 1 if what it leaves for the driver has been there before.
+    Task = b'T',
     /// A frame that all tasks of a stage get.
     Broadcast = b'B',
     /// The end of what one side has to say.
@@ -27,8 +29,8 @@ pub enum Kind {
 
 impl Kind {
     fn of(byte: u8) -> Result<Kind> {
-        use Kind::{Broadcast, End, Failure, Frame, Json, Spec};
-        let known = [Json, Frame, Spec, Broadcast, End, Failure];
+        use Kind::{Broadcast, End, Failure, Frame, Json, Stage, Task};
+        let known = [Json, Frame, Stage, Task, Broadcast, End, Failure];
         known
             .into_iter()
             .find(|kind| *kind as u8 == byte)
@@ -60,7 +62,12 @@ impl Link {
     pub fn connect(address: &str) -> Result<Link> {
         let (port, token) = address.split_once(':').ok_or_else(|| broken("its address is none"))?;
         let port: u16 = port.parse().map_err(|_| broken("its port is none"))?;
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map_err(lost)?;
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
+            let message = format!("whoever started this process on Spark does not listen: {error}");
+            Error::new(ErrorKind::Internal, message).because(error).hint(
+                "one submission runs one program, once: a script that runs several is to submit each of them",
+            )
+        })?;
         stream.set_nodelay(true).map_err(lost)?;
         let mut sender = Sender(BufWriter::with_capacity(1 << 16, stream.try_clone().map_err(lost)?));
         sender.0.write_all(token.as_bytes()).map_err(lost)?;
@@ -78,7 +85,11 @@ impl Sender {
     pub fn send(&mut self, kind: Kind, pieces: &[&[u8]]) -> Result<()> {
         let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
         if bytes > MAX_BYTES {
-            return Err(broken(format!("a message has {bytes} bytes")));
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("a message to Spark has {bytes} bytes, more than {MAX_BYTES}"),
+            )
+            .hint("let there be fewer splits, by a larger split_bytes, or gather less"));
         }
         let head = (bytes as u32).to_be_bytes();
         self.0.write_all(&[kind as u8]).map_err(lost)?;

@@ -12,6 +12,7 @@ mod driver;
 mod frame;
 mod host;
 mod identity;
+mod launch;
 mod link;
 mod outline;
 mod stage;
@@ -21,11 +22,12 @@ mod worker;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::Config;
-use crate::error::{Error, ErrorKind, Result};
-use crate::exec::task::Run;
+use crate::error::{CallSite, Error, ErrorKind, Result};
+use crate::exec::task::{Run, RunId};
 use crate::io::input::refuse_standard_input;
-use crate::plan::stages::Plan;
+use crate::plan::stages::{Plan, Sink};
 use driver::Driver;
+use frame::JobId;
 use link::Link;
 use submit::Submission;
 use worker::Worker;
@@ -97,10 +99,34 @@ impl Role {
     }
 
     /// What tells a plan from others, where several processes have to mean the same one; 0 where all is run here.
-    pub fn identity(&self, plan: &Plan) -> u64 {
+    pub fn identity(&self, plan: &Plan, sinks: &[Sink]) -> u64 {
         match self {
             Role::Alone => 0,
-            Role::Driver(_) | Role::Worker(_) | Role::Outline => identity::of(plan),
+            Role::Driver(_) | Role::Worker(_) | Role::Outline => identity::of(plan, sinks),
+        }
+    }
+
+    /// Does an action, which may make `calls`. How it ends in the driver is how it ends in the processes that repeat it, also where it fails before it has
+    /// run a job, or after all of them.
+    ///
+    /// # Errors
+    ///
+    /// Those of the action.
+    pub fn act<R>(
+        &self,
+        id: RunId,
+        calls: &dyn Fn() -> Vec<CallSite>,
+        action: impl FnOnce() -> Result<R>,
+    ) -> Result<R> {
+        match self {
+            Role::Alone | Role::Outline => action(),
+            Role::Driver(driver) => action().inspect_err(|error| driver.note_failure(id, error)),
+            Role::Worker(worker) => {
+                worker.repeat_failure(JobId::begin(id), calls)?;
+                let result = action()?;
+                worker.repeat_failure(worker.next_job(id), calls)?;
+                Ok(result)
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use super::frame::Head;
+use super::frame::{Head, JobId};
 use super::not_on_a_cluster;
 use crate::error::{CallSite, Error, ErrorKind, Place, Result};
 use crate::exec::job::{Batch, Job, StepKind};
@@ -16,28 +16,28 @@ use crate::exec::push::Demand;
 use crate::exec::wire::{ExchangeWire, Routing, Wire};
 
 /// The version of this agreement.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
-/// One task of one stage.
+/// What all tasks of a stage are told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Spec {
+pub struct Stage {
     /// The version of the agreement.
     pub version: u32,
     /// The hash of the program, in hexadecimal digits.
     pub program: String,
-    /// Which job of the program this is; the first one is 0.
-    pub job: usize,
+    /// Which job of the program this is.
+    pub job: JobId,
     /// The hash of its plan, in hexadecimal digits.
     pub plan: String,
     /// The pipeline.
     pub pipeline: usize,
-    /// The splits of the task.
-    pub splits: Range<usize>,
     /// The terminals that what the tasks leave is sent for.
     pub sends: Vec<usize>,
     /// The exchanges for which only summaries are sent.
     pub samples: Vec<usize>,
-    /// The first partition of the output that belongs to each exchange. Partition 0 is the driver's.
+    /// The number of the first partitions of the output, which are the driver's.
+    pub for_driver: usize,
+    /// The first partition of the output that belongs to each exchange.
     pub bases: BTreeMap<usize, usize>,
     /// What terminals tell.
     pub told: BTreeMap<usize, Value>,
@@ -45,6 +45,15 @@ pub struct Spec {
     pub held: Option<Value>,
     /// The broadcasts of the results of earlier jobs.
     pub history: Vec<u32>,
+}
+
+/// One task of a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// The number of the task in the stage.
+    pub number: usize,
+    /// Its splits.
+    pub splits: Range<usize>,
 }
 
 /// The terminals that tasks of a pipeline leave something for, once each.
@@ -186,13 +195,13 @@ impl Failure {
         }
     }
 
-    /// The error, with the call of this process that it is about.
-    pub fn into_error(self, job: &Job) -> Error {
+    /// The error, with that of some calls of this process which it is about.
+    pub fn into_error(self, calls: impl IntoIterator<Item = CallSite>) -> Error {
         let mut error = Error::new(kind_named(&self.kind), self.message);
         if let Some(hint) = self.hint {
             error = error.hint(hint);
         }
-        if let Some(call) = self.call.and_then(|call| find_call(job, &call)) {
+        if let Some(call) = self.call.and_then(|call| find_call(calls, &call)) {
             error = error.in_call(call);
         }
         let path = self.path.map(|path| PathBuf::from(OsString::from_vec(path)));
@@ -204,12 +213,19 @@ impl Failure {
     }
 }
 
-fn find_call(job: &Job, (operator, file, line): &(String, String, u32)) -> Option<CallSite> {
+/// The calls that a job is made of.
+pub fn calls(job: &Job) -> impl Iterator<Item = CallSite> {
     let steps = job.pipelines.iter().flat_map(|pipeline| {
         std::iter::once(pipeline.call).chain(pipeline.steps.iter().map(|step| step.call))
     });
-    let mut calls = steps.chain(job.terminals.iter().map(|feed| feed.call));
-    calls.find(|call| {
+    steps.chain(job.terminals.iter().map(|feed| feed.call))
+}
+
+fn find_call(
+    calls: impl IntoIterator<Item = CallSite>,
+    (operator, file, line): &(String, String, u32),
+) -> Option<CallSite> {
+    calls.into_iter().find(|call| {
         call.operator == operator && call.location.file() == file && call.location.line() == *line
     })
 }
@@ -231,8 +247,7 @@ mod tests {
         let path = Path::new(OsStr::from_bytes(b"d/\xff.csv"));
         let error = Error::new(ErrorKind::Input, "a record is bad").at(Place::file(path));
         let text = serde_json::to_string(&Failure::of(&error)).unwrap();
-        let job = Job { pipelines: Vec::new(), terminals: Vec::new() };
-        let back = serde_json::from_str::<Failure>(&text).unwrap().into_error(&job);
+        let back = serde_json::from_str::<Failure>(&text).unwrap().into_error([]);
         assert_eq!(back.place().unwrap().path.as_deref(), Some(path));
         assert_eq!(back.to_string(), error.to_string());
     }

@@ -15,10 +15,10 @@ use crate::error::{Error, ErrorKind, Result, printable};
 const OPTION: &str = "--master";
 
 /// The variable that names the cluster where the option does not.
-const VARIABLE: &str = "GRISTMILL_MASTER";
+pub(super) const VARIABLE: &str = "GRISTMILL_MASTER";
 
 /// The variable with further settings of Spark, as `spark.executor.memory=4g spark.executor.cores=2`.
-const SETTINGS: &str = "GRISTMILL_SPARK_CONF";
+pub(super) const SETTINGS: &str = "GRISTMILL_SPARK_CONF";
 
 /// The variable with what each worker may hold.
 const MEMORY: &str = "GRISTMILL_MEMORY";

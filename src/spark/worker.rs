@@ -1,46 +1,52 @@
 //! A worker: it runs one task of one stage, and ends.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crossbeam::channel::unbounded;
+use serde_json::Value;
 
 use super::beside;
-use super::frame::{BESIDE, FAILED, Head};
+use super::frame::{BESIDE, FAILED, Head, JobId};
 use super::identity;
 use super::link::{Kind, Link, Receiver, Sender, broken};
-use super::stage::{self, Destination, Failure, Spec, VERSION, wire};
+use super::not_on_a_cluster;
+use super::stage::{self, Destination, Failure, Stage, Task, VERSION, wire};
 use crate::config::{Config, Execution};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::job::{Batch, Job};
 use crate::exec::scheduler::Event;
-use crate::exec::task::{self, Run};
-use crate::exec::wire::{ExchangeWire, Routing, Wire, take_u64};
+use crate::exec::task::{self, Run, RunId};
+use crate::exec::wire::{ExchangeWire, Routing, Wire};
 
 /// Frames with what they belong to.
 type Frames = Vec<(Head, Vec<u8>)>;
 
 /// The process of one task.
 pub struct Worker {
-    spec: Spec,
+    stage: Stage,
+    task: Task,
+    /// Whether only what the task leaves for later stages counts: an executor that had it is lost. The driver has its share, and may have committed it.
+    is_again: bool,
     state: Mutex<State>,
 }
 
 struct State {
-    /// The jobs that `main` has come to.
-    jobs: usize,
+    /// What follows the last job that `main` has come to.
+    next: JobId,
     sender: Sender,
     /// None once somebody else waits for its end.
     receiver: Option<Receiver>,
     /// Who does.
     watch: Option<JoinHandle<()>>,
-    /// Frames that have been read already: those behind the specification.
+    /// The message that has been read already: the first one behind the task and its broadcasts.
     first: Option<(Kind, Vec<u8>)>,
     /// The results of earlier jobs.
-    history: BTreeMap<usize, Frames>,
+    history: BTreeMap<JobId, Frames>,
     /// The results of earlier stages that operators look at.
     broadcasts: Frames,
 }
@@ -53,19 +59,16 @@ impl Worker {
     /// If the executor is gone, or means another program.
     pub fn new(link: Link) -> Result<Worker> {
         let Link { mut sender, mut receiver } = link;
-        let spec = match receiver.receive()? {
-            (Kind::Spec, bytes) => {
-                serde_json::from_slice::<Spec>(&bytes).map_err(|error| broken(error.to_string()))?
+        let (stage, task, is_again) = match read_task(&mut receiver) {
+            Ok(task) => task,
+            Err(error) => {
+                tell(&mut sender, &error)?;
+                receiver.wait_for_the_end();
+                return Err(error);
             }
-            (kind, _) => return Err(broken(format!("{kind:?} came instead of a task"))),
         };
-        if let Err(error) = check(&spec) {
-            tell(&mut sender, &error)?;
-            receiver.wait_for_the_end();
-            return Err(error);
-        }
         let mut state = State {
-            jobs: 0,
+            next: JobId { action: 0, job: 0 },
             sender,
             receiver: None,
             watch: None,
@@ -73,9 +76,9 @@ impl Worker {
             history: BTreeMap::new(),
             broadcasts: Vec::new(),
         };
-        state.first = Some(state.read_broadcasts(&mut receiver, &spec)?);
+        state.first = Some(state.read_broadcasts(&mut receiver, &stage)?);
         state.receiver = Some(receiver);
-        Ok(Worker { spec, state: Mutex::new(state) })
+        Ok(Worker { stage, task, is_again, state: Mutex::new(state) })
     }
 
     /// The settings of a context: one task runs here, on one thread.
@@ -101,14 +104,18 @@ impl Worker {
     ///
     /// If the results cannot be repeated.
     pub fn run(&self, run: &Arc<Run>, plan: u64) -> Result<()> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = state.jobs;
-        state.jobs += 1;
-        if number < self.spec.job {
-            let frames = state.history.remove(&number).unwrap_or_default();
-            return repeat(run, frames);
+        let Ok(mut state) = self.state.try_lock() else {
+            return Err(not_on_a_cluster("an action within a closure")); // whose task holds the lock
+        };
+        let id = JobId::of(run);
+        if id < self.stage.job {
+            let frames = state.history.remove(&id).unwrap_or_default();
+            repeat(run, frames)?;
+            state.next = JobId { job: id.job + 1, ..id };
+            return Ok(());
         }
-        let done = self.task(&mut state, run, plan);
+        let is_wanted = id == self.stage.job && self.stage.plan == format!("{plan:016x}");
+        let done = if is_wanted { self.task(&mut state, run) } else { Err(another_plan()) };
         let code = match done.and_then(|frames| end(&mut state.sender, frames)) {
             Ok(()) => 0,
             Err(error) => {
@@ -120,38 +127,52 @@ impl Worker {
         std::process::exit(code)
     }
 
-    fn task(&self, state: &mut State, run: &Arc<Run>, plan: u64) -> Result<u64> {
-        if self.spec.plan != format!("{plan:016x}") {
-            let message = "the program does something else here than in the driver, or an input has changed";
-            return Err(Error::new(ErrorKind::Config, message).hint(
-                "let what it does depend on its arguments and inputs alone, and give them by paths that mean the same on all hosts",
-            ));
-        }
-        for (terminal, told) in &self.spec.told {
+    /// What an action begins, or goes on, with.
+    pub fn next_job(&self, action: RunId) -> JobId {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.next.max(JobId::begin(action))
+    }
+
+    /// Fails as the driver did where it had come so far.
+    ///
+    /// # Errors
+    ///
+    /// That of the driver.
+    pub fn repeat_failure(&self, at: JobId, calls: &dyn Fn() -> Vec<CallSite>) -> Result<()> {
+        let Ok(state) = self.state.try_lock() else {
+            return Err(not_on_a_cluster("an action within a closure"));
+        };
+        state.history.get(&at).map_or(Ok(()), |frames| failed(frames, calls))
+    }
+
+    fn task(&self, state: &mut State, run: &Arc<Run>) -> Result<u64> {
+        for (terminal, told) in &self.stage.told {
+            let is_nothing_new =
+                self.is_again && stage::destination(&run.job, *terminal)? == Destination::Driver;
+            let told = if is_nothing_new { &NOTHING } else { told };
             wire(&run.job, *terminal)?.tell(told)?;
         }
         self.take_in(state, run)?;
-        let mut sending = Sending::new(&mut state.sender, &run.job, &self.spec);
-        for split in self.spec.splits.clone() {
+        let mut sending = Sending::new(&mut state.sender, &run.job, &self.stage, &self.task);
+        for split in self.task.splits.clone() {
             let (events, inbox) = unbounded();
-            task::run(run, self.spec.pipeline, split, &events)?;
-            task::note_done(run, self.spec.pipeline, split);
+            task::run(run, self.stage.pipeline, split, &events)?;
+            task::note_done(run, self.stage.pipeline, split);
             drop(events);
             inbox.iter().try_for_each(|event| sending.event(event))?;
         }
-        beside::pack(run, self.spec.splits.start, &mut |head, frame| sending.frame(0, head, frame))?;
-        Ok(sending.frames)
+        sending.end(run)
     }
 
     /// Absorbs what the task reads, and what its operators look at.
     fn take_in(&self, state: &mut State, run: &Arc<Run>) -> Result<()> {
         let job = &run.job;
-        let read = &job.pipelines[self.spec.pipeline];
+        let read = &job.pipelines[self.stage.pipeline];
         let source = match read.reads {
             Some(terminal) => Some(wire(job, terminal)?),
             None => read.source.wire(),
         };
-        if let (Some(source), Some(held)) = (source, &self.spec.held) {
+        if let (Some(source), Some(held)) = (source, &self.stage.held) {
             source.tell(held)?;
         }
         let pieces = receive(state, source)?;
@@ -214,6 +235,9 @@ fn arrive(exchange: &dyn ExchangeWire, source: Option<&dyn Wire>, pieces: Vec<(H
     Ok(())
 }
 
+/// What an output is told that is to be left as it is.
+static NOTHING: Value = Value::Bool(false);
+
 /// Whether all has been said, so that the executor may end the connection.
 static IS_DONE: AtomicBool = AtomicBool::new(false);
 
@@ -227,13 +251,29 @@ fn die_with(executor: Receiver) -> JoinHandle<()> {
     })
 }
 
+/// Receives what is to be done; the last one is whether only later stages need it.
+fn read_task(receiver: &mut Receiver) -> Result<(Stage, Task, bool)> {
+    let stage = match receiver.receive()? {
+        (Kind::Stage, bytes) => serde_json::from_slice(&bytes).map_err(broken)?,
+        (kind, _) => return Err(broken(format!("{kind:?} came instead of a stage"))),
+    };
+    check(&stage)?;
+    match receiver.receive()? {
+        (Kind::Task, bytes) => {
+            let (again, task) = bytes.split_first().ok_or_else(|| broken("a task is empty"))?;
+            Ok((stage, serde_json::from_slice(task).map_err(broken)?, *again == 1))
+        }
+        (kind, _) => Err(broken(format!("{kind:?} came instead of a task"))),
+    }
+}
+
 /// Whether this is the program, and the version, that a task is meant for.
-fn check(spec: &Spec) -> Result<()> {
-    if spec.version != VERSION {
-        return Err(broken(format!("its version is {}, not {VERSION}", spec.version)));
+fn check(stage: &Stage) -> Result<()> {
+    if stage.version != VERSION {
+        return Err(broken(format!("its version is {}, not {VERSION}", stage.version)));
     }
     let program = format!("{:016x}", identity::of_program()?);
-    if program == spec.program {
+    if program == stage.program {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Config, "the program on this executor is not that of the driver")
@@ -252,7 +292,7 @@ impl State {
     }
 
     /// Reads the frames that all tasks of the stage get; the first message that is none.
-    fn read_broadcasts(&mut self, receiver: &mut Receiver, spec: &Spec) -> Result<(Kind, Vec<u8>)> {
+    fn read_broadcasts(&mut self, receiver: &mut Receiver, stage: &Stage) -> Result<(Kind, Vec<u8>)> {
         loop {
             let (kind, bytes) = receiver.receive()?;
             if kind != Kind::Broadcast {
@@ -260,8 +300,8 @@ impl State {
             }
             let (id, mut frame) =
                 bytes.split_first_chunk().ok_or_else(|| broken("a broadcast is too short"))?;
-            let into = if spec.history.contains(&u32::from_be_bytes(*id)) {
-                self.history.entry(take_u64(&mut frame)? as usize).or_default()
+            let into = if stage.history.contains(&u32::from_be_bytes(*id)) {
+                self.history.entry(JobId::take(&mut frame)?).or_default()
             } else {
                 &mut self.broadcasts
             };
@@ -271,13 +311,27 @@ impl State {
     }
 }
 
+/// The error among the results of a job, if it is one.
+fn failed(frames: &Frames, calls: &dyn Fn() -> Vec<CallSite>) -> Result<()> {
+    match frames.iter().find(|(head, _)| head.terminal == FAILED) {
+        Some((_, error)) => {
+            Err(serde_json::from_slice::<Failure>(error).map_err(broken)?.into_error(calls()))
+        }
+        None => Ok(()),
+    }
+}
+
+fn another_plan() -> Error {
+    let message = "the program does something else here than in the driver, or an input has changed";
+    Error::new(ErrorKind::Config, message).hint(
+        "let what it does depend on its arguments and inputs alone, and give them by paths that mean the same on all hosts",
+    )
+}
+
 /// Repeats what an earlier job has resulted in.
 fn repeat(run: &Arc<Run>, frames: Frames) -> Result<()> {
     let job = &run.job;
-    if let Some((_, error)) = frames.iter().find(|(head, _)| head.terminal == FAILED) {
-        let failure: Failure = serde_json::from_slice(error).map_err(|error| broken(error.to_string()))?;
-        return Err(failure.into_error(job));
-    }
+    failed(&frames, &|| stage::calls(job).collect())?;
     let (told, frames): (Frames, Frames) = frames.into_iter().partition(|(head, _)| head.terminal == BESIDE);
     let pieces = frames
         .into_iter()
@@ -300,14 +354,17 @@ fn repeat(run: &Arc<Run>, frames: Frames) -> Result<()> {
 struct Sending<'a> {
     sender: &'a mut Sender,
     job: &'a Job,
-    spec: &'a Spec,
+    stage: &'a Stage,
+    task: &'a Task,
+    /// The summaries of what has been sent, by terminal, cell and lane: those of all splits in one, where they can be.
+    summaries: BTreeMap<(usize, usize, usize), (Head, Vec<u8>)>,
     /// Frames that have been sent.
     frames: u64,
 }
 
 impl<'a> Sending<'a> {
-    fn new(sender: &'a mut Sender, job: &'a Job, spec: &'a Spec) -> Sending<'a> {
-        Sending { sender, job, spec, frames: 0 }
+    fn new(sender: &'a mut Sender, job: &'a Job, stage: &'a Stage, task: &'a Task) -> Sending<'a> {
+        Sending { sender, job, stage, task, summaries: BTreeMap::new(), frames: 0 }
     }
 
     fn event(&mut self, event: Event) -> Result<()> {
@@ -320,29 +377,60 @@ impl<'a> Sending<'a> {
 
     /// Sends a batch to the partitions of its cells, and to the driver what it must know of it; or all of it to the driver.
     fn batch(&mut self, head: Head, batch: Batch) -> Result<()> {
-        let is_wanted = self.spec.sends.contains(&head.terminal);
+        let is_wanted = self.stage.sends.contains(&head.terminal);
         let destination = stage::destination(self.job, head.terminal)?;
         if let Destination::Exchange(_) = destination {
             let exchange = stage::exchange(self.job, head.terminal)?;
-            if self.spec.samples.contains(&head.terminal) || (is_wanted && !exchange.is_sampled()) {
-                self.frame(0, head, &exchange.summary(head.lane, &batch)?)?;
+            if self.stage.samples.contains(&head.terminal) || (is_wanted && !exchange.is_sampled()) {
+                self.summary(exchange, head, exchange.summary(head.lane, &batch)?)?;
             }
         }
         if !is_wanted {
             return Ok(());
         }
-        let base = self.spec.bases.get(&head.terminal).copied().unwrap_or(0);
+        let base = self.stage.bases.get(&head.terminal).copied().unwrap_or(0);
+        let of_driver = self.of_driver();
         let mut number = 0;
         wire(self.job, head.terminal)?.pack(head.lane, head.cell, batch, &mut |cell, frame| {
             let partition = match destination {
                 Destination::Exchange(Routing::ByCell) => base + cell,
                 Destination::Exchange(Routing::ByTask(_)) => base + head.order.split,
-                Destination::Broadcast | Destination::Driver => 0,
+                Destination::Broadcast | Destination::Driver => of_driver,
             };
             self.frame(partition, Head { cell, number, ..head }, &frame)?;
             number += 1;
             Ok(())
         })
+    }
+
+    /// Keeps a summary until those that follow are known: of a cell and a lane there are as many as the task has splits.
+    fn summary(&mut self, exchange: &dyn ExchangeWire, head: Head, summary: Vec<u8>) -> Result<()> {
+        match self.summaries.entry((head.terminal, head.cell, head.lane)) {
+            Entry::Vacant(free) => drop(free.insert((head, summary))),
+            Entry::Occupied(mut there) => match exchange.join_summaries(&there.get().1, &summary)? {
+                Some(both) => there.get_mut().1 = both,
+                None => {
+                    let (head, summary) = there.insert((head, summary));
+                    self.frame(self.of_driver(), head, &summary)?;
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// Sends what is left when all splits have been run; the number of all frames.
+    fn end(mut self, run: &Run) -> Result<u64> {
+        let of_driver = self.of_driver();
+        for (head, summary) in std::mem::take(&mut self.summaries).into_values() {
+            self.frame(of_driver, head, &summary)?;
+        }
+        beside::pack(run, self.task.splits.start, &mut |head, frame| self.frame(of_driver, head, frame))?;
+        Ok(self.frames)
+    }
+
+    /// The partition that brings what the task has for the driver: the driver's are fetched by tasks, each on an executor of its own.
+    fn of_driver(&self) -> usize {
+        self.task.number % self.stage.for_driver.max(1)
     }
 
     fn frame(&mut self, partition: usize, head: Head, bytes: &[u8]) -> Result<()> {

@@ -1,6 +1,6 @@
 //! A cluster without Spark: it speaks what `spark/src` speaks, and runs each task as a process, one after the other.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -19,9 +19,20 @@ pub struct Cluster {
     pub before_stage: Box<dyn Fn()>,
     /// How often each task is done; only what the last try sends counts.
     pub tries: usize,
-    /// The frames of each partition of each stage.
-    stages: HashMap<u64, BTreeMap<u32, Vec<Vec<u8>>>>,
+    /// Whether what a stage reads is lost before it, so that its tasks are done again.
+    pub loses: bool,
+    /// The stages by their number.
+    stages: HashMap<u64, Stage>,
     broadcasts: HashMap<u64, Vec<Vec<u8>>>,
+}
+
+/// A stage that has run.
+struct Stage {
+    request: Value,
+    /// The frames of each partition.
+    output: BTreeMap<u32, Vec<Vec<u8>>>,
+    /// Whether only tasks that are done again may read it.
+    is_dropped: bool,
 }
 
 struct Wire {
@@ -66,6 +77,7 @@ impl Cluster {
             cores,
             tasks: Vec::new(),
             tries: 1,
+            loses: false,
             before_stage: Box::new(|| {}),
             stages: HashMap::new(),
             broadcasts: HashMap::new(),
@@ -95,7 +107,7 @@ impl Cluster {
             Wire { input: BufReader::new(stream.try_clone().unwrap()), output: BufWriter::new(stream) };
         let mut token = [0; 32];
         wire.input.read_exact(&mut token).unwrap();
-        wire.json(&json!({"version": 1, "spark": "none", "parallelism": self.cores}));
+        wire.json(&json!({"version": 2, "spark": "none", "parallelism": self.cores}));
         while let Some((kind, bytes)) = wire.receive() {
             assert_eq!(kind, b'J');
             let request: Value = serde_json::from_slice(&bytes).unwrap();
@@ -114,7 +126,7 @@ impl Cluster {
             }
             "drop" => {
                 match (request["stage"].as_u64(), request["broadcast"].as_u64()) {
-                    (Some(stage), _) => drop(self.stages.remove(&stage).unwrap()),
+                    (Some(stage), _) => self.stages.get_mut(&stage).unwrap().is_dropped = true,
                     (None, Some(broadcast)) => drop(self.broadcasts.remove(&broadcast).unwrap()),
                     (None, None) => panic!("{request}"),
                 }
@@ -128,7 +140,7 @@ impl Cluster {
                     }
                     wire.output.flush().unwrap();
                 }
-                Err(error) => wire.json(&json!({"error": error, "detail": ""})),
+                Err(error) => wire.json(&json!({"error": error})),
             },
             other => panic!("there is no request {other}"),
         }
@@ -137,24 +149,60 @@ impl Cluster {
     /// Runs a stage, and gives what it has for the driver.
     fn stage(&mut self, request: &Value, program: &Path) -> Result<Vec<Vec<u8>>, String> {
         (self.before_stage)();
-        let mut output: BTreeMap<u32, Vec<Vec<u8>>> = BTreeMap::new();
         let tasks = request["tasks"].as_array().unwrap();
         self.tasks.push(tasks.len());
-        for task in tasks {
-            for _ in 1..self.tries {
-                self.task(request, task, program)?;
-            }
-            for (partition, frame) in self.task(request, task, program)? {
-                assert!(u64::from(partition) <= request["partitions"].as_u64().unwrap());
+        if self.loses {
+            self.do_again(request, program)?;
+        }
+        for _ in 1..self.tries {
+            self.run(request, program, false)?;
+        }
+        let mut output = self.run(request, program, false)?;
+        let for_driver = request["for_driver"].as_u64().unwrap() as u32;
+        let of_driver = (0..for_driver).filter_map(|partition| output.remove(&partition)).flatten().collect();
+        let stage = Stage { request: request.clone(), output, is_dropped: false };
+        self.stages.insert(request["id"].as_u64().unwrap(), stage);
+        Ok(of_driver)
+    }
+
+    /// Does again, for the stages after them, the tasks of all stages that one reads.
+    fn do_again(&mut self, request: &Value, program: &Path) -> Result<(), String> {
+        let reads =
+            request["tasks"].as_array().unwrap().iter().flat_map(|task| task["reads"].as_array().unwrap());
+        let read: BTreeSet<u64> = reads.map(|read| read[0].as_u64().unwrap()).collect();
+        for id in read {
+            let again = self.stages[&id].request.clone();
+            let output = self.run(&again, program, true)?;
+            self.stages.get_mut(&id).unwrap().output = output;
+        }
+        Ok(())
+    }
+
+    /// Runs all tasks of a stage.
+    fn run(
+        &self,
+        request: &Value,
+        program: &Path,
+        is_again: bool,
+    ) -> Result<BTreeMap<u32, Vec<Vec<u8>>>, String> {
+        let mut output: BTreeMap<u32, Vec<Vec<u8>>> = BTreeMap::new();
+        let end = request["for_driver"].as_u64().unwrap() + request["partitions"].as_u64().unwrap();
+        for task in request["tasks"].as_array().unwrap() {
+            for (partition, frame) in self.task(request, task, program, is_again)? {
+                assert!(u64::from(partition) < end);
                 output.entry(partition).or_default().push(frame);
             }
         }
-        let frames = output.remove(&0).unwrap_or_default();
-        self.stages.insert(request["id"].as_u64().unwrap(), output);
-        Ok(frames)
+        Ok(output)
     }
 
-    fn task(&self, request: &Value, task: &Value, program: &Path) -> Result<Vec<(u32, Vec<u8>)>, String> {
+    fn task(
+        &self,
+        request: &Value,
+        task: &Value,
+        program: &Path,
+        is_again: bool,
+    ) -> Result<Vec<(u32, Vec<u8>)>, String> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let mut command = Command::new(program);
         let arguments = request["args"].as_array().unwrap();
@@ -167,7 +215,8 @@ impl Cluster {
         command.env("GRISTMILL_STAGE", format!("{}:{TOKEN}", listener.local_addr().unwrap().port()));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
         let mut wire = Wire::accept(&listener);
-        wire.send(b'S', task["spec"].as_str().unwrap().as_bytes());
+        wire.send(b'S', request["stage"].as_str().unwrap().as_bytes());
+        wire.send(b'T', &[&[u8::from(is_again)], task["task"].as_str().unwrap().as_bytes()].concat());
         for id in request["broadcasts"].as_array().unwrap() {
             let id = id.as_u64().unwrap();
             for frame in &self.broadcasts[&id] {
@@ -175,7 +224,7 @@ impl Cluster {
             }
         }
         // Frames may come in any order.
-        for frame in self.input(task).into_iter().rev() {
+        for frame in self.input(task, is_again).into_iter().rev() {
             wire.send(b'F', frame);
         }
         wire.send(b'E', b"");
@@ -201,12 +250,14 @@ impl Cluster {
         result
     }
 
-    fn input(&self, task: &Value) -> Vec<&Vec<u8>> {
+    fn input(&self, task: &Value, is_again: bool) -> Vec<&Vec<u8>> {
         let mut frames = Vec::new();
         for read in task["reads"].as_array().unwrap() {
             let [stage, first, end] = [0, 1, 2].map(|place| read[place].as_u64().unwrap());
+            let stage = &self.stages[&stage];
+            assert!(is_again || !stage.is_dropped);
             for partition in first..end {
-                frames.extend(self.stages[&stage].get(&(partition as u32)).into_iter().flatten());
+                frames.extend(stage.output.get(&(partition as u32)).into_iter().flatten());
             }
         }
         frames

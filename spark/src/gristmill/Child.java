@@ -51,14 +51,14 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
     private boolean ended;
     private boolean closed;
 
-    Child(Work work, String spec, Iterator<byte[]> input, TaskContext context) throws IOException {
+    Child(Work work, String task, Iterator<byte[]> input, TaskContext context) throws IOException {
         this.work = work;
         this.context = context;
         Door door = new Door();
         process = start(door.address());
         // The feeder must have ended before Spark frees what it reads from, which completion listeners do. Failure listeners come first.
-        context.addTaskFailureListener((TaskFailureListener) (task, failure) -> close());
-        context.addTaskCompletionListener((TaskCompletionListener) task -> close());
+        context.addTaskFailureListener((TaskFailureListener) (failed, failure) -> close());
+        context.addTaskCompletionListener((TaskCompletionListener) completed -> close());
         String prefix = "[stage " + work.stage + " task " + context.partitionId() + "] ";
         errors = new Programs.Drain(process.getErrorStream(), prefix);
         drain(errors);
@@ -66,7 +66,7 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
         process.getOutputStream().close();
         try {
             connect(door);
-            feeder = Programs.daemon("gristmill-input", () -> feed(spec, input));
+            feeder = Programs.daemon("gristmill-input", () -> feed(task, input));
             feeder.start();
         } catch (Throwable e) {
             close();
@@ -136,11 +136,12 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
         }
     }
 
-    private void feed(String spec, Iterator<byte[]> input) {
+    private void feed(String task, Iterator<byte[]> input) {
         // Spark looks here for the task whose fetch failed.
         TaskContext$.MODULE$.setTaskContext(context);
         try {
-            send(() -> wire.send('S', spec.getBytes(StandardCharsets.UTF_8)));
+            send(() -> wire.send('S', work.told.getBytes(StandardCharsets.UTF_8)));
+            send(() -> wire.send('T', ((isAgain() ? "\1" : "\0") + task).getBytes(StandardCharsets.UTF_8)));
             for (Map.Entry<Integer, Broadcast<byte[][]>> broadcast : work.broadcasts.entrySet()) {
                 for (byte[] frame : broadcast.getValue().value()) {
                     send(() -> wire.send('B', broadcast.getKey(), frame));
@@ -158,6 +159,11 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
             obstacle = e;
             Wire.shut(socket);
         }
+    }
+
+    /** Whether Spark runs the task for another stage than its own, which has lost what was there of it. */
+    private boolean isAgain() {
+        return !String.valueOf(work.stage).equals(context.getLocalProperty(Work.PROPERTY));
     }
 
     private interface Sending {
@@ -231,9 +237,9 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
             throw new ProtocolException("a frame without a partition");
         }
         int partition = wire.number();
-        if (partition < 0 || partition > work.partitions) {
+        if (partition < 0 || partition >= work.partitions) {
             String number = Integer.toUnsignedString(partition);
-            throw new ProtocolException("a frame for partition " + number + ", and there are 0 to " + work.partitions);
+            throw new ProtocolException("a frame for partition " + number + " of " + work.partitions);
         }
         received++;
         return new Tuple2<>(partition, wire.bytes(length - 4));

@@ -5,8 +5,6 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.File;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.net.Socket;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -16,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 import org.apache.spark.Partition;
 import org.apache.spark.Partitioner;
 import org.apache.spark.SparkConf;
@@ -48,7 +47,7 @@ public final class Driver {
     /** Where the program finds out that it is to run its job here, and where it is to connect to. */
     static final String VARIABLE = "GRISTMILL_DRIVER";
 
-    private static final int VERSION = 1;
+    private static final int VERSION = 2;
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private final JavaSparkContext spark;
@@ -154,13 +153,11 @@ public final class Driver {
         try {
             frames = perform(request, attached, answer);
         } catch (Throwable e) { // an OutOfMemoryError is an answer, too: the job tells its user
-            StringWriter detail = new StringWriter();
-            e.printStackTrace(new PrintWriter(detail, true));
             String error = JobError.told(e);
             if (spark.sc().isStopped()) {
                 error = "the application was ended (" + error + "); see what Spark says above, and whether " + spark.master() + " can be reached";
             }
-            answer.removeAll().put("error", error).put("detail", detail.toString());
+            answer.removeAll().put("error", error);
         }
         wire.send('J', JSON.writeValueAsBytes(answer));
         for (byte[] frame : frames) {
@@ -206,52 +203,57 @@ public final class Driver {
         }
     }
 
-    /** Runs a stage and returns its frames for the driver, those of partition 0. */
+    /** Runs a stage and returns its frames for the driver. */
     private List<byte[]> stage(JsonNode request) {
         int id = request.required("id").asInt();
         int partitions = request.required("partitions").asInt();
-        if (partitions < 0) {
-            throw new IllegalArgumentException("a stage of " + partitions + " partitions");
+        int forDriver = request.required("for_driver").asInt();
+        if (partitions < 0 || forDriver < 1) {
+            throw new IllegalArgumentException("a stage of " + forDriver + " partitions for the driver and " + partitions + " others");
         }
         if (stages.containsKey(id)) {
             throw new IllegalArgumentException("there is a stage " + id + " already");
         }
         JsonNode tasks = request.required("tasks");
         if (tasks.isEmpty()) {
-            stages.put(id, new Output(partitions, null));
+            stages.put(id, new Output(forDriver, partitions, null));
             return Collections.emptyList();
         }
         String name = request.path("name").asText("stage " + id);
         spark.setCallSite(name);
         spark.setJobDescription(name);
+        spark.setLocalProperty(Work.PROPERTY, String.valueOf(id));
         JavaRDD<Tuple2<Integer, byte[]>> records = records(tasks, new Work(file, request, broadcasts));
         if (partitions == 0) {
             return JavaPairRDD.fromJavaRDD(records).values().collect();
         }
-        Identity partitioner = new Identity(partitions + 1);
+        Identity partitioner = new Identity(forDriver + partitions);
         ClassTag<Integer> key = ClassTag$.MODULE$.apply(Integer.class);
         ClassTag<byte[]> value = ClassTag$.MODULE$.apply(byte[].class);
         ShuffledRDD<Integer, byte[], byte[]> shuffled = new ShuffledRDD<>(records.rdd(), partitioner, key, value, value);
         // Without the keys the frames have no partitioner, by which a union would join partitions of the same number.
         JavaRDD<byte[]> frames = JavaPairRDD.fromRDD(shuffled.setSerializer(new FrameSerializer()), key, value).values();
-        List<byte[]> first = frames.collectPartitions(new int[] {0})[0];
-        stages.put(id, new Output(partitions, frames));
+        List<byte[]> first = new ArrayList<>();
+        for (List<byte[]> partition : frames.collectPartitions(IntStream.range(0, forDriver).toArray())) {
+            first.addAll(partition);
+        }
+        stages.put(id, new Output(forDriver, partitions, frames));
         return first;
     }
 
     /** The output of all tasks, not yet computed. The text of a task lies in its partition: a closure would bring it those of all tasks. */
     private JavaRDD<Tuple2<Integer, byte[]>> records(JsonNode tasks, Work work) {
-        List<String> specs = new ArrayList<>();
+        List<String> all = new ArrayList<>();
         for (JsonNode task : tasks) {
-            specs.add(task.required("spec").asText());
+            all.add(task.required("task").asText());
         }
-        JavaRDD<String> texts = spark.parallelize(specs, specs.size());
+        JavaRDD<String> texts = spark.parallelize(all, all.size());
         Map<Integer, Integer> offsets = new LinkedHashMap<>();
         JavaRDD<byte[]> input = inputs(tasks, offsets);
         if (input == null) {
             return texts.mapPartitions(work);
         }
-        int[][] parents = new int[specs.size()][];
+        int[][] parents = new int[all.size()][];
         for (int task = 0; task < parents.length; task++) {
             parents[task] = parents(tasks.get(task).path("reads"), offsets);
         }
@@ -273,7 +275,7 @@ public final class Driver {
         int offset = 0;
         for (Map.Entry<Integer, Output> entry : read.entrySet()) {
             offsets.put(entry.getKey(), offset);
-            offset += entry.getValue().partitions + 1;
+            offset += entry.getValue().end();
             sources.add(entry.getValue().frames);
         }
         if (sources.size() < 2) {
@@ -291,8 +293,9 @@ public final class Driver {
         }
         int first = range.path(1).asInt();
         int end = range.path(2).asInt();
-        if (first < 1 || end < first || end > output.partitions + 1) {
-            throw new IllegalArgumentException("a task reads " + range + ", but the partitions are 1 to " + output.partitions);
+        if (first < output.forDriver || end < first || end > output.end()) {
+            String there = output.forDriver + " to " + output.end();
+            throw new IllegalArgumentException("a task reads " + range + ", but the partitions for later stages are " + there);
         }
         return output;
     }
@@ -310,12 +313,19 @@ public final class Driver {
 
     /** What later stages can read of a stage: its frames by partition, or null if it had no tasks. */
     static final class Output {
+        final int forDriver;
         final int partitions;
         final JavaRDD<byte[]> frames;
 
-        Output(int partitions, JavaRDD<byte[]> frames) {
+        Output(int forDriver, int partitions, JavaRDD<byte[]> frames) {
+            this.forDriver = forDriver;
             this.partitions = partitions;
             this.frames = frames;
+        }
+
+        /** The first number that is no partition. */
+        int end() {
+            return forDriver + partitions;
         }
     }
 

@@ -71,11 +71,11 @@ final class Programs {
         return elf ? (head[18] & 0xff) << 8 | head[19] & 0xff : -1;
     }
 
-    /** Java passes text on in the character set of its locale, and puts question marks for what that does not have. */
+    /** Java passes text on in the character set of its locale, where it is other bytes, or has question marks for what is not in it. */
     static void passable(Collection<String> texts) throws IOException {
         String name = System.getProperty("sun.jnu.encoding", Charset.defaultCharset().name());
         for (String text : texts) {
-            if (!Charset.forName(name).newEncoder().canEncode(text)) {
+            if (!Arrays.equals(text.getBytes(Charset.forName(name)), text.getBytes(StandardCharsets.UTF_8))) {
                 String problem = "Java cannot pass \"" + text + "\" on in its character set " + name;
                 throw new IOException(problem + ": start Spark, also its workers, with LC_ALL=C.UTF-8");
             }

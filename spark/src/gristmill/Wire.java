@@ -21,22 +21,24 @@ import java.util.List;
  * <pre>
  * here  J {"version", "spark", "parallelism"}
  * job   J {"version", "request": "broadcast", "id", "frames": K}, K times F
- *       J {"version", "request": "stage", "id", "name", "partitions": P, "broadcasts": [id], "env", "directory", "args",
- *          "tasks": [{"spec", "reads": [[stage, first partition, end partition]]}]}
+ *       J {"version", "request": "stage", "id", "name", "stage", "for_driver": D, "partitions": P, "broadcasts": [id],
+ *          "env", "directory", "args", "tasks": [{"task", "reads": [[stage, first partition, end partition]]}]}
  *       J {"version", "request": "drop", "stage" or "broadcast": id}
- * here  J {"frames": K}, K times F: the frames that the tasks of the stage sent for partition 0
+ * here  J {"frames": K}, K times F: the frames that the tasks of the stage sent for the driver
  *       J {"ok": true}
- *       J {"error", "detail"}
+ *       J {"error"}
  * </pre>
  *
  * an answer after each request; and for a task ({@link Child})
  *
  * <pre>
- * here  S spec; for each frame of a broadcast B id (4 bytes), frame; for each frame that it reads F frame; E
+ * here  S stage; T again (1 byte), task; for each frame of a broadcast B id (4 bytes), frame; for each frame that it reads F frame; E
  * job   for each frame F partition (4 bytes), frame; at last E number of frames (8 bytes), or X text of an error
  * </pre>
  *
- * both at once. Partition 0 is the driver's, and 1 to P are there for later stages. After E or X the job reads until this side hangs up.
+ * both at once. The first D partitions are the driver's, and the P after them are there for later stages. A task is done again, 1, where a
+ * later stage lacks what a lost executor had of it: what it sends for the driver is read by nobody. After E or X the job reads until this
+ * side hangs up.
  */
 final class Wire {
     /** What {@link #kind()} says where the connection ends, if it ends between two messages. */

@@ -15,7 +15,7 @@ import org.apache.spark.api.java.function.FlatMapFunction2;
 import org.apache.spark.broadcast.Broadcast;
 import scala.Tuple2;
 
-/** What all tasks of a stage have in common, and what Spark calls for each of them with its text and its input. */
+/** What all tasks of a stage have in common, and what Spark calls for each of them with its own text and its input. */
 final class Work
         implements FlatMapFunction2<Iterator<String>, Iterator<byte[]>, Tuple2<Integer, byte[]>>,
             FlatMapFunction<Iterator<String>, Tuple2<Integer, byte[]>>,
@@ -25,9 +25,14 @@ final class Work
     /** Where the program finds out that it is to run a task, and where it is to connect to. */
     static final String VARIABLE = "GRISTMILL_STAGE";
 
+    /** The property of a job of Spark that names the stage for whose driver it runs. */
+    static final String PROPERTY = "gristmill.stage";
+
     /** The name that {@code --files} gave the job's program. */
     final String file;
     final int stage;
+    /** What the tasks are told, as the job's program understands it. */
+    final String told;
     final int partitions;
     final String directory;
     final List<String> arguments = new ArrayList<>();
@@ -37,7 +42,8 @@ final class Work
     Work(String file, JsonNode request, Map<Integer, Broadcast<byte[][]>> known) {
         this.file = file;
         stage = request.required("id").asInt();
-        partitions = request.required("partitions").asInt();
+        told = request.required("stage").asText();
+        partitions = request.required("for_driver").asInt() + request.required("partitions").asInt();
         directory = request.required("directory").asText();
         for (JsonNode argument : request.path("args")) {
             arguments.add(argument.asText());
@@ -54,12 +60,12 @@ final class Work
     }
 
     @Override
-    public Iterator<Tuple2<Integer, byte[]>> call(Iterator<String> specs) throws IOException {
-        return call(specs, Collections.emptyIterator());
+    public Iterator<Tuple2<Integer, byte[]>> call(Iterator<String> tasks) throws IOException {
+        return call(tasks, Collections.emptyIterator());
     }
 
     @Override
-    public Iterator<Tuple2<Integer, byte[]>> call(Iterator<String> specs, Iterator<byte[]> input) throws IOException {
-        return new Child(this, specs.next(), input, TaskContext.get());
+    public Iterator<Tuple2<Integer, byte[]>> call(Iterator<String> tasks, Iterator<byte[]> input) throws IOException {
+        return new Child(this, tasks.next(), input, TaskContext.get());
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::map_output::Layout;
 use super::map_rows;
 use super::merge::{Merged, merge_down};
-use super::partitions::{Partitions, ReduceTasks, SegmentWire};
+use super::partitions::{Partitions, ReduceTasks, SegmentWire, join_summaries};
 use crate::error::Result;
 use crate::exec::bucket::Pairing;
 use crate::exec::cogroup::{Left, Matching, Part, ROWS_PER_TASK, Right, emit_whole};
@@ -174,6 +174,10 @@ impl<M: Matching> ExchangeWire for Matched<M> {
             0 => SegmentWire::<Left<M>>::summarized(summary),
             _ => SegmentWire::<Right<M>>::summarized(summary),
         }
+    }
+
+    fn join_summaries(&self, first: &[u8], later: &[u8]) -> Result<Option<Vec<u8>>> {
+        join_summaries(first, later).map(Some)
     }
 
     fn cells(&self) -> usize {

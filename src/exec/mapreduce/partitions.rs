@@ -92,19 +92,45 @@ impl<T: Record> SegmentWire<T> {
     /// The rows and the sample of a segment, without the rows themselves.
     pub fn summary(segment: &Batch) -> Result<Vec<u8>> {
         let segment = segment.downcast_ref::<Segment<T>>().ok_or_else(|| damaged("it is no segment"))?;
-        let numbers = std::iter::once(segment.rows as u64).chain(segment.sample.iter().copied());
-        Ok(numbers.flat_map(u64::to_le_bytes).collect())
+        Ok(Summary { rows: segment.rows as u64, sample: segment.sample.clone() }.to_bytes())
     }
 
     /// A segment that has only its summary.
-    pub fn summarized(mut summary: &[u8]) -> Result<Batch> {
-        let rows = take_u64(&mut summary)? as usize;
-        let mut sample = Vec::with_capacity(summary.len() / size_of::<u64>());
-        while !summary.is_empty() {
-            sample.push(take_u64(&mut summary)?);
-        }
-        Ok(Box::new(Segment::<T> { blocks: Vec::new(), rows, sample }))
+    pub fn summarized(summary: &[u8]) -> Result<Batch> {
+        let Summary { rows, sample } = Summary::parse(summary)?;
+        Ok(Box::new(Segment::<T> { blocks: Vec::new(), rows: rows as usize, sample }))
     }
+}
+
+/// What the process that plans must know of segments.
+struct Summary {
+    rows: u64,
+    sample: Vec<u64>,
+}
+
+impl Summary {
+    fn parse(mut bytes: &[u8]) -> Result<Summary> {
+        let rows = take_u64(&mut bytes)?;
+        let mut sample = Vec::with_capacity(bytes.len() / size_of::<u64>());
+        while !bytes.is_empty() {
+            sample.push(take_u64(&mut bytes)?);
+        }
+        Ok(Summary { rows, sample })
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        std::iter::once(self.rows).chain(self.sample.iter().copied()).flat_map(u64::to_le_bytes).collect()
+    }
+}
+
+/// The summary of all segments that two sum up, of one partition.
+pub fn join_summaries(first: &[u8], later: &[u8]) -> Result<Vec<u8>> {
+    let (mut joined, mut later) = (Summary::parse(first)?, Summary::parse(later)?);
+    joined.rows += later.rows;
+    joined.sample.append(&mut later.sample);
+    joined.sample.sort_unstable();
+    joined.sample.dedup();
+    Ok(joined.to_bytes())
 }
 
 /// Which partitions each reduce task reads: told by whoever knows all of them, or found out here.
@@ -190,6 +216,10 @@ impl<T: Record> ExchangeWire for Segments<T> {
 
     fn summarized(&self, _lane: usize, _order: Order, summary: &[u8]) -> Result<Batch> {
         SegmentWire::<T>::summarized(summary)
+    }
+
+    fn join_summaries(&self, first: &[u8], later: &[u8]) -> Result<Option<Vec<u8>>> {
+        join_summaries(first, later).map(Some)
     }
 
     fn cells(&self) -> usize {

@@ -1,0 +1,137 @@
+//! Programs of several actions on a cluster of processes: workers come to each of them as the driver did, whatever became of those before it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use common::cluster::Cluster;
+use common::place::utf8;
+use gristmill::prelude::*;
+
+/// A job: what it results in, as text.
+type Job = fn(&Context) -> gristmill::Result<String>;
+
+const JOBS: [(&str, Job); 5] = [
+    ("an output that exists", |ctx| {
+        fs::create_dir_all("there").unwrap();
+        let refused = pairs(ctx).write_csv("there", CsvOptions::default()).unwrap_err().to_string();
+        Ok(format!("{refused} {}", after(ctx, refused.len())?))
+    }),
+    ("elements that cannot travel", |ctx| {
+        let unknown = pairs(ctx).map(|(n, _)| std::time::Duration::from_secs(n));
+        // Within one process it is no error.
+        let length = unknown.collect().map_or(0, |all| all.len().min(0));
+        after(ctx, length)
+    }),
+    ("a commit that fails", |ctx| {
+        let sums = pairs(ctx).reduce_by_key(|a, b| a + b).cache();
+        let refused = sums.write_csv("late", CsvOptions::default());
+        let is_refused = refused.as_ref().err().map(ToString::to_string);
+        // What was cached before the commit is there.
+        let most = sums.map(|(_, sum)| ((), sum)).reduce_by_key(u64::max).collect()?;
+        Ok(format!("{most:?} {}", after(ctx, is_refused.map_or(0, |_| 5))?))
+    }),
+    ("a cache and an output", |ctx| {
+        // One pass over the pairs fills both.
+        let pairs = pairs(ctx);
+        let cached = pairs.map(|(key, n)| (key % 10, n)).cache();
+        let (out, sums) = (pairs.to_csv("out", CsvOptions::default()), cached.reduce_by_key(|a, b| a + b));
+        let (written, sums) = ctx.run((out, sums.to_vec()))?;
+        let most = cached.reduce_by_key(u64::max).collect()?;
+        Ok(format!("{} {sums:?} {most:?}", written.rows))
+    }),
+    ("outputs of other names", |ctx| {
+        let [first, second] = ["one", "two"].map(|name| pairs(ctx).write_csv(name, CsvOptions::default()));
+        Ok(format!("{} {}", first?.rows, second?.rows))
+    }),
+];
+
+fn pairs(ctx: &Context) -> Dataset<(u64, u64)> {
+    ctx.range(0..30_000).map(|n| (n % 1000, n))
+}
+
+/// What follows, which depends on what was before.
+fn after(ctx: &Context, length: usize) -> gristmill::Result<String> {
+    let length = length as u64 + 7;
+    let sums = pairs(ctx).map(move |(_, n)| (n % length, n)).reduce_by_key(|a, b| a + b).collect()?;
+    let first = sums[0].1;
+    let rest = pairs(ctx).map(move |(_, n)| (n % 3, n + first)).reduce_by_key(u64::max).collect()?;
+    Ok(format!("{sums:?} {rest:?}"))
+}
+
+/// The variable that says which job a process is to do.
+const JOB: &str = "GRISTMILL_TEST_JOB";
+
+/// Does a job, if this process is the driver or a worker of one.
+#[test]
+fn job() {
+    let Ok(wanted) = std::env::var(JOB) else { return };
+    let (_, job) = JOBS.iter().find(|(name, _)| *name == wanted).unwrap();
+    let ctx = Context::builder().split_bytes(1 << 16).build().unwrap();
+    println!("\nresult: {}", job(&ctx).unwrap());
+}
+
+fn this_program(name: &str, dir: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "job", "--nocapture"]).env(JOB, name).current_dir(dir);
+    command
+}
+
+fn result(output: Output) -> String {
+    let (stdout, stderr) = (utf8(output.stdout), utf8(output.stderr));
+    let result = stdout.lines().find_map(|line| line.strip_prefix("result: ").map(str::to_owned));
+    result.unwrap_or_else(|| panic!("{stdout}\n{stderr}"))
+}
+
+#[test]
+fn workers_come_to_an_action_as_the_driver_did() {
+    for (name, _) in JOBS {
+        eprintln!("{name}");
+        let [here, there] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let alone = result(this_program(name, here.path()).output().unwrap());
+        let mut cluster = Cluster::new(2);
+        let on_cluster = result(cluster.command(this_program(name, there.path())));
+        let unlike =
+            |text: &str| text.replace(&utf8_path(here.path()), "").replace(&utf8_path(there.path()), "");
+        assert!(unlike(&alone) == unlike(&on_cluster), "{name}: {alone:.300}\n{on_cluster:.300}");
+        assert!(cluster.tasks.len() > 1, "{name}: {:?}", cluster.tasks);
+    }
+}
+
+fn utf8_path(path: &Path) -> String {
+    path.canonicalize().unwrap().to_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_action_whose_commit_failed_fails_in_workers_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let late = dir.path().join("late");
+    let mut cluster = Cluster::new(2);
+    // Somebody else is faster.
+    cluster.before_stage = Box::new(move || fs::create_dir_all(&late).unwrap());
+    let mut command = this_program("a commit that fails", dir.path());
+    command.env("GRISTMILL_THREADS", "1");
+    let told = result(cluster.command(command));
+    let other = tempfile::tempdir().unwrap();
+    let alone = result(this_program("a commit that fails", other.path()).output().unwrap());
+    assert_ne!(told, alone, "the commit has not failed");
+    // Twelve numbers, 5 and 7, and not the seven where nothing fails.
+    assert!(told.contains("(11, ") && !alone.contains("(11, 1"), "{told:.300}\n{alone:.300}");
+}
+
+#[test]
+fn what_a_lost_executor_had_is_computed_again_though_its_output_is_committed() {
+    for name in ["a cache and an output", "a commit that fails"] {
+        let [here, there] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let alone = result(this_program(name, here.path()).output().unwrap());
+        let mut cluster = Cluster::new(2);
+        cluster.loses = true;
+        assert_eq!(result(cluster.command(this_program(name, there.path()))), alone, "{name}");
+        let mut names = fs::read_dir(there.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(names.all(|name| !name.to_string_lossy().contains("staging")), "{name}");
+    }
+}
