@@ -143,6 +143,11 @@ impl Context {
         }))
     }
 
+    /// Whether its jobs are run by other processes.
+    pub(crate) fn is_on_a_cluster(&self) -> bool {
+        !matches!(self.0.role, Role::Alone)
+    }
+
     /// Lets a commit begin, unless the task that it belongs to was stopped: one of this process, or one of another process that has started this one.
     pub(crate) fn pass_fence(&self) -> Result<(Option<MutexGuard<'_, bool>>, gate::Passed)> {
         let fence = self.0.task.as_ref().map(|task| task.fence.pass()).transpose()?;
@@ -389,10 +394,10 @@ impl ContextBuilder {
     ///
     /// If a number that must be positive is 0, there are too many threads, an environment variable holds nonsense, or no threads can be started.
     pub fn build(self) -> Result<Context> {
-        let mut config = Config::from_env()?;
+        let defaults = Config::from_env()?;
+        let mut config = defaults.clone();
         self.changes.into_iter().for_each(|change| change(&mut config));
-        let role = spark::role()?;
-        role.adapt(&mut config);
+        let role = spark::enter(&mut config, &defaults)?;
         config.check()?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(config.threads)

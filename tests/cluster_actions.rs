@@ -24,8 +24,8 @@ const JOBS: [(&str, Job); 5] = [
     ("elements that cannot travel", |ctx| {
         let unknown = pairs(ctx).map(|(n, _)| std::time::Duration::from_secs(n));
         // Within one process it is no error.
-        let length = unknown.collect().map_or(0, |all| all.len().min(0));
-        after(ctx, length)
+        drop(unknown.collect());
+        after(ctx, 0)
     }),
     ("a commit that fails", |ctx| {
         let sums = pairs(ctx).reduce_by_key(|a, b| a + b).cache();

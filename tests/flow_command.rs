@@ -348,3 +348,15 @@ fn of_many_processes_that_start_a_run_at_once_one_does_and_the_others_are_told_w
     let (runs, _) = place.succeed("flow runs");
     assert_eq!(runs.lines().count(), 2, "{runs}");
 }
+
+#[test]
+fn a_flow_is_no_job_of_a_cluster() {
+    let place =
+        Place::new(&[("one.flow.toml", "name = \"one\"\n[tasks.t]\ncommand.argv = [\"touch\", \"ran\"]\n")]);
+    // As a driver on Spark would be asked what its stages are.
+    let output = place.command("flow run one.flow.toml").env("GRISTMILL_PLAN", "1").output().unwrap();
+    let told = utf8(output.stderr);
+    assert!(!output.status.success(), "{told}");
+    assert_says(&told, &["a flow runs on one machine", "give --master to the commands of the flow"]);
+    assert!(!place.at("ran").exists());
+}

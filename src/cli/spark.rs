@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::spark::PLAN;
-use crate::spark::submit::Submission;
+use crate::spark::submit::{Submission, find_program};
 
 /// What can be done with Apache Spark.
 #[derive(Debug, Subcommand)]
@@ -57,10 +57,10 @@ pub fn run(command: &SparkCommand) -> Result<ExitCode> {
     match command {
         SparkCommand::Submit(Submit { master, settings, job, arguments }) => {
             let submission = Submission::new(job, arguments.clone(), master.clone(), settings.clone())?;
-            match submission.exec()? {}
+            match submission.exec(None)? {}
         }
         SparkCommand::Plan(Plan { job, arguments }) => {
-            let error = Command::new(job).args(arguments).env(PLAN, "1").exec();
+            let error = Command::new(find_program(job)).args(arguments).env(PLAN, "1").exec();
             Err(Error::io(ErrorKind::Config, "start the program", job, error))
         }
     }

@@ -198,6 +198,10 @@ impl Runner {
 
     pub(super) fn scheduler<'a>(&'a self, clock: &'a dyn Clock<Done>) -> Result<Scheduler<'a>> {
         let context = self.context.clone().map_or_else(Context::new, Ok)?;
+        if context.is_on_a_cluster() {
+            return Err(Error::new(ErrorKind::Config, "a flow runs on one machine, and not on a cluster")
+                .hint("leave GRISTMILL_MASTER unset, and give --master to the commands of the flow"));
+        }
         let mut scheduler = Scheduler::new(&self.ledger, context, clock, self.workers, self.cancel.clone());
         scheduler.listener.clone_from(&self.listener);
         Ok(scheduler)

@@ -209,7 +209,10 @@ impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
             self.opened = Some(Opened::Appended(attempt));
             return Ok(Arc::new(Skip::<I::Item>(PhantomData)));
         }
-        let tasks = if matches!(role, Role::Driver(_)) { Some(attempt.tasks_dir()?) } else { None };
+        let tasks = match role {
+            Role::Driver(_) => Some(spark::text("the output", attempt.tasks_dir()?.as_os_str())?),
+            _ => None,
+        };
         let files = Arc::new(Files::new(encoding, &attempt, part_bytes, &self.budget)?);
         self.opened = Some(Opened::Files { attempt, schema, files: Arc::clone(&files) });
         let is_file = shape == Shape::File;
@@ -314,7 +317,7 @@ pub(super) fn shape_of(path: &Path, extension: &str) -> Result<Shape> {
 struct WriteTerminal<I, F: Format> {
     files: Arc<Files<F>>,
     /// Where tasks of other processes write.
-    tasks: Option<PathBuf>,
+    tasks: Option<String>,
     is_file: bool,
     types: PhantomData<fn(I)>,
 }
@@ -365,7 +368,7 @@ impl<I: Intake, F: Format> Wire for WriteTerminal<I, F> {
     }
 
     fn told(&self) -> Value {
-        self.tasks.as_ref().map_or(Value::Null, |tasks| tasks.to_string_lossy().into())
+        self.tasks.as_deref().map_or(Value::Null, Value::from)
     }
 
     fn outcome(&self) -> Result<Option<Vec<u8>>> {

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -51,15 +52,34 @@ fn of_pyspark() -> Option<PathBuf> {
     found.is_file().then_some(found)
 }
 
+/// Whether a script of the user's sets what Spark needs of its environment.
+fn has_script(spark_submit: &Path) -> bool {
+    let conf = std::env::var_os("SPARK_CONF_DIR").map(PathBuf::from);
+    let conf = conf.or_else(|| Some(spark_submit.parent()?.parent()?.join("conf")));
+    conf.is_some_and(|conf| conf.join("spark-env.sh").exists())
+}
+
+/// Looks for what tells where YARN is.
+///
+/// # Errors
+///
+/// If there is nothing.
+pub fn check_yarn(spark_submit: &Path) -> Result<()> {
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|dir| !dir.is_empty());
+    if has_script(spark_submit) || ["HADOOP_CONF_DIR", "YARN_CONF_DIR"].iter().any(is_set) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Config, "nothing says where YARN is")
+        .hint("set HADOOP_CONF_DIR to the directory with yarn-site.xml and core-site.xml"))
+}
+
 /// Looks for the Java that `spark-submit` needs: it does not say well what is missing. Where it has a script that may set `JAVA_HOME`, it is asked itself.
 ///
 /// # Errors
 ///
 /// If there is none.
 pub fn check_java(spark_submit: &Path) -> Result<()> {
-    let conf = std::env::var_os("SPARK_CONF_DIR").map(PathBuf::from);
-    let conf = conf.or_else(|| Some(spark_submit.parent()?.parent()?.join("conf")));
-    if conf.is_some_and(|conf| conf.join("spark-env.sh").exists()) {
+    if has_script(spark_submit) {
         return Ok(());
     }
     let home = std::env::var_os("JAVA_HOME").filter(|home| !home.is_empty());
@@ -79,13 +99,13 @@ pub fn check_java(spark_submit: &Path) -> Result<()> {
         .hint("install Java 17, which every Spark runs on, or set JAVA_HOME to where it is"))
 }
 
-/// The jar as a file, whose name tells what is in it.
+/// The jar as a file, whose name tells what is in it, in a directory where nobody else can change it.
 ///
 /// # Errors
 ///
 /// If it cannot be written.
 pub fn jar() -> Result<PathBuf> {
-    let dir = std::env::temp_dir();
+    let dir = own_dir(&std::env::temp_dir())?;
     let path = dir.join(format!("gristmill-{:016x}.jar", xxh3_64(JAR)));
     if std::fs::read(&path).is_ok_and(|bytes| bytes == JAR) {
         return Ok(path);
@@ -100,4 +120,41 @@ pub fn jar() -> Result<PathBuf> {
             .hint("let TMPDIR name a directory that can be written")
     })?;
     Ok(path)
+}
+
+/// A directory of this user in one that all share.
+fn own_dir(shared: &Path) -> Result<PathBuf> {
+    let user = rustix::process::geteuid().as_raw();
+    let dir = shared.join(format!("gristmill-{user}"));
+    let made = match std::fs::DirBuilder::new().mode(0o700).create(&dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    };
+    let there = made.and_then(|()| std::fs::symlink_metadata(&dir)).map_err(|error| {
+        Error::io(ErrorKind::Config, "create", &dir, error)
+            .hint("let TMPDIR name a directory that can be written")
+    })?;
+    if there.is_dir() && there.uid() == user && there.mode() & 0o022 == 0 {
+        return Ok(dir);
+    }
+    let message = format!("{} is not a directory that only this user can write", printable(&dir));
+    Err(Error::new(ErrorKind::Config, message).hint("delete it, or let TMPDIR name another directory"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_directory_that_others_can_write_is_not_used() {
+        let shared = tempfile::tempdir().unwrap();
+        let dir = own_dir(shared.path()).unwrap();
+        assert_eq!(own_dir(shared.path()).unwrap(), dir);
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(own_dir(shared.path()).unwrap_err().to_string().contains("only this user"));
+        std::fs::remove_dir(&dir).unwrap();
+        std::os::unix::fs::symlink("/", &dir).unwrap();
+        assert!(own_dir(shared.path()).is_err());
+    }
 }

@@ -15,19 +15,21 @@ mod identity;
 mod launch;
 mod link;
 mod outline;
+mod sending;
 mod stage;
 pub mod submit;
 mod worker;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::config::Config;
+use crate::config::{Config, Execution};
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::task::{Run, RunId};
 use crate::io::input::refuse_standard_input;
 use crate::plan::stages::{Plan, Sink};
 use driver::Driver;
 use frame::JobId;
+pub use launch::text;
 use link::Link;
 use submit::Submission;
 use worker::Worker;
@@ -56,6 +58,22 @@ pub const PLAN: &str = "GRISTMILL_PLAN";
 
 static ROLE: Mutex<Option<Role>> = Mutex::new(None);
 
+/// What this process is, for a context with these settings, which are changed to those of the role.
+///
+/// # Errors
+///
+/// As [`role`].
+pub fn enter(config: &mut Config, defaults: &Config) -> Result<Role> {
+    let given = Given::of(config, defaults);
+    let role = find_role(given.memory_bytes)?;
+    match &role {
+        Role::Alone => {}
+        Role::Driver(_) | Role::Outline => config.execution = Execution::Spark,
+        Role::Worker(_) => Worker::adapt(config, &given),
+    }
+    Ok(role)
+}
+
 /// What this process is, found out when this is asked first. One that was started with `--master`, or with `GRISTMILL_MASTER`, becomes `spark-submit`, which
 /// starts the program again.
 ///
@@ -63,6 +81,29 @@ static ROLE: Mutex<Option<Role>> = Mutex::new(None);
 ///
 /// If whoever started it cannot be reached, or there is no Spark.
 pub fn role() -> Result<Role> {
+    find_role(None)
+}
+
+/// What a program, or its user, has set for its workers.
+pub struct Given {
+    /// What a worker may hold.
+    memory_bytes: Option<u64>,
+    /// Whether it is said where to spill.
+    has_spill_dir: bool,
+}
+
+impl Given {
+    fn of(config: &Config, defaults: &Config) -> Given {
+        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let has_memory = config.memory_bytes != defaults.memory_bytes || is_set("GRISTMILL_MEMORY");
+        Given {
+            memory_bytes: has_memory.then_some(config.memory_bytes),
+            has_spill_dir: config.spill_dir != defaults.spill_dir || is_set("GRISTMILL_SPILL_DIR"),
+        }
+    }
+}
+
+fn find_role(worker_memory: Option<u64>) -> Result<Role> {
     let mut role = ROLE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(role) = &*role {
         return Ok(role.clone());
@@ -73,7 +114,7 @@ pub fn role() -> Result<Role> {
         (None, Some(address)) => Role::Driver(Arc::new(Driver::new(Link::connect(&address)?)?)),
         (None, None) if address(PLAN).is_some_and(|value| !value.is_empty()) => Role::Outline,
         (None, None) => match Submission::of_this_process()? {
-            Some(submission) => match submission.exec()? {},
+            Some(submission) => match submission.exec(worker_memory)? {},
             None => Role::Alone,
         },
     };
@@ -87,15 +128,6 @@ impl Role {
     /// Whether outputs are committed here.
     pub fn commits(&self) -> bool {
         matches!(self, Role::Alone | Role::Driver(_))
-    }
-
-    /// The settings of a context in a process of this role.
-    pub fn adapt(&self, config: &mut Config) {
-        match self {
-            Role::Alone => {}
-            Role::Driver(_) | Role::Outline => config.execution = crate::config::Execution::Spark,
-            Role::Worker(_) => Worker::adapt(config),
-        }
     }
 
     /// What tells a plan from others, where several processes have to mean the same one; 0 where all is run here.

@@ -7,7 +7,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::host::{check_java, find_spark_submit, jar};
+use super::host::{check_java, check_yarn, find_spark_submit, jar};
+use super::launch::text;
 use crate::config::parse_bytes;
 use crate::error::{Error, ErrorKind, Result, printable};
 
@@ -84,44 +85,70 @@ impl Submission {
             Error::new(ErrorKind::Config, "no cluster is named")
                 .hint("give --master with spark://host:7077, yarn or local[2]")
         })?;
-        let program = std::fs::canonicalize(program)
+        let program = std::fs::canonicalize(find_program(program))
             .map_err(|error| Error::io(ErrorKind::Config, "find the program", program, error))?;
-        if program.as_os_str().as_bytes().iter().any(|byte| b",#".contains(byte)) {
-            let message =
-                format!("Spark cannot ship {}: its name has a comma or a number sign", printable(&program));
-            return Err(Error::new(ErrorKind::Config, message).hint("rename it"));
-        }
         Ok(Submission { program, arguments, master, settings })
     }
 
-    /// Becomes `spark-submit`; it returns only if that fails.
+    /// Finds what cannot work before Spark does, which says it in its own words, or not at all.
+    fn check(&self) -> Result<()> {
+        let master = text("the master", &self.master)?;
+        let kinds = ["spark://", "k8s://", "mesos://", "local[", "local-cluster["];
+        if !["local", "yarn"].contains(&&*master) && !kinds.iter().any(|kind| master.starts_with(kind)) {
+            return Err(Error::new(ErrorKind::Config, format!("there is no master {master:?} of Spark"))
+                .hint(
+                    "name a cluster, such as spark://host:7077, yarn, k8s://https://host:443 or local[2]",
+                ));
+        }
+        let program = text("the program", self.program.as_os_str())?;
+        if program.contains([',', '#', '*', '?', '[', ']', '{', '}', '\\']) {
+            let message = format!(
+                "Spark cannot ship {}: its path has one of , # * ? [ ] {{ }} \\",
+                printable(&self.program)
+            );
+            return Err(Error::new(ErrorKind::Config, message).hint("copy it to another place"));
+        }
+        self.arguments.iter().try_for_each(|argument| text("the argument", argument).map(drop))?;
+        let dir = std::env::current_dir().unwrap_or_default(); // the driver says what is wrong with one that is none
+        text("the working directory", dir.as_os_str()).map(drop)
+    }
+
+    /// Becomes `spark-submit`; it returns only if that fails. `worker_memory` is what the program lets each worker hold, if it says so.
     ///
     /// # Errors
     ///
-    /// If there is no Spark, or it cannot be started.
-    pub fn exec(&self) -> Result<std::convert::Infallible> {
+    /// If there is no Spark, it cannot be started, or it cannot hand on what this one was given.
+    pub fn exec(&self, worker_memory: Option<u64>) -> Result<std::convert::Infallible> {
+        self.check()?;
         let spark_submit = find_spark_submit()?;
         check_java(&spark_submit)?;
-        let mut command = self.command(&spark_submit, &jar()?, std::io::stderr().is_terminal());
+        if self.master == "yarn" {
+            check_yarn(&spark_submit)?;
+        }
+        let memory = worker_memory.or_else(|| parse_bytes(&std::env::var(MEMORY).ok()?));
+        let mut command = self.command(&spark_submit, &jar()?, memory, std::io::stderr().is_terminal());
         let error = command.env_remove(VARIABLE).exec();
         let program = printable(Path::new(command.get_program()));
         Err(Error::new(ErrorKind::Config, format!("{program} cannot be started: {error}")).because(error))
     }
 
     /// What each worker may hold, where the cluster allots memory to executors: beyond it they are killed.
-    fn worker_memory(&self) -> Option<u64> {
+    fn worker_memory(&self, given: Option<u64>) -> Option<u64> {
         let master = self.master.as_bytes();
         let allots = master == b"yarn" || master.starts_with(b"k8s://");
-        let given = std::env::var(MEMORY).ok().and_then(|memory| parse_bytes(&memory));
         allots.then(|| given.unwrap_or(WORKER_MEMORY))
     }
 
-    fn command(&self, spark_submit: &Path, jar: &Path, shows_progress: bool) -> Command {
+    fn command(
+        &self,
+        spark_submit: &Path,
+        jar: &Path,
+        worker_memory: Option<u64>,
+        shows_progress: bool,
+    ) -> Command {
         let mut command = Command::new(spark_submit);
-        if std::env::var_os("LC_ALL")
-            .is_none_or(|locale| locale.is_empty() || locale == "C" || locale == "POSIX")
-        {
-            command.env("LC_ALL", "C.UTF-8"); // else Java makes question marks of some letters of arguments
+        if !is_utf8(&locale(|name| std::env::var_os(name))) {
+            command.env("LC_ALL", "C.UTF-8"); // else Java makes question marks, or other bytes, of some letters of arguments
         }
         command.arg(OPTION).arg(&self.master).args(["--class", "gristmill.Driver", "--conf", QUIET]);
         for setting in DEFAULTS {
@@ -133,7 +160,7 @@ impl Submission {
         if shows_progress {
             command.args(["--conf", "spark.ui.showConsoleProgress=true"]);
         }
-        if let Some(memory) = self.worker_memory() {
+        if let Some(memory) = self.worker_memory(worker_memory) {
             command.env(MEMORY, memory.to_string());
             command.arg("--conf").arg(memory_overhead(memory, &settings));
         }
@@ -143,6 +170,28 @@ impl Submission {
         command.arg("--files").arg(&self.program).arg(jar).arg(&self.program).args(&self.arguments);
         command
     }
+}
+
+/// A program in this directory, or else in `PATH`, as its name alone says nothing of where it is.
+pub fn find_program(program: &Path) -> PathBuf {
+    let is_name = program.components().count() == 1 && !program.as_os_str().as_bytes().contains(&b'/');
+    if !is_name || program.is_file() {
+        return std::path::absolute(program).unwrap_or_else(|_| program.to_owned());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|dir| dir.join(program)).find(|found| found.is_file());
+    found.unwrap_or_else(|| program.to_owned())
+}
+
+/// The locale that counts for the letters of arguments.
+fn locale(variable: impl Fn(&str) -> Option<OsString>) -> OsString {
+    let set = ["LC_ALL", "LC_CTYPE", "LANG"].iter().filter_map(|name| variable(name));
+    set.into_iter().find(|locale| !locale.is_empty()).unwrap_or_default()
+}
+
+fn is_utf8(locale: &OsStr) -> bool {
+    let name = locale.to_string_lossy().to_ascii_lowercase();
+    name.contains(".utf-8") || name.contains(".utf8")
 }
 
 /// The setting by which executors get the memory of their workers: a worker on each core, with what it may hold, a quarter of it, and 64 MiB.
@@ -207,10 +256,40 @@ mod tests {
             settings: vec!["spark.executor.cores=2".into()],
         };
         let command =
-            submission.command(Path::new("/spark/bin/spark-submit"), Path::new("/tmp/g.jar"), false);
+            submission.command(Path::new("/spark/bin/spark-submit"), Path::new("/tmp/g.jar"), None, false);
         let arguments: Vec<_> = command.get_args().map(|argument| argument.to_str().unwrap()).collect();
         let expected = "--master local[2] --class gristmill.Driver --conf spark.log.level=WARN --conf spark.shuffle.compress=false --conf spark.broadcast.compress=false --conf spark.driver.maxResultSize=0 --conf spark.executor.cores=2 --files /opt/job /tmp/g.jar /opt/job in";
         assert_eq!(arguments.join(" "), expected);
+    }
+
+    #[test]
+    fn what_spark_would_not_understand_is_refused() {
+        let submission = |program: &str, master: &str, argument: &[u8]| Submission {
+            program: program.into(),
+            arguments: vec![OsStr::from_bytes(argument).to_owned()],
+            master: master.into(),
+            settings: Vec::new(),
+        };
+        for master in ["spark://h:7077", "local", "local[*]", "local[2, 3]", "yarn", "k8s://https://h:443"] {
+            submission("/opt/job", master, b"in").check().unwrap();
+        }
+        let refused = |program, master, argument, words: &str| {
+            let error = submission(program, master, argument).check().unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        };
+        refused("/opt/job", "locl[2]", b"in", "no master \"locl[2]\"");
+        refused("/opt/a,b/job", "yarn", b"in", "cannot ship /opt/a,b/job");
+        refused("/opt/job", "yarn", b"out\xff", "is not UTF-8");
+    }
+
+    #[test]
+    fn the_first_locale_that_is_set_counts() {
+        let locale = |set: &[(&str, &str)]| {
+            locale(|name| set.iter().find(|(one, _)| *one == name).map(|(_, value)| value.into()))
+        };
+        assert!(is_utf8(&locale(&[("LC_ALL", ""), ("LANG", "de_DE.UTF-8")])));
+        assert!(!is_utf8(&locale(&[("LC_CTYPE", "de_DE.ISO-8859-1"), ("LANG", "de_DE.UTF-8")])));
+        assert!(!is_utf8(&locale(&[])));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! A worker: it runs one task of one stage, and ends.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,12 +13,12 @@ use super::beside;
 use super::frame::{BESIDE, FAILED, Head, JobId};
 use super::identity;
 use super::link::{Kind, Link, Receiver, Sender, broken};
-use super::not_on_a_cluster;
+use super::sending::Sending;
 use super::stage::{self, Destination, Failure, Stage, Task, VERSION, wire};
+use super::{Given, not_on_a_cluster};
 use crate::config::{Config, Execution};
 use crate::error::{CallSite, Error, ErrorKind, Result};
-use crate::exec::job::{Batch, Job};
-use crate::exec::scheduler::Event;
+use crate::exec::job::Batch;
 use crate::exec::task::{self, Run, RunId};
 use crate::exec::wire::{ExchangeWire, Routing, Wire};
 
@@ -82,17 +81,17 @@ impl Worker {
     }
 
     /// The settings of a context: one task runs here, on one thread.
-    pub fn adapt(config: &mut Config) {
+    pub fn adapt(config: &mut Config, given: &Given) {
         config.execution = Execution::Spark;
         config.threads = 1;
         config.in_flight_splits = 1;
         config.metrics_file = None; // the totals are those of the driver
-        if std::env::var_os("GRISTMILL_MEMORY").is_none() {
+        if given.memory_bytes.is_none() {
             // As many of them may run on this host as it has cores.
             let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
             config.memory_bytes = (config.memory_bytes / cores as u64).max(64 << 20);
         }
-        if std::env::var_os("GRISTMILL_SPILL_DIR").is_none() {
+        if !given.has_spill_dir {
             let dir = local_dir(|name| std::env::var(name).ok(), std::process::id() as usize);
             config.spill_dir = dir.unwrap_or_else(|| std::mem::take(&mut config.spill_dir));
         }
@@ -348,95 +347,6 @@ fn repeat(run: &Arc<Run>, frames: Frames) -> Result<()> {
         }
     }
     beside::tell(run, &told)
-}
-
-/// Sends what tasks leave.
-struct Sending<'a> {
-    sender: &'a mut Sender,
-    job: &'a Job,
-    stage: &'a Stage,
-    task: &'a Task,
-    /// The summaries of what has been sent, by terminal, cell and lane: those of all splits in one, where they can be.
-    summaries: BTreeMap<(usize, usize, usize), (Head, Vec<u8>)>,
-    /// Frames that have been sent.
-    frames: u64,
-}
-
-impl<'a> Sending<'a> {
-    fn new(sender: &'a mut Sender, job: &'a Job, stage: &'a Stage, task: &'a Task) -> Sending<'a> {
-        Sending { sender, job, stage, task, summaries: BTreeMap::new(), frames: 0 }
-    }
-
-    fn event(&mut self, event: Event) -> Result<()> {
-        let Event::Delivered { terminal, lane, order, batches } = event else { return Ok(()) };
-        for (batch, (cell, left)) in batches.into_iter().enumerate() {
-            self.batch(Head { terminal, cell, lane, order, batch, number: 0 }, left)?;
-        }
-        Ok(())
-    }
-
-    /// Sends a batch to the partitions of its cells, and to the driver what it must know of it; or all of it to the driver.
-    fn batch(&mut self, head: Head, batch: Batch) -> Result<()> {
-        let is_wanted = self.stage.sends.contains(&head.terminal);
-        let destination = stage::destination(self.job, head.terminal)?;
-        if let Destination::Exchange(_) = destination {
-            let exchange = stage::exchange(self.job, head.terminal)?;
-            if self.stage.samples.contains(&head.terminal) || (is_wanted && !exchange.is_sampled()) {
-                self.summary(exchange, head, exchange.summary(head.lane, &batch)?)?;
-            }
-        }
-        if !is_wanted {
-            return Ok(());
-        }
-        let base = self.stage.bases.get(&head.terminal).copied().unwrap_or(0);
-        let of_driver = self.of_driver();
-        let mut number = 0;
-        wire(self.job, head.terminal)?.pack(head.lane, head.cell, batch, &mut |cell, frame| {
-            let partition = match destination {
-                Destination::Exchange(Routing::ByCell) => base + cell,
-                Destination::Exchange(Routing::ByTask(_)) => base + head.order.split,
-                Destination::Broadcast | Destination::Driver => of_driver,
-            };
-            self.frame(partition, Head { cell, number, ..head }, &frame)?;
-            number += 1;
-            Ok(())
-        })
-    }
-
-    /// Keeps a summary until those that follow are known: of a cell and a lane there are as many as the task has splits.
-    fn summary(&mut self, exchange: &dyn ExchangeWire, head: Head, summary: Vec<u8>) -> Result<()> {
-        match self.summaries.entry((head.terminal, head.cell, head.lane)) {
-            Entry::Vacant(free) => drop(free.insert((head, summary))),
-            Entry::Occupied(mut there) => match exchange.join_summaries(&there.get().1, &summary)? {
-                Some(both) => there.get_mut().1 = both,
-                None => {
-                    let (head, summary) = there.insert((head, summary));
-                    self.frame(self.of_driver(), head, &summary)?;
-                }
-            },
-        }
-        Ok(())
-    }
-
-    /// Sends what is left when all splits have been run; the number of all frames.
-    fn end(mut self, run: &Run) -> Result<u64> {
-        let of_driver = self.of_driver();
-        for (head, summary) in std::mem::take(&mut self.summaries).into_values() {
-            self.frame(of_driver, head, &summary)?;
-        }
-        beside::pack(run, self.task.splits.start, &mut |head, frame| self.frame(of_driver, head, frame))?;
-        Ok(self.frames)
-    }
-
-    /// The partition that brings what the task has for the driver: the driver's are fetched by tasks, each on an executor of its own.
-    fn of_driver(&self) -> usize {
-        self.task.number % self.stage.for_driver.max(1)
-    }
-
-    fn frame(&mut self, partition: usize, head: Head, bytes: &[u8]) -> Result<()> {
-        self.frames += 1;
-        self.sender.send(Kind::Frame, &[&(partition as u32).to_be_bytes(), &head.to_bytes(), bytes])
-    }
 }
 
 /// Says that all frames have been sent.

@@ -110,16 +110,20 @@ def before_spark(place):
     nowhere = os.path.join(place.directory, "nowhere")
     place.fails("SPARK_HOME is wrong", count, ["/nowhere/bin/spark-submit", "SPARK_HOME must be where Apache Spark is"], SPARK_HOME=nowhere)
     place.fails("JAVA_HOME is wrong", count, ["there is no Java", "/nowhere/bin/java", "install Java"], JAVA_HOME=nowhere)
+    for master in ["sparky://127.0.0.1:7077", "locl[2]"]:
+        place.fails(f"no such kind of master, {master}", [*count[:-1], master], ["there is no master", master, "spark://host:7077"])
+    place.fails("nothing says where YARN is", [*count[:-1], "yarn"], ["nothing says where YARN is", "HADOOP_CONF_DIR"], HADOOP_CONF_DIR=None, YARN_CONF_DIR=None)
+    place.fails("an argument that is no text", [*count, b"--format=csv\xff"], ["is not UTF-8", "without --master"])
     without = place.path_without_java()
     place.fails("there is no Java", count, ["there is no Java", "install Java"], PATH=without, JAVA_HOME=None)
     place.fails("there is no Spark", count, ["there is no Apache Spark", "install it"], PATH=without, SPARK_HOME=None)
-    place.fails("TMPDIR is wrong", count, ["cannot write", ".jar", "TMPDIR"], TMPDIR=nowhere)
+    place.fails("TMPDIR is wrong", count, ["cannot create", "/nowhere/gristmill-", "TMPDIR"], TMPDIR=nowhere)
 
 
 def jars(place):
     count = [place.gristmill, *COUNT, "--master", "local[2]"]
     place.succeeds("gristmill.jar is not there", count)
-    (jar,) = glob.glob(os.path.join(place.directory, "tmp", "gristmill-*.jar"))
+    (jar,) = glob.glob(os.path.join(place.directory, "tmp", "gristmill-*", "gristmill-*.jar"))
     with open(jar, "r+b") as file:
         file.write(b"no jar")
     place.succeeds("gristmill.jar is damaged", count)
@@ -141,7 +145,6 @@ def programs(place):
 
 def jobs(place):
     count = [place.gristmill, *COUNT, "--master"]
-    place.fails("no such kind of master", [*count, "sparky://127.0.0.1:7077"], ["Spark does not start", "sparky://", "--master"])
     place.fails("no master there", [*count, "spark://127.0.0.1:1"], ["the application was ended", "spark://127.0.0.1:1 can be reached"])
     sort = [os.path.join(place.binaries, "examples/terasort"), "text.txt", "out"]
     place.fails("a closure's error", sort, ["try_map at examples/terasort.rs:", "text.txt", "1001", "a record has more than 10 bytes, and this line 5"], GRISTMILL_MASTER="local[2]")
