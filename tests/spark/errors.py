@@ -97,9 +97,9 @@ class Place:
         path = os.path.join(sources, "src/gristmill/Driver.java")
         with open(path) as file:
             text = file.read()
-        assert "int VERSION = 1;" in text
+        assert "int VERSION = 2;" in text
         with open(path, "w") as file:
-            file.write(text.replace("int VERSION = 1;", "int VERSION = 2;"))
+            file.write(text.replace("int VERSION = 2;", "int VERSION = 3;"))
         subprocess.run([os.path.join(sources, "build.sh")], env={**os.environ, "SPARK_HOME": self.spark_home}, check=True)
         return os.path.join(sources, "gristmill.jar")
 
@@ -113,7 +113,7 @@ def before_spark(place):
     for master in ["sparky://127.0.0.1:7077", "locl[2]"]:
         place.fails(f"no such kind of master, {master}", [*count[:-1], master], ["there is no master", master, "spark://host:7077"])
     place.fails("nothing says where YARN is", [*count[:-1], "yarn"], ["nothing says where YARN is", "HADOOP_CONF_DIR"], HADOOP_CONF_DIR=None, YARN_CONF_DIR=None)
-    place.fails("an argument that is no text", [*count, b"--format=csv\xff"], ["is not UTF-8", "without --master"])
+    place.fails("an argument that is no text", [*count[:-3], b"out\xff", *count[-2:]], ["is not UTF-8", "without --master"])
     without = place.path_without_java()
     place.fails("there is no Java", count, ["there is no Java", "install Java"], PATH=without, JAVA_HOME=None)
     place.fails("there is no Spark", count, ["there is no Apache Spark", "install it"], PATH=without, SPARK_HOME=None)
@@ -127,7 +127,7 @@ def jars(place):
     with open(jar, "r+b") as file:
         file.write(b"no jar")
     place.succeeds("gristmill.jar is damaged", count)
-    words = ["its version is 2, not 1", "the program and gristmill.jar must be of one version"]
+    words = ["its version is 3, not 2", "the program and gristmill.jar must be of one version"]
     place.fails("gristmill.jar of another version", place.shipping(place.gristmill, place.jar_of_another_version()), words)
 
 
