@@ -101,7 +101,11 @@ fn an_input_that_changes_after_the_plan_is_an_error() {
 /// A job: what it results in, as text.
 type Job = fn(&Context) -> gristmill::Result<String>;
 
-const JOBS: [(&str, Job); 23] = [
+const JOBS: [(&str, Job); 24] = [
+    ("many splits", |ctx| {
+        let sums = ctx.range(0..1_000_000).map(|n| (n % 50_000, n)).reduce_by_key(|a, b| a + b);
+        Ok(format!("{:?}", sums.collect()?))
+    }),
     ("reduce", |ctx| {
         let sums = numbers(ctx).map(|n| (n % 1000, n)).reduce_by_key(|a, b| a + b);
         Ok(format!("{:?}", sums.collect()?))
@@ -365,6 +369,17 @@ fn jobs_give_what_they_give_in_one_process() {
         assert!(alone == on_cluster, "{name}: {alone:.300}\n{on_cluster:.300}");
         assert!(cluster.tasks.len() > 1, "{name}: {:?}", cluster.tasks);
     }
+}
+
+#[test]
+fn the_driver_hears_of_tasks_and_not_of_splits() {
+    let mut cluster = Cluster::new(3);
+    result(cluster.command(this_program("many splits")));
+    let (partitions, frames) = cluster.heard[0];
+    let tasks = cluster.tasks[0] as u64;
+    assert!(tasks == 9 && partitions > 0, "{:?} {:?}", cluster.tasks, cluster.heard);
+    // A summary for each task and partition, and what was measured.
+    assert!(frames as u64 <= tasks * (partitions + 1), "{:?}", cluster.heard);
 }
 
 #[test]

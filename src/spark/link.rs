@@ -17,7 +17,7 @@ pub enum Kind {
     Frame = b'F',
     /// What all tasks of a stage are told.
     Stage = b'S',
-    /// What the task of a worker is, behind a byte: 1 if what it leaves for the driver has been there before.
+    /// What the task of a worker is, behind a byte: 1 if what it leaves for the driver has been there before, and 2 if the program is known to be the driver's.
     Task = b'T',
     /// A frame that all tasks of a stage get.
     Broadcast = b'B',

@@ -252,27 +252,31 @@ fn die_with(executor: Receiver) -> JoinHandle<()> {
 
 /// Receives what is to be done; the last one is whether only later stages need it.
 fn read_task(receiver: &mut Receiver) -> Result<(Stage, Task, bool)> {
-    let stage = match receiver.receive()? {
-        (Kind::Stage, bytes) => serde_json::from_slice(&bytes).map_err(broken)?,
-        (kind, _) => return Err(broken(format!("{kind:?} came instead of a stage"))),
+    let mut next = |wanted| match receiver.receive()? {
+        (kind, bytes) if kind == wanted => Ok(bytes),
+        (kind, _) => Err(broken(format!("{kind:?} came instead of {wanted:?}"))),
     };
-    check(&stage)?;
-    match receiver.receive()? {
-        (Kind::Task, bytes) => {
-            let (again, task) = bytes.split_first().ok_or_else(|| broken("a task is empty"))?;
-            Ok((stage, serde_json::from_slice(task).map_err(broken)?, *again == 1))
-        }
-        (kind, _) => Err(broken(format!("{kind:?} came instead of a task"))),
-    }
-}
-
-/// Whether this is the program, and the version, that a task is meant for.
-fn check(stage: &Stage) -> Result<()> {
+    let stage: Stage = serde_json::from_slice(&next(Kind::Stage)?).map_err(broken)?;
     if stage.version != VERSION {
         return Err(broken(format!("its version is {}, not {VERSION}", stage.version)));
     }
-    let program = format!("{:016x}", identity::of_program()?);
-    if program == stage.program {
+    let bytes = next(Kind::Task)?;
+    let (flags, task) = bytes.split_first().ok_or_else(|| broken("a task is empty"))?;
+    if flags & IS_KNOWN == 0 {
+        check_program(&stage)?;
+    }
+    Ok((stage, serde_json::from_slice(task).map_err(broken)?, flags & IS_AGAIN != 0))
+}
+
+/// The flag of a task that is done for later stages only.
+const IS_AGAIN: u8 = 1;
+
+/// The flag of a task whose program has been compared with the driver's on this host.
+const IS_KNOWN: u8 = 2;
+
+/// Whether this is the program that a task is meant for.
+fn check_program(stage: &Stage) -> Result<()> {
+    if format!("{:016x}", identity::of_program()?) == stage.program {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Config, "the program on this executor is not that of the driver")

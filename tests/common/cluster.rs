@@ -15,6 +15,8 @@ pub struct Cluster {
     pub cores: usize,
     /// The stages and tasks that it has run.
     pub tasks: Vec<usize>,
+    /// Of each stage, the partitions for later ones, and the frames that it had for the driver.
+    pub heard: Vec<(u64, usize)>,
     /// What happens before each stage.
     pub before_stage: Box<dyn Fn()>,
     /// How often each task is done; only what the last try sends counts.
@@ -76,6 +78,7 @@ impl Cluster {
         Cluster {
             cores,
             tasks: Vec::new(),
+            heard: Vec::new(),
             tries: 1,
             loses: false,
             before_stage: Box::new(|| {}),
@@ -159,7 +162,9 @@ impl Cluster {
         }
         let mut output = self.run(request, program, false)?;
         let for_driver = request["for_driver"].as_u64().unwrap() as u32;
-        let of_driver = (0..for_driver).filter_map(|partition| output.remove(&partition)).flatten().collect();
+        let of_driver = (0..for_driver).filter_map(|partition| output.remove(&partition));
+        let of_driver: Vec<_> = of_driver.flatten().collect();
+        self.heard.push((request["partitions"].as_u64().unwrap(), of_driver.len()));
         let stage = Stage { request: request.clone(), output, is_dropped: false };
         self.stages.insert(request["id"].as_u64().unwrap(), stage);
         Ok(of_driver)

@@ -142,8 +142,8 @@ class Task:
         kind, stage = self.wire.receive()
         assert kind == "S"
         kind, task = self.wire.receive()
-        assert kind == "T" and task[0] in (0, 1), task
-        self.is_again, self.spec = task[0] == 1, {**json.loads(stage), **json.loads(task[1:])}
+        assert kind == "T" and task[0] in range(4), task
+        self.is_again, self.spec = task[0] & 1 == 1, {**json.loads(stage), **json.loads(task[1:])}
         self.sent = 0
         self.broadcasts = []
 

@@ -17,6 +17,8 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import org.apache.spark.SparkFiles;
 import org.apache.spark.TaskContext;
@@ -36,8 +38,12 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
     /** For what has to follow at once: the rest of what a dead program printed, the end of a thread that was told to end. */
     private static final int SOON_MILLIS = 2_000;
 
+    /** The programs that have done a task on this executor, which compared themselves with the driver's. */
+    private static final Set<String> KNOWN = ConcurrentHashMap.newKeySet();
+
     private final Work work;
     private final TaskContext context;
+    private final String program;
     private final Process process;
     private final Programs.Drain errors;
     private final List<Thread> drains = new ArrayList<>();
@@ -55,7 +61,9 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
         this.work = work;
         this.context = context;
         Door door = new Door();
-        process = start(door.address());
+        File file = new File(SparkFiles.get(work.file)).getAbsoluteFile();
+        program = file + " " + file.length() + " " + file.lastModified();
+        process = start(file, door.address());
         // The feeder must have ended before Spark frees what it reads from, which completion listeners do. Failure listeners come first.
         context.addTaskFailureListener((TaskFailureListener) (failed, failure) -> close());
         context.addTaskCompletionListener((TaskCompletionListener) completed -> close());
@@ -74,7 +82,7 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
         }
     }
 
-    private Process start(String address) {
+    private Process start(File file, String address) {
         try {
             Programs.passable(Collections.singletonList(work.directory));
             Programs.passable(work.arguments);
@@ -85,7 +93,7 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
                     + "; give inputs and outputs by absolute paths that all hosts see");
             }
             List<String> command = new ArrayList<>(work.arguments);
-            command.add(0, Programs.executable(new File(SparkFiles.get(work.file)).getAbsoluteFile()));
+            command.add(0, Programs.executable(file));
             ProcessBuilder builder = new ProcessBuilder(command).directory(directory);
             builder.environment().putAll(work.environment);
             builder.environment().remove(Driver.VARIABLE);
@@ -141,7 +149,7 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
         TaskContext$.MODULE$.setTaskContext(context);
         try {
             send(() -> wire.send('S', work.told.getBytes(StandardCharsets.UTF_8)));
-            send(() -> wire.send('T', ((isAgain() ? "\1" : "\0") + task).getBytes(StandardCharsets.UTF_8)));
+            send(() -> wire.send('T', (flags() + task).getBytes(StandardCharsets.UTF_8)));
             for (Map.Entry<Integer, Broadcast<byte[][]>> broadcast : work.broadcasts.entrySet()) {
                 for (byte[] frame : broadcast.getValue().value()) {
                     send(() -> wire.send('B', broadcast.getKey(), frame));
@@ -161,9 +169,10 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
         }
     }
 
-    /** Whether Spark runs the task for another stage than its own, which has lost what was there of it. */
-    private boolean isAgain() {
-        return !String.valueOf(work.stage).equals(context.getLocalProperty(Work.PROPERTY));
+    private char flags() {
+        // Spark runs the task for another stage than its own, which has lost what was there of it.
+        boolean again = !String.valueOf(work.stage).equals(context.getLocalProperty(Work.PROPERTY));
+        return (char) ((again ? 1 : 0) | (KNOWN.contains(program) ? 2 : 0));
     }
 
     private interface Sending {
@@ -262,6 +271,7 @@ final class Child implements Iterator<Tuple2<Integer, byte[]>> {
         if (obstacle != null) {
             throw JobError.rethrow(obstacle);
         }
+        KNOWN.add(program);
         listen();
         ended = true;
         close();

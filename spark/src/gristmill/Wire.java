@@ -32,13 +32,13 @@ import java.util.List;
  * an answer after each request; and for a task ({@link Child})
  *
  * <pre>
- * here  S stage; T again (1 byte), task; for each frame of a broadcast B id (4 bytes), frame; for each frame that it reads F frame; E
+ * here  S stage; T flags (1 byte), task; for each frame of a broadcast B id (4 bytes), frame; for each frame that it reads F frame; E
  * job   for each frame F partition (4 bytes), frame; at last E number of frames (8 bytes), or X text of an error
  * </pre>
  *
- * both at once. The first D partitions are the driver's, and the P after them are there for later stages. A task is done again, 1, where a
- * later stage lacks what a lost executor had of it: what it sends for the driver is read by nobody. After E or X the job reads until this
- * side hangs up.
+ * both at once. The first D partitions are the driver's, and the P after them are there for later stages. A task is done again, flag 1, where a
+ * later stage lacks what a lost executor had of it: what it sends for the driver is read by nobody. Flag 2 says that the program has done
+ * a task here, and need not be compared with the driver's once more. After E or X the job reads until this side hangs up.
  */
 final class Wire {
     /** What {@link #kind()} says where the connection ends, if it ends between two messages. */
