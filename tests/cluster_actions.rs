@@ -50,6 +50,14 @@ const JOBS: [(&str, Job); 5] = [
     }),
 ];
 
+/// What cannot be done on a cluster.
+const NESTED: (&str, Job) = ("an action within a closure", |ctx| {
+    let count = |n| Context::new()?.range(0..n).count();
+    let counts =
+        ctx.range(7..8).map(move |n| (n, count(n).map_or_else(|error| error.to_string(), |n| n.to_string())));
+    Ok(format!("{:?}", counts.reduce_by_key(|a, _| a).collect()?))
+});
+
 fn pairs(ctx: &Context) -> Dataset<(u64, u64)> {
     ctx.range(0..30_000).map(|n| (n % 1000, n))
 }
@@ -70,7 +78,7 @@ const JOB: &str = "GRISTMILL_TEST_JOB";
 #[test]
 fn job() {
     let Ok(wanted) = std::env::var(JOB) else { return };
-    let (_, job) = JOBS.iter().find(|(name, _)| *name == wanted).unwrap();
+    let (_, job) = JOBS.iter().chain([&NESTED]).find(|(name, _)| *name == wanted).unwrap();
     let ctx = Context::builder().split_bytes(1 << 16).build().unwrap();
     println!("\nresult: {}", job(&ctx).unwrap());
 }
@@ -134,4 +142,13 @@ fn what_a_lost_executor_had_is_computed_again_though_its_output_is_committed() {
         let mut names = fs::read_dir(there.path()).unwrap().map(|entry| entry.unwrap().file_name());
         assert!(names.all(|name| !name.to_string_lossy().contains("staging")), "{name}");
     }
+}
+
+#[test]
+fn an_action_within_a_closure_is_an_error_and_no_deadlock() {
+    let dir = tempfile::tempdir().unwrap();
+    let alone = result(this_program(NESTED.0, dir.path()).output().unwrap());
+    assert_eq!(alone, "[(7, \"7\")]");
+    let told = result(Cluster::new(2).command(this_program(NESTED.0, dir.path())));
+    assert!(told.contains("an action within a closure cannot be run on a cluster"), "{told}");
 }
