@@ -111,12 +111,34 @@ fn what_cannot_run_on_spark_says_so() {
 /// The variable that says that a process is to do the job that panics.
 const JOB: &str = "GRISTMILL_TEST_JOB";
 
-/// Does the job, if this process is the driver or a worker of it.
+/// Does a job, if this process is the driver or a worker of it.
 #[test]
-fn job_that_panics() {
-    if std::env::var_os(JOB).is_none() {
-        return;
+fn job() {
+    match std::env::var(JOB).as_deref() {
+        Ok("panic") => panics(),
+        Ok("loss") => loses(),
+        _ => {}
     }
+}
+
+/// This program as one that does a job on Spark.
+fn job_on_spark(name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "job", "--nocapture"]).env(JOB, name);
+    command
+        .env("GRISTMILL_MASTER", "local[2]")
+        .env("SPARK_HOME", spark_home())
+        .env("SPARK_LOCAL_IP", "127.0.0.1");
+    command
+}
+
+fn told(mut command: Command) -> String {
+    let stderr = utf8(command.output().unwrap().stderr);
+    let told = stderr.lines().find_map(|line| line.strip_prefix("told: ").map(str::to_owned));
+    told.unwrap_or_else(|| panic!("{stderr}"))
+}
+
+fn panics() {
     let ctx = Context::new().unwrap();
     let data = ctx.range(0..100_000).map(|n| if n == 77_777 { panic!("at {n}") } else { (n % 10, n) });
     eprintln!("told: {}", data.reduce_by_key(|a, b| a + b).collect().unwrap_err());
@@ -124,15 +146,49 @@ fn job_that_panics() {
 
 #[test]
 fn a_panic_comes_to_the_terminal_with_operator_line_and_row() {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "job_that_panics", "--nocapture"]).env(JOB, "panic");
+    let told = told(job_on_spark("panic"));
+    assert_says(&told, &["map at tests/spark.rs:", "the closure panicked: at 77777", "row 77777"]);
+}
+
+/// Fills a cache and writes an output in one pass, loses what Spark has of the cache, and reads it.
+fn loses() {
+    let ctx = Context::new().unwrap();
+    let pairs = ctx.range(0..200_000).map(|n| (n % 10, n));
+    let cached = pairs.map(|(key, n)| (key, n / 2)).cache();
+    let (written, _) = ctx.run((pairs.to_csv("out", CsvOptions::default()), cached.to_count())).unwrap();
+    if std::env::var_os("GRISTMILL_DRIVER").is_some() {
+        let lost = delete_shuffle_files(Path::new("local"));
+        assert!(lost > 0);
+    }
+    let sums = cached.reduce_by_key(|a, b| a + b).collect().unwrap();
+    eprintln!("told: {} {sums:?}", written.rows);
+}
+
+fn delete_shuffle_files(dir: &Path) -> usize {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let deleted = entries.map(|path| match path.file_name().unwrap().to_str().unwrap() {
+        _ if path.is_dir() => delete_shuffle_files(&path),
+        name if name.starts_with("shuffle_") => fs::remove_file(&path).map(|()| 1).unwrap(),
+        _ => 0,
+    });
+    deleted.sum()
+}
+
+#[test]
+fn what_spark_has_lost_is_computed_again_without_the_output_that_is_committed() {
+    let place = Place::new(&[]);
+    fs::create_dir(place.at("local")).unwrap();
+    let mut command = job_on_spark("loss");
     command
-        .env("GRISTMILL_MASTER", "local[2]")
-        .env("SPARK_HOME", spark_home())
-        .env("SPARK_LOCAL_IP", "127.0.0.1");
-    let stderr = utf8(command.output().unwrap().stderr);
-    let told = stderr.lines().find(|line| line.starts_with("told: ")).unwrap_or_else(|| panic!("{stderr}"));
-    assert_says(told, &["map at tests/spark.rs:", "the closure panicked: at 77777", "row 77777"]);
+        .current_dir(place.at(""))
+        .env("GRISTMILL_SPARK_CONF", format!("spark.local.dir={}", place.at("local").display()));
+    let mut alone = Command::new(std::env::current_exe().unwrap());
+    let elsewhere = Place::new(&[]);
+    alone.args(["--exact", "job", "--nocapture"]).env(JOB, "loss").current_dir(elsewhere.at(""));
+    assert_eq!(told(command), told(alone));
+    place.succeed("verify out");
+    assert_eq!(rows(&place, "out"), rows(&elsewhere, "out"));
+    assert_eq!(place.names(), ["local", "out"], "nothing is left over");
 }
 
 #[test]

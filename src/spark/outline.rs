@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::stage::{self, Destination, VERSION, fed_by};
+use super::stage::{self, Destination, fed_by};
 use super::{driver, identity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::job::{Job, StepKind};
 use crate::exec::task::Run;
 use crate::exec::wire::Routing;
+
+/// The version of what is printed.
+const VERSION: u32 = 1;
 
 /// Prints the stages of the first job of a program on standard output, and ends the process: what its other jobs are, their results can decide.
 ///
