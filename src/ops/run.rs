@@ -7,7 +7,7 @@ use crate::dataset::Output;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::task::RunId;
 use crate::io::commit::Transaction;
-use crate::plan::graph::{Completion, Held, Shape, in_order};
+use crate::plan::graph::{Completion, Held, Opening, Shape, in_order};
 use crate::plan::lower::OpenSink;
 use crate::plan::stages::Sink;
 
@@ -89,9 +89,10 @@ macro_rules! outputs_of_tuples {
                 let inputs = input_paths(&[$(&$output.sink),+]);
                 let written = output_paths(&[$(&$output.sink),+], &[$($output.action.path()),+]);
                 let totals_file = ctx.check_totals_file(&inputs, &written)?;
-                let sinks = vec![$(OpenSink { sink: $output.sink.clone(), terminal: $output.action.open(&inputs).map_err(|error| error.in_call($output.sink.call))?, is_output: true }),+];
+                let opening = Opening { inputs: &inputs, is_alone: written.len() < 2, commit_by: ctx.config().commit_by };
+                let sinks = vec![$(OpenSink { sink: $output.sink.clone(), terminal: $output.action.open(&opening).map_err(|error| error.in_call($output.sink.call))?, is_output: true }),+];
                 let run = RunId::fresh();
-                let completions = open_attached(&[$(&$output.sink),+], &inputs, run)?;
+                let completions = open_attached(&[$(&$output.sink),+], &opening, run)?;
                 let ended = ctx.execute(&sinks, run)?;
                 let mut transaction = Transaction::default();
                 let committed = completions.into_iter().map(|complete| complete(&mut transaction)).collect::<Result<Vec<_>>>()?;
@@ -122,13 +123,13 @@ outputs_of_tuples! {
 }
 
 /// Opens what nodes give beside their elements.
-fn open_attached(sinks: &[&Sink], inputs: &[PathBuf], run: RunId) -> Result<Vec<Completion>> {
+fn open_attached(sinks: &[&Sink], opening: &Opening<'_>, run: RunId) -> Result<Vec<Completion>> {
     let roots: Vec<_> = sinks.iter().map(|sink| sink.input.clone()).collect();
     let nodes = in_order(&roots, &Held::default());
     nodes
         .iter()
         .filter_map(|node| node.attached.as_ref())
-        .map(|attached| attached.open(inputs, run))
+        .map(|attached| attached.open(opening, run))
         .collect()
 }
 
