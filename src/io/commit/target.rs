@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::{self, Attempt};
 use super::fs::Fs;
-use super::generations::{State, is_in_place};
+use super::generations::{State, generation_of, is_in_place};
 use super::in_place::is_only_remains;
 use super::manifest::{self, Manifest};
 use super::mode::Mode;
@@ -164,7 +164,7 @@ impl Target {
     fn unseen(&self, parent: PathBuf, name: OsString) -> CheckedTarget {
         let path = parent.join(&name);
         let (there, state) = (There::Nothing, State::default());
-        CheckedTarget { parent, path, name, seen: None, there, state, given: self.clone() }
+        CheckedTarget { parent, path, name, seen: None, there, state, is_begun: false, given: self.clone() }
     }
 
     /// What contradicts itself, whatever is there.
@@ -341,6 +341,8 @@ pub struct CheckedTarget {
     seen: Option<Identity>,
     there: There,
     state: State,
+    /// Whether a run that commits in place has begun with the directory, which may be dead by now and cleaned up.
+    is_begun: bool,
     given: Target,
 }
 
@@ -432,8 +434,8 @@ impl CheckedTarget {
             None => There::Nothing,
             Some(found) => {
                 self.given.check_kind(found)?;
-                let is_begun = is_dir && (self.state.last > 0 || self.has_begun()?);
-                let there = self.given.check_replaceable(&self.path, &self.state, is_begun)?;
+                self.is_begun = self.is_begun || is_dir && self.has_begun()?;
+                let there = self.given.check_replaceable(&self.path, &self.state, self.is_begun)?;
                 self.given.check_no_mount_point(&self.parent, found)?;
                 if found.is_dir() {
                     self.fs().check_writable(&self.path)?; // or it could be neither moved to staging nor emptied there
@@ -445,10 +447,11 @@ impl CheckedTarget {
         Ok(())
     }
 
-    /// Whether a run that commits in place has begun with the directory that is there: it has a staging directory beside it first.
+    /// Whether there are traces of a run that commits in place; the first of all is its staging directory.
     fn has_begun(&self) -> Result<bool> {
         let names = self.fs().list(&self.path)?;
-        Ok(names.iter().any(|name| is_in_place(name)) || !staging_dirs(self)?.is_empty())
+        let is_trace = |name: &OsString| is_in_place(name) || generation_of(name).is_some();
+        Ok(names.iter().any(is_trace) || !staging_dirs(self)?.is_empty())
     }
 
     /// Takes what another output of the same commit creates for what is there: a table, to which this one adds partitions.
