@@ -52,6 +52,7 @@ mod place;
 mod recover;
 mod refusals;
 mod staging;
+mod stamp;
 mod table;
 mod target;
 mod transaction;

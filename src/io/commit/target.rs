@@ -6,8 +6,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::attempt::{self, Attempt};
 use super::fs::Fs;
 use super::generations::{State, generation_of, is_in_place};
@@ -15,6 +13,7 @@ use super::in_place::is_only_remains;
 use super::manifest::{self, Manifest};
 use super::mode::Mode;
 use super::staging::staging_dirs;
+use super::stamp::{Identity, Stamp};
 use crate::config::CommitBy;
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::io::resolve::{conflict, hint_of_url};
@@ -488,40 +487,6 @@ impl CheckedTarget {
             printable(&self.path)
         );
         Err(Error::new(ErrorKind::Output, message).hint("nothing was replaced: look at it, and run again"))
-    }
-}
-
-/// What tells a file or directory from another that takes its place, and from itself after a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Identity {
-    device: u64,
-    stamp: Stamp,
-}
-
-/// The same without the device, whose number may be another one after a restart.
-///
-/// The inode would not be enough: file systems give the inode of what is deleted to what is created next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Stamp {
-    pub(super) inode: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Identity {
-    fn of(found: &Metadata) -> Identity {
-        Identity { device: found.dev(), stamp: Stamp::of(found) }
-    }
-}
-
-impl Stamp {
-    pub(super) fn of(found: &Metadata) -> Stamp {
-        Stamp {
-            inode: found.ino(),
-            modified: (found.mtime(), found.mtime_nsec()),
-            changed: (found.ctime(), found.ctime_nsec()),
-        }
     }
 }
 
