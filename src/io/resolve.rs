@@ -114,7 +114,8 @@ pub struct Inputs {
 /// with a note. A file that several patterns name is read once.
 ///
 /// In a directory that gristmill wrote, its manifest names the files that count: others are left out with a note. The manifest of a table that is
-/// committed [in place](crate::io::commit#in-place) does so for all directories in it, also where only some of them are read.
+/// committed [in place](crate::io::commit#in-place) does so for all directories in it, also where only some of them are read, or a pattern finds the
+/// files. Only a file that is written down by its whole name is read in any case.
 ///
 /// # Errors
 ///
@@ -134,7 +135,7 @@ pub struct Inputs {
 pub fn resolve(patterns: &[impl AsRef<Path>]) -> Result<Inputs> {
     let mut inputs = Inputs::default();
     for pattern in patterns {
-        let mut walk = Walk { inputs: &mut inputs, seen: HashSet::new() };
+        let mut walk = Walk { inputs: &mut inputs, seen: HashSet::new(), named: BTreeMap::new() };
         walk.pattern(pattern.as_ref())?;
     }
     let key = |file: &InputFile| (file.path.as_os_str().as_bytes().to_vec(), file.is_standard_input());
@@ -151,6 +152,8 @@ struct Walk<'a> {
     inputs: &'a mut Inputs,
     /// The directories that were read, by device and inode.
     seen: HashSet<(u64, u64)>,
+    /// The files that manifests name, by directory, where a pattern has found some that only count if they are named.
+    named: BTreeMap<PathBuf, BTreeSet<OsString>>,
 }
 
 impl Walk<'_> {
@@ -321,9 +324,33 @@ impl Walk<'_> {
     fn entry(&mut self, path: PathBuf) -> Result<()> {
         match self.metadata(&path)? {
             Some(metadata) if metadata.is_dir() => self.tree(path, &metadata),
+            Some(_) if !self.counts(&path)? => {
+                self.note(&path, "is not in the manifest of its output");
+                Ok(())
+            }
             Some(metadata) => self.claim(path, &metadata),
             None => Ok(()),
         }
+    }
+
+    /// Whether a file that a pattern has found is one that counts without a manifest, or is named by one.
+    fn counts(&mut self, path: &Path) -> Result<bool> {
+        let name = path.file_name().filter(|name| is_in_place(name));
+        let (Some(name), Some(directory)) = (name, path.parent()) else { return Ok(true) };
+        if !self.named.contains_key(directory) {
+            let mut files = match Table::above(here(directory))? {
+                Some(table) => table.files_around(directory),
+                None => BTreeMap::new(),
+            };
+            if files.is_empty() {
+                let manifest = manifest::read(here(directory))?.ok_or_else(|| unfinished(here(directory)))?;
+                let parts = manifest.parts.into_iter().map(|part| part.name.into());
+                files.insert(directory.to_owned(), parts.collect());
+            }
+            files.entry(directory.to_owned()).or_default();
+            self.named.append(&mut files);
+        }
+        Ok(self.named.get(directory).is_some_and(|named| named.contains(name)))
     }
 
     /// As [`leaf`](Walk::leaf), for what could lie anywhere.

@@ -192,6 +192,17 @@ impl Table {
         files
     }
 
+    /// The same for the whole table, if what was asked for is called `dir`, as far as its other directories can be called alike.
+    pub(crate) fn files_around(&self, dir: &Path) -> BTreeMap<PathBuf, BTreeSet<OsString>> {
+        match (&self.within, dir.ancestors().nth(self.within.as_ref().map_or(0, PartitionPath::depth))) {
+            (Some(_), Some(top)) => {
+                let (root, manifest) = (self.root.clone(), self.manifest.clone());
+                Table { root, manifest, within: None }.files(top)
+            }
+            _ => self.files(dir),
+        }
+    }
+
     /// The file that names them.
     pub(crate) fn path(&self) -> PathBuf {
         path_of_manifest(&self.root)
