@@ -243,7 +243,10 @@ impl Walk<'_> {
 
     fn foreign(&mut self, path: &Path) {
         if path.file_name().is_some_and(|name| is_in_place(name) || is_manifest(name)) {
-            let message = format!("{} does not count: a run is writing, or has died", printable(path));
+            let message = format!(
+                "{} does not count: it is older, or a run is writing it or has died",
+                printable(path)
+            );
             let hint = "if no run is at work, `gristmill recover` the output";
             return self.fault(path, FaultKind::Unfinished, message, hint);
         }
