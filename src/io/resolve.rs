@@ -283,10 +283,10 @@ impl Walk<'_> {
     ) -> Result<(Option<Counted>, Option<BTreeSet<OsString>>)> {
         let names: BTreeSet<_> = found.iter().filter_map(|(path, _)| path.file_name()).collect();
         if !names.iter().any(|name| is_manifest(name)) {
-            return match names.iter().any(|name| is_in_place(name)) {
-                true => Err(unfinished(here(directory))),
-                false => Ok((None, None)),
-            };
+            if names.iter().any(|name| is_in_place(name)) {
+                return Err(unfinished(here(directory)));
+            }
+            return Ok((None, None));
         }
         if let Some(counted) = counted(Table::at(here(directory))?, directory)? {
             let parts = counting(&counted, directory, found)?;

@@ -41,7 +41,7 @@ pub(super) fn begin(target: &CheckedTarget) -> Result<Attempt> {
         let attempt = Attempt::new(lock, target)?;
         return match (&attempt.staging.way(), no_lock) {
             // Where the manifest decides, nothing depends on the lock, and what a directory is called is no matter.
-            (Way::InPlace(_), _) | (Way::Copy, _) => Ok(attempt),
+            (Way::InPlace(_) | Way::Copy, _) => Ok(attempt),
             (Way::Renames { .. }, Some(error)) => Err(error),
             (Way::Renames { .. }, None) if is_other => Ok(attempt),
             (Way::Renames { .. }, None) => attempt.target.check_unchanged().map(|()| attempt),

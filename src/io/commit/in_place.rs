@@ -168,14 +168,18 @@ impl InPlace {
         Ok(())
     }
 
-    /// Deletes what was replaced.
+    /// Deletes what was replaced, and what tries of tasks have written that do not count and have ended since.
     ///
     /// # Errors
     ///
     /// The first failure of the file system; what stays does not count, and the next run deletes it.
-    pub(super) fn delete(&self, fs: &Fs, old: &[PathBuf]) -> Result<()> {
+    pub(super) fn delete(&self, fs: &Fs, manifest: &Manifest, old: &[PathBuf]) -> Result<()> {
         remove_all(fs, old)?;
-        remove_empty(fs, &Found::in_output(fs, &self.dir)?.dirs);
+        let Found { mut own, dirs, .. } = Found::in_output(fs, &self.dir)?;
+        let listed: BTreeSet<PathBuf> = manifest.parts.iter().map(|part| self.dir.join(&part.name)).collect();
+        own.retain(|path| id_of(path).is_some_and(|id| id == self.id) && !listed.contains(path));
+        remove_all(fs, &own)?;
+        remove_empty(fs, &dirs);
         Ok(())
     }
 }

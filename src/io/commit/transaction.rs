@@ -292,7 +292,7 @@ impl Sealed {
         let Attempt { target, staging, .. } = self.attempt;
         let (replaced, deleted) = match (&self.step, staging.way()) {
             (Step::Whole, Way::InPlace(place)) => {
-                (place.is_replacement(), place.delete(target.fs(), &self.old))
+                (place.is_replacement(), place.delete(target.fs(), &self.manifest, &self.old))
             }
             (Step::Nothing, _) => (false, Ok(())),
             (Step::Whole, _) => (target.is_replacement(), Ok(())),
