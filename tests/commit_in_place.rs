@@ -5,7 +5,9 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use common::faults::{FailCalls, Trace};
@@ -487,4 +489,59 @@ fn where_files_can_be_renamed_a_single_file_is() {
     write_generation(&out, 1, &fs).unwrap();
     assert_eq!(names(&out)[0], "_manifest-00000001.json");
     assert_clean(&out);
+}
+
+/// The target that a child process replaces until it is killed.
+const CHILD_TARGET: &str = "GRISTMILL_TEST_CHILD_TARGET";
+
+/// The number of the file-system call before which the child kills itself.
+const CHILD_LAST_CALL: &str = "GRISTMILL_TEST_CHILD_LAST_CALL";
+
+/// Not a test of its own: what the killed children of the next test do.
+#[test]
+fn child_replaces_its_output_until_it_is_killed() {
+    let Some(path) = std::env::var_os(CHILD_TARGET).map(PathBuf::from) else { return };
+    let last: usize = std::env::var(CHILD_LAST_CALL).unwrap().parse().unwrap();
+    let fs = Fs::hooked(FailCalls::new(move |call| {
+        if call == last {
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
+        }
+        false
+    }));
+    let first = counting(&path).unwrap_or(0) + 1;
+    for generation in first.. {
+        write_table(&path, generation, &fs.clone().without_renames()).unwrap();
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_before_any_call_leaves_old_or_new() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out");
+    let (mut before, mut kept, mut replaced) = (None, 0, 0);
+    for last in 1.. {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "child_replaces_its_output_until_it_is_killed"]);
+        child.env(CHILD_TARGET, &path).env(CHILD_LAST_CALL, last.to_string());
+        let status = child.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+        assert_eq!(status.signal(), Some(9), "call {last}");
+        let now = counting(&path);
+        assert!(now == before || now == Some(before.unwrap_or(0) + 1), "call {last}: {before:?}, {now:?}");
+        if now == before {
+            kept += 1;
+        } else {
+            replaced += 1;
+        }
+        recover(&path).unwrap();
+        assert_eq!(counting(&path), now, "call {last}");
+        assert_eq!(path.exists(), now.is_some(), "call {last}");
+        if now.is_some() {
+            assert_clean(&path);
+        }
+        before = now;
+        if replaced > 10 {
+            break; // in the child's second replacement: every call of the first has had its turn
+        }
+    }
+    assert!(kept > 30, "{kept} times old");
 }

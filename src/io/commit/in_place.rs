@@ -36,7 +36,7 @@ pub(super) struct InPlace {
     dir: PathBuf,
     /// The id of the attempt, which names its parts.
     id: String,
-    /// Whether the attempt has created the directory.
+    /// Whether the attempt has created the directory, or one that died before its commit.
     made: bool,
     /// What counted when it began.
     before: State,
@@ -71,7 +71,8 @@ impl InPlace {
         if !is_there {
             fs.create_dir(&dir)?;
         }
-        Ok(InPlace { dir, id: id.to_owned(), made: !is_there, before, foreign })
+        let made = !is_there || target.has_only_remains()?;
+        Ok(InPlace { dir, id: id.to_owned(), made, before, foreign })
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -209,12 +210,13 @@ pub(super) fn copy_file(fs: &Fs, from: &Path, to: &Path) -> Result<()> {
     to.parent().map_or(Ok(()), |parent| fs.sync_dir_if_can(parent))
 }
 
-/// Deletes the parts that no manifest of an output names: called with its lock, for an output that no live run writes. Returns them.
+/// Deletes the parts that no manifest of an output names: called with its lock, for an output that no live run writes. Returns them. If a run
+/// had begun that died, empty directories may be its, too.
 ///
 /// # Errors
 ///
 /// The first failure of the file system.
-pub(super) fn sweep(fs: &Fs, dir: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn sweep(fs: &Fs, dir: &Path, has_begun: bool) -> Result<Vec<PathBuf>> {
     if fs.inspect(dir)?.is_none_or(|found| !found.is_dir()) {
         return Ok(Vec::new());
     }
@@ -229,7 +231,7 @@ pub(super) fn sweep(fs: &Fs, dir: &Path) -> Result<Vec<PathBuf>> {
             id_of(path).is_some() || path.file_name().is_some_and(|name| generation_of(name).is_some());
         !listed.contains(path) && (is_old || is_of_attempt)
     });
-    if own.is_empty() {
+    if own.is_empty() && !has_begun {
         return Ok(own);
     }
     remove_all(fs, &own)?;

@@ -51,7 +51,8 @@ pub fn recover(path: &Path) -> Result<Recovered> {
     let _lock = Lock::take_shared(target.fs(), &lock, target.path())?;
     let _commit_lock = wait_to_commit(&target)?;
     let mut recovered = clean_up(&target)?.unwrap_or_default();
-    recovered.deleted.extend(in_place::sweep(target.fs(), target.path())?);
+    let has_begun = !recovered.deleted.is_empty();
+    recovered.deleted.extend(in_place::sweep(target.fs(), target.path(), has_begun)?);
     Ok(recovered)
 }
 

@@ -235,9 +235,11 @@ impl Target {
             return self.check_continued(path, state);
         }
         // What a run has left that died before it could commit in place is no output.
-        let is_remains = is_begun && is_only_remains(&self.fs, path)?;
+        let is_remains = self.shape == Shape::Directory
+            && (is_begun || self.existing == Existing::Overwrite)
+            && is_only_remains(&self.fs, path)?;
         match (self.existing, self.shape) {
-            (Existing::Refuse | Existing::Overwrite, Shape::Directory) if is_remains => {}
+            (Existing::Refuse | Existing::Overwrite, _) if is_remains => {}
             (Existing::Refuse, _) => {
                 return Err(
                     self.config("exists already", "use --overwrite to replace it, or give another path")
@@ -444,6 +446,11 @@ impl CheckedTarget {
         };
         self.seen = found.as_ref().map(Identity::of);
         Ok(())
+    }
+
+    /// Whether nothing is there but what such a run has left that died before its commit.
+    pub(super) fn has_only_remains(&self) -> Result<bool> {
+        Ok(self.is_begun && is_only_remains(self.fs(), &self.path)?)
     }
 
     /// Whether there are traces of a run that commits in place; the first of all is its staging directory.
