@@ -43,6 +43,47 @@ pub struct Config {
     /// The file that the totals of all runs are written to, as JSON, after each that ended well; see
     /// [`ContextBuilder::metrics_file`](crate::ContextBuilder::metrics_file). Default: `GRISTMILL_METRICS`, else none.
     pub metrics_file: Option<PathBuf>,
+    /// How outputs are committed. Default: `GRISTMILL_COMMIT`, else as their file system allows.
+    pub commit_by: CommitBy,
+}
+
+/// How outputs are committed.
+///
+/// # Examples
+///
+/// ```
+/// use gristmill::config::CommitBy;
+/// use gristmill::prelude::*;
+///
+/// # let dir = tempfile::tempdir()?;
+/// let ctx = Context::builder().commit_by(CommitBy::Manifest).build()?;
+/// ctx.range(0..9).write_csv(dir.path().join("out"), CsvOptions::default())?;
+/// assert!(dir.path().join("out/_manifest-00000001.json").exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CommitBy {
+    /// By renames; by a manifest where the file system says that it renames no directories, which it is asked when a run begins.
+    #[default]
+    Auto,
+    /// By a new manifest in the directory of the output, and by no renames, wherever it lies: for file systems that rename directories by copying
+    /// what is in them. What that means for other programs, and what is refused, is said in [`io::commit`](crate::io::commit#in-place).
+    Manifest,
+}
+
+impl CommitBy {
+    /// Its name, as in `GRISTMILL_COMMIT`.
+    pub fn name(self) -> &'static str {
+        match self {
+            CommitBy::Auto => "auto",
+            CommitBy::Manifest => "manifest",
+        }
+    }
+
+    /// The way of this name, in small letters or capitals.
+    pub fn named(name: &str) -> Option<CommitBy> {
+        [CommitBy::Auto, CommitBy::Manifest].into_iter().find(|way| way.name().eq_ignore_ascii_case(name))
+    }
 }
 
 /// How graphs are run.
@@ -151,7 +192,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// If a variable is set to something that is no number of threads or bytes, or no execution.
+    /// If a variable is set to something that is no number of threads or bytes, no execution, or no way to commit.
     pub fn from_env() -> Result<Config> {
         let threads = match variable("GRISTMILL_THREADS") {
             Some(text) => {
@@ -177,6 +218,7 @@ impl Config {
             metrics_file: std::env::var_os("GRISTMILL_METRICS")
                 .filter(|path| !path.is_empty())
                 .map(PathBuf::from),
+            commit_by: commit_variable()?,
         })
     }
 
@@ -221,6 +263,12 @@ fn execution_variable() -> Result<Execution> {
     let set = variable("GRISTMILL_EXECUTION").filter(|text| !text.is_empty());
     let Some(text) = set else { return Ok(Execution::default()) };
     Execution::named(&text).ok_or_else(|| bad_variable("GRISTMILL_EXECUTION", &text, "dataflow or mapreduce"))
+}
+
+fn commit_variable() -> Result<CommitBy> {
+    let set = variable("GRISTMILL_COMMIT").filter(|text| !text.is_empty());
+    let Some(text) = set else { return Ok(CommitBy::default()) };
+    CommitBy::named(&text).ok_or_else(|| bad_variable("GRISTMILL_COMMIT", &text, "auto or manifest"))
 }
 
 /// `/tmp` is memory on some systems, `/var/tmp` is a disk.

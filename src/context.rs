@@ -6,7 +6,7 @@ mod totals;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::config::{Config, Execution, Rules};
+use crate::config::{CommitBy, Config, Execution, Rules};
 use crate::dataset::Dataset;
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::exec::cancel::{CancelToken, Fence};
@@ -360,6 +360,11 @@ impl ContextBuilder {
     /// ```
     pub fn execution(self, execution: Execution) -> ContextBuilder {
         self.change(move |config| config.execution = execution)
+    }
+
+    /// How outputs are committed; default `GRISTMILL_COMMIT`, else as their file system allows.
+    pub fn commit_by(self, commit_by: CommitBy) -> ContextBuilder {
+        self.change(move |config| config.commit_by = commit_by)
     }
 
     /// The file that [`Context::totals`] are written to, as JSON, after each run that ended well; default `GRISTMILL_METRICS`, else none.

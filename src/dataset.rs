@@ -12,7 +12,7 @@ use crate::exec::source::{Erased, Source};
 use crate::io::commit::Transaction;
 use crate::ops::OnError;
 use crate::plan::explain::explain;
-use crate::plan::graph::{Attached, Held, Node, Shape, in_order};
+use crate::plan::graph::{Attached, Held, Node, Opening, Shape, in_order};
 use crate::plan::stages::{Sink, plan};
 use crate::record::{Data, Record};
 
@@ -311,7 +311,7 @@ pub trait Action<R> {
     /// # Errors
     ///
     /// If the output cannot be written.
-    fn open(&mut self, inputs: &[std::path::PathBuf]) -> Result<Arc<dyn crate::exec::job::Terminal>>;
+    fn open(&mut self, opening: &Opening<'_>) -> Result<Arc<dyn crate::exec::job::Terminal>>;
 
     /// After a run that succeeded: adds what is to be committed, together with the other outputs of the run, and gives what the result
     /// is once that is done.

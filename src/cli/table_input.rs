@@ -212,7 +212,11 @@ impl TableInput {
         if let Some(format) = self.from {
             return Ok(format);
         }
-        format_of(&self.ending()).ok_or_else(|| {
+        let format = format_of(&self.ending());
+        if let (None, Some(first)) = (format, self.inputs.first()) {
+            resolve(&[first])?; // what is wrong with the input is a better answer
+        }
+        format.ok_or_else(|| {
             Error::new(ErrorKind::Config, "the ending of the input does not say its format")
                 .hint("say it with --from")
         })

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::files;
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::commit::manifest;
+use crate::io::commit::{generations, manifest};
 
 /// The fingerprint of files, directories and globs. Of what gristmill has written it is what the manifests say, so that the same output written again
 /// has the same one; of other files it is their names, sizes and times.
@@ -29,7 +29,7 @@ pub(super) fn of_inputs(paths: &[PathBuf]) -> Result<String> {
 /// Whether all outputs are there; a directory that gristmill has begun to write is complete if and only if it has a manifest.
 pub(super) fn are_complete(paths: &[PathBuf]) -> bool {
     paths.iter().all(|path| match path.metadata() {
-        Ok(found) if found.is_dir() => manifest::read(path).is_ok(),
+        Ok(found) if found.is_dir() => manifest::read(path).is_ok() && !generations::is_unfinished(path),
         found => found.is_ok(),
     })
 }
@@ -39,8 +39,10 @@ pub(super) fn identity(paths: &[PathBuf]) -> String {
     let of = |path: &Path| {
         path.metadata().map_or(String::new(), |found| format!("{}:{}", found.ino(), found.mtime_nsec()))
     };
-    let all: Vec<String> =
-        paths.iter().map(|path| format!("{} {}", of(path), of(&path.join(manifest::FILE_NAME)))).collect();
+    let all: Vec<String> = paths
+        .iter()
+        .map(|path| format!("{} {}", of(path), of(&generations::path_of_manifest(path))))
+        .collect();
     all.join(", ")
 }
 
@@ -57,7 +59,7 @@ fn add(hash: &mut Xxh3, path: &Path) -> Result<()> {
         return Ok(());
     }
     if let Ok(Some(manifest)) = manifest::read(path)
-        && manifest.partition_by.is_empty()
+        && (manifest.partition_by.is_empty() || !manifest.parts.is_empty())
     {
         hash.update(manifest.attempt.as_bytes());
         return Ok(());

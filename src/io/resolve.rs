@@ -1,18 +1,20 @@
 //! Which files an input consists of, decided once, when a program is planned.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirEntry, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 use glob::Pattern;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::printable;
+use crate::io::commit::generations::{Table, is_in_place, is_manifest, path_of_manifest, unfinished};
 use crate::io::commit::{manifest, verify};
 use crate::{Error, ErrorKind, Result};
 
@@ -111,12 +113,15 @@ pub struct Inputs {
 /// and every directory is read once, so that a loop of links ends. What is neither file nor directory is left out
 /// with a note. A file that several patterns name is read once.
 ///
-/// In a directory that gristmill wrote, its manifest names the files that count: others are left out with a note.
+/// In a directory that gristmill wrote, its manifest names the files that count: others are left out with a note. The manifest of a table that is
+/// committed [in place](crate::io::commit#in-place) does so for all directories in it, also where only some of them are read, or a pattern finds the
+/// files. Only a file that is written down by its whole name is read in any case.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Input`] if a path does not exist or cannot be read, if a pattern matches nothing, if a path that is
-/// written down is neither file nor directory, or if a file is missing that the manifest of its directory names.
+/// written down is neither file nor directory, if a file is missing that the manifest of its directory names, or if there are only files that a run
+/// has written in place and not committed.
 ///
 /// # Examples
 ///
@@ -130,7 +135,7 @@ pub struct Inputs {
 pub fn resolve(patterns: &[impl AsRef<Path>]) -> Result<Inputs> {
     let mut inputs = Inputs::default();
     for pattern in patterns {
-        let mut walk = Walk { inputs: &mut inputs, seen: HashSet::new() };
+        let mut walk = Walk { inputs: &mut inputs, seen: HashSet::new(), named: BTreeMap::new() };
         walk.pattern(pattern.as_ref())?;
     }
     let key = |file: &InputFile| (file.path.as_os_str().as_bytes().to_vec(), file.is_standard_input());
@@ -139,11 +144,16 @@ pub fn resolve(patterns: &[impl AsRef<Path>]) -> Result<Inputs> {
     Ok(inputs)
 }
 
+/// The names of the files that count, by directory, in a tree of which one manifest says so.
+type Counted = Rc<BTreeMap<PathBuf, BTreeSet<OsString>>>;
+
 /// One pattern on its way through the directories.
 struct Walk<'a> {
     inputs: &'a mut Inputs,
     /// The directories that were read, by device and inode.
     seen: HashSet<(u64, u64)>,
+    /// The files that manifests name, by directory, where a pattern has found some that only count if they are named.
+    named: BTreeMap<PathBuf, BTreeSet<OsString>>,
 }
 
 impl Walk<'_> {
@@ -216,51 +226,85 @@ impl Walk<'_> {
 
     /// All files in a directory and below it.
     fn tree(&mut self, root: PathBuf, metadata: &Metadata) -> Result<()> {
-        let mut open = Vec::from_iter(self.enter(root, metadata));
-        while let Some(directory) = open.pop() {
+        let counted = counted(Table::above(here(&root))?, &root)?;
+        let mut open = Vec::from_iter(self.enter(root, metadata).map(|root| (root, counted)));
+        while let Some((directory, above)) = open.pop() {
             let found = list(&directory)?;
-            let parts = self.parts_of(&directory, &found)?;
+            let (counted, parts) = match above {
+                Some(above) => (Some(Rc::clone(&above)), Some(counting(&above, &directory, &found)?)),
+                None => self.parts_of(&directory, &found)?,
+            };
+            let is_left_out = |path: &Path, name: &OsStr| {
+                parts.as_ref().is_some_and(|parts| !parts.contains(name)) && !path.is_dir()
+            };
+            let mut others = 0;
             for (path, is_link) in found {
                 let name = path.file_name().unwrap_or_default();
                 if is_hidden(name) {
                     continue;
                 }
-                if parts.as_ref().is_some_and(|parts| !parts.contains(name)) && !path.is_dir() {
-                    self.note(&path, "is not in the manifest of its directory");
+                if is_left_out(&path, name) {
+                    if is_in_place(name) {
+                        others += 1;
+                    } else {
+                        self.note(&path, "is not in the manifest of its directory");
+                    }
                     continue;
                 }
                 match self.metadata(&path)? {
-                    Some(metadata) if metadata.is_dir() => open.extend(self.enter(path, &metadata)),
+                    Some(metadata) if metadata.is_dir() => {
+                        open.extend(self.enter(path, &metadata).map(|path| (path, counted.clone())));
+                    }
                     Some(metadata) if is_link => self.claim(path, &metadata)?,
                     Some(metadata) => self.leaf(path, &metadata)?, // what touches it touches its directory
                     None => {}
                 }
             }
+            self.note_others(&directory, others);
         }
         Ok(())
     }
 
-    /// The names of the files that count in a directory, if it has a manifest of gristmill's.
+    /// Notes parts of other runs, of which there may be as many as of what counts.
+    fn note_others(&mut self, directory: &Path, others: usize) {
+        if others > 0 {
+            let directory = printable(here(directory));
+            self.inputs.notes.push(format!(
+                "{others} file(s) in {directory} are left out: other runs wrote them, and its manifest does not name them"
+            ));
+        }
+    }
+
+    /// The names of the files that count in a directory, if it has a manifest of gristmill's, and those of the directories in it if that says so.
     fn parts_of(
         &mut self,
         directory: &Path,
         found: &[(PathBuf, bool)],
-    ) -> Result<Option<BTreeSet<OsString>>> {
+    ) -> Result<(Option<Counted>, Option<BTreeSet<OsString>>)> {
         let names: BTreeSet<_> = found.iter().filter_map(|(path, _)| path.file_name()).collect();
-        if !names.contains(OsStr::new(manifest::FILE_NAME)) {
-            return Ok(None);
+        if !names.iter().any(|name| is_manifest(name)) {
+            if names.iter().any(|name| is_in_place(name)) {
+                return Err(unfinished(here(directory)));
+            }
+            return Ok((None, None));
+        }
+        if let Some(counted) = counted(Table::at(here(directory))?, directory)? {
+            let parts = counting(&counted, directory, found)?;
+            return Ok((Some(counted), Some(parts)));
         }
         let Ok(Some(manifest)) = manifest::read(here(directory)) else {
+            if names.iter().any(|name| is_in_place(name)) {
+                return Err(unfinished(here(directory)));
+            }
             let path = printable(&directory.join(manifest::FILE_NAME));
             self.inputs
                 .notes
                 .push(format!("{path} is damaged or not gristmill's: all files beside it are read"));
-            return Ok(None);
+            return Ok((None, None));
         };
-        match manifest.parts.iter().find(|part| !names.contains(OsStr::new(&part.name))) {
-            None => Ok(Some(manifest.parts.into_iter().map(|part| part.name.into()).collect())),
-            Some(missing) => Err(incomplete(&directory.join(&missing.name))),
-        }
+        let parts = manifest.parts.into_iter().map(|part| part.name.into()).collect();
+        check_all_there(&parts, directory, found)?;
+        Ok((None, Some(parts)))
     }
 
     /// The directory, unless it was read already, on another way.
@@ -280,9 +324,33 @@ impl Walk<'_> {
     fn entry(&mut self, path: PathBuf) -> Result<()> {
         match self.metadata(&path)? {
             Some(metadata) if metadata.is_dir() => self.tree(path, &metadata),
+            Some(_) if !self.counts(&path)? => {
+                self.note(&path, "is not in the manifest of its output");
+                Ok(())
+            }
             Some(metadata) => self.claim(path, &metadata),
             None => Ok(()),
         }
+    }
+
+    /// Whether a file that a pattern has found is one that counts without a manifest, or is named by one.
+    fn counts(&mut self, path: &Path) -> Result<bool> {
+        let name = path.file_name().filter(|name| is_in_place(name));
+        let (Some(name), Some(directory)) = (name, path.parent()) else { return Ok(true) };
+        if !self.named.contains_key(directory) {
+            let mut files = match Table::above(here(directory))? {
+                Some(table) => table.files_around(directory),
+                None => BTreeMap::new(),
+            };
+            if files.is_empty() {
+                let manifest = manifest::read(here(directory))?.ok_or_else(|| unfinished(here(directory)))?;
+                let parts = manifest.parts.into_iter().map(|part| part.name.into());
+                files.insert(directory.to_owned(), parts.collect());
+            }
+            files.entry(directory.to_owned()).or_default();
+            self.named.append(&mut files);
+        }
+        Ok(self.named.get(directory).is_some_and(|named| named.contains(name)))
     }
 
     /// As [`leaf`](Walk::leaf), for what could lie anywhere.
@@ -322,6 +390,31 @@ impl Walk<'_> {
 
     fn note(&mut self, path: &Path, why: &str) {
         self.inputs.notes.push(format!("{} is left out: it {why}", printable(path)));
+    }
+}
+
+/// What counts in a table that is committed in place, or in the part of it that `directory` is.
+fn counted(table: Option<Table>, directory: &Path) -> Result<Option<Counted>> {
+    let Some(table) = table else { return Ok(None) };
+    let counted = table.files(directory);
+    match counted.keys().find(|directory| !here(directory).is_dir()) {
+        Some(missing) => Err(incomplete(missing, &table.path())),
+        None => Ok(Some(Rc::new(counted))),
+    }
+}
+
+/// The names of the files that count in a directory of such a table.
+fn counting(counted: &Counted, directory: &Path, found: &[(PathBuf, bool)]) -> Result<BTreeSet<OsString>> {
+    let parts = counted.get(directory).cloned().unwrap_or_default();
+    check_all_there(&parts, directory, found)?;
+    Ok(parts)
+}
+
+fn check_all_there(parts: &BTreeSet<OsString>, directory: &Path, found: &[(PathBuf, bool)]) -> Result<()> {
+    let names: BTreeSet<_> = found.iter().filter_map(|(path, _)| path.file_name()).collect();
+    match parts.iter().find(|part| !names.contains(part.as_os_str())) {
+        Some(missing) => Err(incomplete(&directory.join(missing), &path_of_manifest(here(directory)))),
+        None => Ok(()),
     }
 }
 
@@ -458,9 +551,9 @@ fn is_absent(error: &io::Error) -> bool {
     )
 }
 
-fn incomplete(part: &Path) -> Error {
-    let message =
-        format!("{} is missing, which the {} beside it names", printable(part), manifest::FILE_NAME);
+fn incomplete(part: &Path, manifest: &Path) -> Error {
+    let name = manifest.file_name().unwrap_or_default().to_string_lossy();
+    let message = format!("{} is missing, which the {name} of its output names", printable(part));
     Error::new(ErrorKind::Input, message)
         .hint("run again if the directory was replaced just now; else it has lost a part: write it again")
 }

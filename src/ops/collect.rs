@@ -1,6 +1,6 @@
 //! `collect`: all elements, in memory.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::dataset::{Action, Dataset, Output};
@@ -11,6 +11,7 @@ use crate::exec::job::Terminal;
 use crate::exec::push::Demand;
 use crate::exec::trace::Cursor;
 use crate::io::commit::Transaction;
+use crate::plan::graph::Opening;
 use crate::record::Data;
 
 impl<T: Data> Dataset<T> {
@@ -116,7 +117,7 @@ struct GatherAction<S> {
 }
 
 impl<S> Action<S> for GatherAction<S> {
-    fn open(&mut self, _inputs: &[PathBuf]) -> Result<Arc<dyn Terminal>> {
+    fn open(&mut self, _opening: &Opening<'_>) -> Result<Arc<dyn Terminal>> {
         self.terminal.take().ok_or_else(|| Error::new(ErrorKind::Internal, "an output was opened twice"))
     }
 
@@ -147,8 +148,8 @@ impl<S, R, F: FnOnce(S) -> Result<R>> Action<R> for FinishAction<S, F> {
         self.action.path()
     }
 
-    fn open(&mut self, inputs: &[PathBuf]) -> Result<Arc<dyn Terminal>> {
-        self.action.open(inputs)
+    fn open(&mut self, opening: &Opening<'_>) -> Result<Arc<dyn Terminal>> {
+        self.action.open(opening)
     }
 
     fn complete(self: Box<Self>, transaction: &mut Transaction) -> Result<R> {
@@ -164,7 +165,7 @@ pub(super) fn refused<T, R>(dataset: &Dataset<T>, call: CallSite, error: Error) 
 struct RefusedAction(Option<Error>);
 
 impl<R> Action<R> for RefusedAction {
-    fn open(&mut self, _inputs: &[PathBuf]) -> Result<Arc<dyn Terminal>> {
+    fn open(&mut self, _opening: &Opening<'_>) -> Result<Arc<dyn Terminal>> {
         Err(self.refusal())
     }
 

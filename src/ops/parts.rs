@@ -33,6 +33,7 @@ use crate::exec::wire::{Frames, Wire, damaged};
 use crate::io::commit::{Attempt, Finished, Shape, Target, Transaction};
 use crate::io::placement::Placement;
 use crate::io::schema_text::columns_json;
+use crate::plan::graph::Opening;
 use crate::record::{self, Data, Record};
 use crate::spark::{self, Role};
 
@@ -174,7 +175,7 @@ impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
         (!is_standard_output(&self.path)).then_some(&self.path)
     }
 
-    fn open(&mut self, inputs: &[PathBuf]) -> Result<Arc<dyn Terminal>> {
+    fn open(&mut self, opening: &Opening<'_>) -> Result<Arc<dyn Terminal>> {
         let schema = self.schema.take().unwrap_or_else(|| Err(opened_twice()))?;
         let placement = self.format.placement();
         let layout = Layout::new(&schema, placement)?;
@@ -203,7 +204,7 @@ impl<I: Intake, F: Format> Action<Written> for WriteAction<I, F> {
         let target = Target::new(&self.path, shape, placement.existing)
             .partitioned_by(placement.partition_by.clone())
             .mode(placement.mode()?);
-        let attempt = target.check(inputs)?.begin()?;
+        let attempt = opening.check(target)?.begin()?;
         attempt.check_schema(&columns_json(&schema))?;
         if attempt.appended_before().is_some() {
             self.opened = Some(Opened::Appended(attempt));

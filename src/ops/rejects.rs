@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -22,7 +22,7 @@ use crate::io::csv::{CsvEncoder, CsvOptions};
 use crate::io::line_finder::LineFinder;
 use crate::io::resolve::InputFile;
 use crate::io::schema_text::columns_json;
-use crate::plan::graph::{Attached, Committed, Completion};
+use crate::plan::graph::{Attached, Committed, Completion, Opening};
 use crate::record::{schema, to_batch};
 use crate::spark;
 
@@ -211,11 +211,11 @@ impl Attached for Rejects {
         }
     }
 
-    fn open(&self, inputs: &[PathBuf], run: RunId) -> Result<Completion> {
+    fn open(&self, opening: &Opening<'_>, run: RunId) -> Result<Completion> {
         let begin = |path: &Path| {
             let target = Target::new(path, shape_of(path, "csv")?, Existing::Overwrite);
             let encoder = CsvEncoder::new(&schema::<Reject>(), &CsvOptions::default())?;
-            Ok((target.check(inputs)?.begin()?, encoder))
+            Ok((opening.check(target)?.begin()?, encoder))
         };
         let shared = Arc::clone(&self.0);
         let to = match &shared.policy.action {

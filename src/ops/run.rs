@@ -7,7 +7,7 @@ use crate::dataset::Output;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::task::RunId;
 use crate::io::commit::Transaction;
-use crate::plan::graph::{Completion, Held, Shape, in_order};
+use crate::plan::graph::{Completion, Held, Opening, Shape, in_order};
 use crate::plan::lower::OpenSink;
 use crate::plan::stages::Sink;
 
@@ -92,8 +92,9 @@ macro_rules! outputs_of_tuples {
                     let inputs = input_paths(&sinks);
                     let written = output_paths(&sinks, &[$($output.action.path()),+]);
                     let totals_file = ctx.check_totals_file(&inputs, &written)?;
-                    let opened = vec![$(OpenSink { sink: $output.sink.clone(), terminal: $output.action.open(&inputs).map_err(|error| error.in_call($output.sink.call))?, is_output: true }),+];
-                    let completions = open_attached(&sinks, &inputs, run)?;
+                    let opening = Opening { inputs: &inputs, is_alone: written.len() < 2, commit_by: ctx.config().commit_by };
+                    let opened = vec![$(OpenSink { sink: $output.sink.clone(), terminal: $output.action.open(&opening).map_err(|error| error.in_call($output.sink.call))?, is_output: true }),+];
+                    let completions = open_attached(&sinks, &opening, run)?;
                     let ended = ctx.execute(&opened, run)?;
                     let mut transaction = Transaction::default();
                     let committed = completions.into_iter().map(|complete| complete(&mut transaction)).collect::<Result<Vec<_>>>()?;
@@ -125,13 +126,13 @@ outputs_of_tuples! {
 }
 
 /// Opens what nodes give beside their elements.
-fn open_attached(sinks: &[&Sink], inputs: &[PathBuf], run: RunId) -> Result<Vec<Completion>> {
+fn open_attached(sinks: &[&Sink], opening: &Opening<'_>, run: RunId) -> Result<Vec<Completion>> {
     let roots: Vec<_> = sinks.iter().map(|sink| sink.input.clone()).collect();
     let nodes = in_order(&roots, &Held::default());
     nodes
         .iter()
         .filter_map(|node| node.attached.as_ref())
-        .map(|attached| attached.open(inputs, run))
+        .map(|attached| attached.open(opening, run))
         .collect()
 }
 

@@ -16,7 +16,7 @@ use super::task_pieces::{TaskPieces, pack};
 use crate::error::Result;
 use crate::exec::collect::downcast;
 use crate::exec::erased::AnyPush;
-use crate::exec::job::{Batch, Port, Terminal};
+use crate::exec::job::{Batch, Order, Port, Terminal};
 use crate::exec::memory::{Budget, Reservation};
 use crate::exec::push::Demand;
 use crate::exec::task::TaskCx;
@@ -95,6 +95,8 @@ pub(super) struct TaskTerminal<I, F: Format> {
     leaves: Leaves,
     budget: Budget,
     place: OnceLock<Place>,
+    /// The place among all tasks of the one that was begun last: they run one after the other here, and each is packed before the next.
+    order: Mutex<Option<Order>>,
     /// What an earlier run has written, as the driver has told.
     written: Arc<Mutex<Written>>,
     types: PhantomData<fn(I)>,
@@ -108,7 +110,7 @@ impl<I, F: Format> TaskTerminal<I, F> {
         written: Arc<Mutex<Written>>,
     ) -> TaskTerminal<I, F> {
         let (budget, place, types) = (budget.clone(), OnceLock::new(), PhantomData);
-        TaskTerminal { encoding, leaves, budget, place, written, types }
+        TaskTerminal { encoding, leaves, budget, place, order: Mutex::default(), written, types }
     }
 
     fn dir(&self) -> Result<&Path> {
@@ -120,7 +122,9 @@ impl<I, F: Format> TaskTerminal<I, F> {
 
     /// Writes pieces as parts, and gives the frame that tells of them.
     fn parts(&self, pieces: Placed<F>, part_bytes: u64) -> Result<Vec<u8>> {
-        let parts = Parts::of_task(self.dir()?)?;
+        let order = *self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        let Order { rank, split } = order.ok_or_else(|| damaged("a task was packed before it was begun"))?;
+        let parts = Parts::of_task_in_order(self.dir()?, rank, split)?;
         let dir = parts.dir().to_owned();
         let files = Files::of_task(Arc::clone(&self.encoding), parts, part_bytes, &self.budget);
         pieces.into_iter().try_for_each(|(place, piece)| files.append(place, piece))?;
@@ -135,6 +139,7 @@ impl<I: Intake, F: Format> Terminal for TaskTerminal<I, F> {
         if let Some(Place::Nowhere) = self.place.get() {
             return Ok(AnyPush::new(Skipped::<I::Item>(port, PhantomData)));
         }
+        *self.order.lock().unwrap_or_else(PoisonError::into_inner) = Some(port.order());
         Ok(AnyPush::new(Writer::<I, F>::new(Arc::clone(&self.encoding), cx, port)?))
     }
 

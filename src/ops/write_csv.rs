@@ -23,6 +23,8 @@ impl<T: Record> Dataset<T> {
     /// A path that ends in `.csv`, in any case, becomes a single file; any other one a directory of parts `part-00000.csv`, …,
     /// each with a header, and a `_manifest.json`. One that ends in `.parquet` is an error. An existing output is an error unless [`CsvOptions::existing`] says otherwise.
     /// With [`CsvOptions::compression`] all names end in `.csv.gz` or `.csv.zst`.
+    /// Where directories cannot be renamed, as in object stores that are mounted, parts have longer names and the manifest that of a generation, and
+    /// what other programs see in the meantime is said in [`io::commit`](crate::io::commit#in-place).
     /// The path `-` stands for standard output: rows are printed while the run goes on, so that a run that fails may have printed some.
     ///
     /// With [`CsvOptions::partition_by`] it becomes a table of partitions, of which

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::loops::Loop;
+use crate::config::CommitBy;
 use crate::error::{CallSite, Result};
 use crate::exec::beside::Beside;
 use crate::exec::broadcast::{Broadcast, Side};
@@ -15,7 +16,7 @@ use crate::exec::job::Terminal;
 use crate::exec::narrow::Operator;
 use crate::exec::source::AnySource;
 use crate::exec::task::RunId;
-use crate::io::commit::Transaction;
+use crate::io::commit::{CheckedTarget, Target, Transaction};
 
 /// The identity of a node within the process.
 pub type NodeId = u64;
@@ -67,12 +68,34 @@ pub trait Attached: Beside {
     /// Where it writes, as it was given; `None` if it writes no file.
     fn path(&self) -> Option<&Path>;
 
-    /// Before a run: checks and opens whatever it needs. `inputs` are the files that are read.
+    /// Before a run: checks and opens whatever it needs.
     ///
     /// # Errors
     ///
     /// If it cannot be written.
-    fn open(&self, inputs: &[PathBuf], run: RunId) -> Result<Completion>;
+    fn open(&self, opening: &Opening<'_>, run: RunId) -> Result<Completion>;
+}
+
+/// What those who write must know of a run before it begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening<'a> {
+    /// The files that are read, and the directories and patterns that these were found by.
+    pub inputs: &'a [PathBuf],
+    /// Whether the run writes no more than one output.
+    pub is_alone: bool,
+    /// How outputs are committed.
+    pub commit_by: CommitBy,
+}
+
+impl Opening<'_> {
+    /// The same target in this run, checked.
+    ///
+    /// # Errors
+    ///
+    /// As [`Target::check`].
+    pub(crate) fn check(&self, target: Target) -> Result<CheckedTarget> {
+        target.commit_by(self.commit_by).alone(self.is_alone).check(self.inputs)
+    }
 }
 
 /// What is done after a run that succeeded, before its outputs are committed: adds what is to be committed with them, and gives what is

@@ -20,7 +20,7 @@ pub fn gristmill(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
     command.args(arguments).stdin(Stdio::null());
     command.env_remove("GRISTMILL_THREADS").env_remove("GRISTMILL_MEMORY");
-    command.env_remove("GRISTMILL_EXECUTION").env_remove("GRISTMILL_METRICS");
+    command.env_remove("GRISTMILL_EXECUTION").env_remove("GRISTMILL_METRICS").env_remove("GRISTMILL_COMMIT");
     command
 }
 

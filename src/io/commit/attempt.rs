@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::append::{link_parts, manifest_of, next_part_number};
-use super::fs::Fs;
+use super::fs::{Fs, lacks_locks};
 use super::lock::Lock;
 use super::manifest::{Head, Manifest, PartEntry};
 use super::mode::Mode;
 use super::part::{PartWriter, Parts};
 use super::recover::clean_up;
-use super::staging::{Staging, check_claims};
+use super::staging::{Staging, Way, check_claims};
 use super::table::{self, Partitions};
 use super::target::CheckedTarget;
 use super::transaction::{Commit, Finished, Shared, Step};
@@ -30,20 +30,29 @@ pub(super) fn begin(target: &CheckedTarget) -> Result<Attempt> {
     let fs = target.fs().clone();
     let path = target.parent().join(target.hidden_name(LOCK));
     let Some(declared) = target.mode().declared().map(<[PartitionPath]>::to_vec) else {
-        let lock = Lock::take(&fs, &path, target.path())?;
-        if clean_up(&target)?.is_some() {
+        let (lock, no_lock) = match Lock::take(&fs, &path, target.path()) {
+            Err(error) if lacks_locks(&error) => (None, Some(error)),
+            lock => (Some(lock?), None),
+        };
+        let is_other = clean_up(&target)?.is_some();
+        if is_other {
             target.look()?;
-        } else {
-            target.check_unchanged()?;
         }
-        return Attempt::new(lock, target);
+        let attempt = Attempt::new(lock, target)?;
+        return match (&attempt.staging.way(), no_lock) {
+            // Where the manifest decides, nothing depends on the lock, and what a directory is called is no matter.
+            (Way::InPlace(_) | Way::Copy, _) => Ok(attempt),
+            (Way::Renames { .. }, Some(error)) => Err(error),
+            (Way::Renames { .. }, None) if is_other => Ok(attempt),
+            (Way::Renames { .. }, None) => attempt.target.check_unchanged().map(|()| attempt),
+        };
     };
     let lock = Lock::take_shared(&fs, &path, target.path())?;
     let commit_lock = wait_to_commit(&target)?;
     enter(&mut target, &lock, &commit_lock)?;
     check_claims(&target, &declared)?;
     lock.leave_word(&fs)?;
-    let attempt = Attempt::new(lock, target)?;
+    let attempt = Attempt::new(Some(lock), target)?;
     attempt.staging.claim(&declared)?;
     Ok(attempt)
 }
@@ -64,14 +73,16 @@ fn enter(target: &mut CheckedTarget, lock: &Lock, commit_lock: &Lock) -> Result<
 
 /// One try at writing an output; it holds the output's lock, or shares it with runs that own other partitions.
 ///
-/// Nothing of it can be seen at the target until [`commit`](Attempt::commit). An attempt that is dropped or
+/// Nothing of it counts at the target until [`commit`](Attempt::commit), and nothing can be seen there before, unless the file system makes it
+/// commit [in place](super). An attempt that is dropped or
 /// [aborted](Attempt::abort) leaves the target as it was, and no staging directory. All writers should be finished or
 /// dropped by then: what they still create may otherwise stay until the next run deletes it.
 #[derive(Debug)]
 pub struct Attempt {
     // Dropped in this order: the lock must outlive the staging directory.
     pub(super) staging: Staging,
-    lock: Lock,
+    /// Nothing where there are no locks, and nothing depends on one.
+    lock: Option<Lock>,
     parts: Parts,
     pub(super) target: CheckedTarget,
 }
@@ -107,9 +118,13 @@ impl PartNumbers {
 }
 
 impl Attempt {
-    fn new(lock: Lock, target: CheckedTarget) -> Result<Attempt> {
+    fn new(lock: Option<Lock>, target: CheckedTarget) -> Result<Attempt> {
         let staging = Staging::create(&target)?;
-        let parts = Parts::new(target.fs().clone(), staging.new_dir());
+        let fs = target.fs().clone();
+        let parts = match staging.way() {
+            Way::InPlace(place) => Parts::in_place(fs, place.dir().to_owned(), place.id().to_owned()),
+            Way::Renames { .. } | Way::Copy => Parts::new(fs, staging.new_dir()),
+        };
         Ok(Attempt { staging, lock, parts, target })
     }
 
@@ -237,7 +252,7 @@ impl Attempt {
     ///
     /// [`ErrorKind::Output`] if the staging directory cannot be deleted; the next run tries again.
     pub fn abort(self) -> Result<()> {
-        self.staging.delete()
+        self.staging.abandon()
     }
 
     /// The output that parts are added to.
@@ -271,7 +286,9 @@ impl Attempt {
             return Ok((self, there, Step::Nothing));
         }
         if let Some(Shared { lock, created }) = shared {
-            enter(&mut self.target, &self.lock, lock)?;
+            if let Some(own) = &self.lock {
+                enter(&mut self.target, own, lock)?;
+            }
             if let Some(created) = created {
                 self.target.expect(created.clone());
             }
@@ -295,7 +312,10 @@ impl Attempt {
             parts.extend(there.parts.iter().cloned());
         }
         let manifest = Manifest::new(head, parts)?;
-        self.staging.seal(self.target.shape(), &manifest)?;
+        match self.staging.way() {
+            Way::InPlace(place) => place.seal(self.target.fs(), &manifest)?,
+            Way::Renames { .. } | Way::Copy => self.staging.seal(self.target.shape(), &manifest)?,
+        }
         Ok(manifest)
     }
 
@@ -304,6 +324,11 @@ impl Attempt {
             self.sign(parts);
         }
         table::check_owned(&self.target, &partitions)?;
+        if let Way::InPlace(place) = self.staging.way() {
+            let manifest = Manifest::new(head, table::parts_of_all(partitions))?;
+            place.seal(self.target.fs(), &manifest)?;
+            return Ok((manifest, Step::Whole));
+        }
         table::add_empty(&self.target, &mut partitions)?;
         let (manifest, attempts) = table::seal(&self.target, &self.staging, &self.parts, head, &partitions)?;
         if self.target.table().is_none() || self.appends_to().is_some() {
@@ -315,7 +340,9 @@ impl Attempt {
 
     /// Fails unless the attempt still owns its run, and the target is the one that was seen.
     pub(super) fn check_owns(&self) -> Result<()> {
-        self.lock.check_held(self.target.fs())?;
+        if let Some(lock) = &self.lock {
+            lock.check_held(self.target.fs())?;
+        }
         self.target.check_unchanged()
     }
 }

@@ -95,8 +95,18 @@ pub trait Hook: Send + Sync {
 #[derive(Clone, Default)]
 pub struct Fs {
     hook: Option<Arc<dyn Hook>>,
-    /// Whether renames take no flags.
-    is_plain: bool,
+    renames: Renames,
+}
+
+/// Which renames there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Renames {
+    /// Those of the file system.
+    #[default]
+    All,
+    /// Those without flags.
+    Plain,
+    None,
 }
 
 impl Fs {
@@ -107,13 +117,19 @@ impl Fs {
 
     /// The same, with a hook that sees every call first.
     pub fn hooked(hook: Arc<dyn Hook>) -> Fs {
-        Fs { hook: Some(hook), is_plain: false }
+        Fs { hook: Some(hook), renames: Renames::All }
     }
 
     /// The same with renames that take no flags, as on NFS: two directories cannot be exchanged. For tests.
     #[must_use]
     pub fn without_exchange(self) -> Fs {
-        Fs { is_plain: true, ..self }
+        Fs { renames: Renames::Plain, ..self }
+    }
+
+    /// The same without any renames, as in an object store that is mounted. For tests.
+    #[must_use]
+    pub fn without_renames(self) -> Fs {
+        Fs { renames: Renames::None, ..self }
     }
 
     /// What lies at a path, symbolic links not followed; `None` where nothing does.
@@ -227,11 +243,21 @@ impl Fs {
         self.call(Call::SyncDirectory, dir, || File::open(dir)?.sync_all())
     }
 
+    /// As [`Fs::sync_dir`], where the file system can do that: some keep names as soon as there are any, and know no such call.
+    pub(super) fn sync_dir_if_can(&self, dir: &Path) -> Result<()> {
+        match self.sync_dir(dir) {
+            Err(error) if lacks(&error, &UNKNOWN_CALL) => Ok(()),
+            done => done,
+        }
+    }
+
     /// Renames to a name that must be free. Where renames take no flags, it is looked at just before; of other runs the lock of the
     /// target keeps it free.
     pub(super) fn rename_new(&self, from: &Path, to: &Path) -> Result<()> {
         self.call(Call::RenameNew, to, || match self.rename_with(from, to, RenameFlags::NOREPLACE) {
-            Err(error) if lacks_flags(&error) => rename_if_free(from, to),
+            Err(error) if lacks_flags(&error) => {
+                self.rename_plainly(none_if_missing(to.symlink_metadata()), from, to)
+            }
             done => done,
         })
     }
@@ -253,7 +279,7 @@ impl Fs {
 
     /// Renames a file over another.
     pub(super) fn replace(&self, from: &Path, to: &Path) -> Result<()> {
-        self.call(Call::Replace, to, || std::fs::rename(from, to))
+        self.call(Call::Replace, to, || self.rename_plainly(Ok(None), from, to))
     }
 
     /// The contents of a file, up to a limit in bytes; `None` where it is missing.
@@ -277,11 +303,25 @@ impl Fs {
         self.call(Call::Remove, path, || none_if_missing(std::fs::remove_dir_all(path)).map(drop))
     }
 
+    /// Deletes a directory that nothing is in.
+    pub(super) fn remove_dir(&self, path: &Path) -> Result<()> {
+        self.call(Call::Remove, path, || std::fs::remove_dir(path))
+    }
+
     fn rename_with(&self, from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
-        if self.is_plain {
+        if self.renames != Renames::All {
             return Err(Errno::INVAL.into());
         }
         Ok(rustix::fs::renameat_with(CWD, from, CWD, to, flags)?)
+    }
+
+    /// Renames without flags, to a name where something else must not be.
+    fn rename_plainly(&self, there: io::Result<Option<Metadata>>, from: &Path, to: &Path) -> io::Result<()> {
+        match there? {
+            Some(_) => Err(Io::AlreadyExists.into()),
+            None if self.renames == Renames::None => Err(Errno::PERM.into()),
+            None => std::fs::rename(from, to),
+        }
     }
 
     fn call<T>(&self, call: Call, path: &Path, real: impl FnOnce() -> io::Result<T>) -> Result<T> {
@@ -301,13 +341,6 @@ fn lock_options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
     options
-}
-
-fn rename_if_free(from: &Path, to: &Path) -> io::Result<()> {
-    match none_if_missing(to.symlink_metadata())? {
-        Some(_) => Err(Io::AlreadyExists.into()),
-        None => std::fs::rename(from, to),
-    }
 }
 
 fn none_if_missing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
@@ -347,10 +380,37 @@ fn hint(call: Call, error: &io::Error) -> Option<&'static str> {
     }
 }
 
-/// Kernel and file systems say in several ways that they do not know `RENAME_EXCHANGE` or `RENAME_NOREPLACE`.
+/// How kernel and file systems say that they do not know a call, or a flag of it.
+const UNKNOWN_CALL: [Errno; 4] = [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP];
+
+/// How file systems say besides that they rename no directories: those of object stores, and some that would have to copy too much.
+const NO_RENAMES: [Errno; 3] = [Errno::PERM, Errno::XDEV, Errno::MFILE];
+
+/// How they say besides that they lock no files, or none that are there already.
+const NO_LOCKS: [Errno; 3] = [Errno::PERM, Errno::NOLCK, Errno::BADF];
+
+/// Whether they do not know `RENAME_EXCHANGE` or `RENAME_NOREPLACE`.
 fn lacks_flags(error: &io::Error) -> bool {
-    let unknown = [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP];
-    error.raw_os_error().is_some_and(|code| unknown.iter().any(|errno| errno.raw_os_error() == code))
+    is_one_of(error, &UNKNOWN_CALL)
+}
+
+/// Whether the error of a rename between neighbours says that there are no such renames.
+pub(super) fn lacks_renames(error: &Error) -> bool {
+    lacks(error, &UNKNOWN_CALL) || lacks(error, &NO_RENAMES)
+}
+
+/// Whether the error of opening, locking or marking a lock file says that there are no locks.
+pub(super) fn lacks_locks(error: &Error) -> bool {
+    lacks(error, &UNKNOWN_CALL) || lacks(error, &NO_LOCKS)
+}
+
+fn lacks(error: &Error, signs: &[Errno]) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    source.is_some_and(|source| is_one_of(source, signs))
+}
+
+fn is_one_of(error: &io::Error, signs: &[Errno]) -> bool {
+    error.raw_os_error().is_some_and(|code| signs.iter().any(|errno| errno.raw_os_error() == code))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::fs::Fs;
+use super::fs::{Fs, lacks_locks};
 use crate::error::{Error, ErrorKind, Result, printable};
 
 /// No lock file is read beyond this, whatever somebody may have written to it.
@@ -76,10 +76,13 @@ impl Lock {
         Ok(Some(Lock { file, path: path.to_owned() }))
     }
 
-    /// Names this process as a holder of the lock.
+    /// Names this process as a holder of the lock, where a file that is there can be written to.
     pub(super) fn leave_word(&self, fs: &Fs) -> Result<()> {
-        fs.truncate(&self.file, &self.path)?;
-        fs.write(&self.file, &self.path, &Holder::this_process().to_json()?)
+        let word = Holder::this_process().to_json()?;
+        match fs.truncate(&self.file, &self.path).and_then(|()| fs.write(&self.file, &self.path, &word)) {
+            Err(error) if lacks_locks(&error) => Ok(()),
+            left => left,
+        }
     }
 
     /// Fails unless the file that is locked is still the one that others would find.

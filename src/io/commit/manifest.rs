@@ -1,7 +1,8 @@
 //! `_manifest.json`: what gristmill wrote to a directory.
 //!
 //! The manifest is the last file written to an output, and the output is complete if and only if it is there. It holds
-//! nothing that differs between two runs of the same program on the same input: no time, no host, no process id.
+//! nothing that differs between two runs of the same program on the same input: no time, no host, no process id. An output that
+//! is committed in place has manifests of other names, whose parts have the id of their run in their names: see `generations.rs`.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
+use super::generations;
 use crate::error::{Error, ErrorKind, Result, printable};
+use crate::io::hive::PartitionPath;
 
 /// The name of the manifest in an output directory.
 pub const FILE_NAME: &str = "_manifest.json";
@@ -26,7 +29,7 @@ const MAX_BYTES: u64 = 256 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PartEntry {
-    /// The name of the file in its directory.
+    /// The name of the file in its directory; in the manifest of a table that is committed in place, its path in the table.
     pub name: String,
     /// The number of rows, as its writer counted them.
     pub rows: u64,
@@ -39,7 +42,7 @@ pub struct PartEntry {
     pub append_id: Option<String>,
 }
 
-/// The contents of `_manifest.json`.
+/// The contents of a manifest.
 ///
 /// # Examples
 ///
@@ -55,7 +58,7 @@ pub struct PartEntry {
 pub struct Manifest {
     /// The version of the format, [`VERSION`].
     pub version: u32,
-    /// A hash of everything else here, so that it is the same when the same output is written again.
+    /// A hash of everything else here but the ids in names of parts, so that it is the same when the same output is written again.
     pub attempt: String,
     /// What the program was run with.
     pub parameters: Value,
@@ -66,7 +69,8 @@ pub struct Manifest {
     /// The files, in the order of their names.
     pub parts: Vec<PartEntry>,
     /// The columns that a table is partitioned by, from the outer directory to the inner one. The manifest of a table lists no parts:
-    /// they lie in the directories of the partitions, each of which has a manifest of its own.
+    /// they lie in the directories of the partitions, each of which has a manifest of its own. Only that of a table which is committed in place
+    /// lists the parts of all partitions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partition_by: Vec<String>,
     /// The ids under which something was appended, in the order in which it was.
@@ -109,7 +113,13 @@ impl Manifest {
     }
 
     fn hash(&self) -> Result<String> {
-        let hashed = (self.version, &self.parameters, &self.schema, self.rows, &self.parts);
+        let stable = |part: &PartEntry| {
+            let name =
+                generations::without_id(&part.name).map_or_else(|| part.name.clone(), |(name, _)| name);
+            PartEntry { name, ..part.clone() }
+        };
+        let parts: Vec<PartEntry> = self.parts.iter().map(stable).collect();
+        let hashed = (self.version, &self.parameters, &self.schema, self.rows, parts);
         let mut bytes = serde_json::to_vec(&hashed).map_err(unwritable)?;
         if !self.partition_by.is_empty() || !self.append_ids.is_empty() {
             serde_json::to_writer(&mut bytes, &(&self.partition_by, &self.append_ids)).map_err(unwritable)?;
@@ -122,7 +132,7 @@ impl Manifest {
         if self.version != VERSION {
             return Err(format!("its version is {}, not {VERSION}", self.version));
         }
-        if let Some(part) = self.parts.iter().find(|part| check_part_name(&part.name).is_err()) {
+        if let Some(part) = self.parts.iter().find(|part| !self.can_list(&part.name)) {
             return Err(format!("it lists {:?}, which no part can be called", part.name));
         }
         if let Some(twins) = self.parts.windows(2).find(|pair| pair[0].name >= pair[1].name) {
@@ -137,9 +147,21 @@ impl Manifest {
             _ => Err("it has been altered since it was written".to_owned()),
         }
     }
+
+    /// Whether a part can be called so: it lies in the directory of the manifest, or in a partition of the table.
+    fn can_list(&self, name: &str) -> bool {
+        let Some((partition, file)) = name.rsplit_once('/') else { return check_part_name(name).is_ok() };
+        let is_partition = |path: &PartitionPath| {
+            path.as_str() == partition
+                && path.depth() == self.partition_by.len()
+                && path.begins(&self.partition_by)
+        };
+        PartitionPath::parse(partition).is_ok_and(|path| is_partition(&path)) && check_part_name(file).is_ok()
+    }
 }
 
-/// Reads the manifest of a directory; `None` where there is none.
+/// Reads the manifest of a directory; `None` where there is none. Of several the newest that is whole counts. That of a partition whose table is
+/// committed in place is what the manifest of the table says of it.
 ///
 /// The files it lists are not looked at; [`verify`] does that.
 ///
@@ -147,20 +169,49 @@ impl Manifest {
 ///
 /// [`ErrorKind::Input`] if the manifest cannot be read, is damaged, was altered, or is of another version.
 pub fn read(dir: &Path) -> Result<Option<Manifest>> {
-    let path = dir.join(FILE_NAME);
-    let file = match open_file(&path) {
+    generations::read(dir)
+}
+
+/// Reads `_manifest.json`, whatever else there is.
+pub(super) fn read_plain(dir: &Path) -> Result<Option<Manifest>> {
+    match read_file(&dir.join(FILE_NAME))? {
+        AtPath::Missing => Ok(None),
+        AtPath::Whole(manifest) => Ok(Some(*manifest)),
+        AtPath::Damaged(error) => Err(error),
+    }
+}
+
+/// What is at the place of a manifest.
+pub(super) enum AtPath {
+    Missing,
+    Whole(Box<Manifest>),
+    /// Why it is none.
+    Damaged(Error),
+}
+
+/// Reads the manifest at a path.
+///
+/// # Errors
+///
+/// [`ErrorKind::Input`] if it is there and cannot be read.
+pub(super) fn read_file(path: &Path) -> Result<AtPath> {
+    let file = match open_file(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io(ErrorKind::Input, "open", &path, error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(AtPath::Missing),
+        Err(error) => return Err(Error::io(ErrorKind::Input, "open", path, error)),
     };
     let mut bytes = Vec::new();
     file.take(MAX_BYTES)
         .read_to_end(&mut bytes)
-        .map_err(|error| Error::io(ErrorKind::Input, "read", &path, error))?;
-    let manifest: Manifest =
-        serde_json::from_slice(&bytes).map_err(|error| damaged(&path, &error.to_string()).because(error))?;
-    manifest.check().map_err(|fault| damaged(&path, &fault))?;
-    Ok(Some(manifest))
+        .map_err(|error| Error::io(ErrorKind::Input, "read", path, error))?;
+    let manifest: Manifest = match serde_json::from_slice(&bytes) {
+        Ok(manifest) => manifest,
+        Err(error) => return Ok(AtPath::Damaged(damaged(path, &error.to_string()).because(error))),
+    };
+    Ok(match manifest.check() {
+        Ok(()) => AtPath::Whole(Box::new(manifest)),
+        Err(fault) => AtPath::Damaged(damaged(path, &fault)),
+    })
 }
 
 /// Checks a directory against its manifest: the same files, of the same lengths and checksums, and no others. Names

@@ -1,4 +1,4 @@
-//! Writing the parts of an output to staging.
+//! Writing the parts of an output to staging, or to where they stay.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::fs::Fs;
+use super::generations;
 use super::manifest::{PartEntry, check_part_name, checksum_text};
-use super::staging::new_id;
+use super::staging::{final_place, new_id};
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::io::hive::PartitionPath;
 
@@ -24,11 +25,36 @@ pub struct Parts {
     dir: PathBuf,
     /// The directories of partitions that are there already.
     created: Arc<Mutex<BTreeSet<PathBuf>>>,
+    /// For parts that are written to where they stay.
+    in_place: Option<Naming>,
+}
+
+/// What makes the names of parts that are written to where they stay.
+#[derive(Debug, Clone)]
+struct Naming {
+    /// The id of the attempt, and that of the try of a task.
+    id: String,
+    /// What brings the parts of a task into the order of the tasks.
+    order: String,
+}
+
+impl Naming {
+    /// The name of a part that would be called so in a staging directory.
+    fn name(&self, name: &str) -> String {
+        let rest = name.strip_prefix("part-").filter(|_| !self.order.is_empty());
+        let ordered = rest.map_or_else(|| name.to_owned(), |rest| format!("part-{}-{rest}", self.order));
+        generations::part_name(&ordered, &self.id)
+    }
 }
 
 impl Parts {
     pub(super) fn new(fs: Fs, dir: PathBuf) -> Parts {
-        Parts { fs, dir, created: Arc::default() }
+        Parts { fs, dir, created: Arc::default(), in_place: None }
+    }
+
+    /// Those of an attempt that commits in place.
+    pub(super) fn in_place(fs: Fs, dir: PathBuf, id: String) -> Parts {
+        Parts { in_place: Some(Naming { id, order: String::new() }), ..Parts::new(fs, dir) }
     }
 
     /// The parts that a task of another process writes: in a directory of its own within that of all tasks of an attempt, which
@@ -44,12 +70,28 @@ impl Parts {
         Ok(Parts::new(fs, dir))
     }
 
-    /// Takes a part that a task has written into the directory `from`, under another name.
+    /// The same for parts that stay what they are: of an output that is committed in place they are where they stay, and their names follow those of
+    /// the tasks before, of lower rank or split.
+    ///
+    /// # Errors
+    ///
+    /// As [`Parts::of_task`].
+    pub fn of_task_in_order(tasks: &Path, rank: usize, split: usize) -> Result<Parts> {
+        let fs = Fs::real();
+        let Some(place) = final_place(&fs, tasks)? else { return Parts::of_task(tasks) };
+        let (id, order) = (format!("{}-{}", place.attempt, new_id()), format!("{rank:04}-{split:08}"));
+        Ok(Parts { in_place: Some(Naming { id, order }), ..Parts::new(fs, place.dir) })
+    }
+
+    /// Takes a part that a task has written into the directory `from`, under another name; one that was written in place keeps its own.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Output`] if it is not there.
     pub fn adopt(&self, from: &Path, part: &PartEntry, name: String) -> Result<PartEntry> {
+        if self.in_place.is_some() {
+            return Ok(part.clone());
+        }
         self.fs.rename_new(&from.join(&part.name), &self.dir.join(&name))?;
         Ok(PartEntry { name, ..part.clone() })
     }
@@ -70,7 +112,7 @@ impl Parts {
                 created.insert(dir.clone());
             }
         }
-        Ok(Parts { fs: self.fs.clone(), dir, created: Arc::clone(&self.created) })
+        Ok(Parts { dir, ..self.clone() })
     }
 
     /// The directory that the parts lie in.
@@ -85,6 +127,12 @@ impl Parts {
 
     fn create_dir(&self, dir: &Path, partition: &PartitionPath) -> Result<()> {
         match self.fs.create_dir(dir) {
+            // That of the old output, or of another task.
+            Err(_)
+                if self.in_place.is_some() && self.fs.inspect(dir)?.is_some_and(|found| found.is_dir()) =>
+            {
+                Ok(())
+            }
             Err(_) if self.fs.inspect(dir)?.is_some() => Err(twin(partition)),
             result => result,
         }
@@ -99,13 +147,14 @@ impl Parts {
     /// created.
     pub fn create(&self, name: &str) -> Result<PartWriter> {
         check_part_name(name)?;
-        let path = self.dir.join(name);
+        let name = self.in_place.as_ref().map_or_else(|| name.to_owned(), |naming| naming.name(name));
+        let path = self.dir.join(&name);
         let file = self.fs.create_new(&path)?;
         Ok(PartWriter {
             fs: self.fs.clone(),
             file,
             path,
-            name: name.to_owned(),
+            name,
             buffer: Vec::new(),
             hash: Xxh3::new(),
             bytes: 0,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::fs::Fs;
 use super::manifest;
 use super::staging::{NEW, OLD};
-use super::target::Stamp;
+use super::stamp::Stamp;
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::io::hive::PartitionPath;
 

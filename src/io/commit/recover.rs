@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::attempt::{LOCK, wait_to_commit};
+use super::fs::lacks_renames;
+use super::in_place;
 use super::journal;
 use super::lock::Lock;
 use super::staging::{is_abandoned, remove, staging_dirs};
@@ -16,14 +18,15 @@ pub struct Recovered {
     /// The outputs, and the partitions of outputs, of a commit that a dead run had decided and that is complete now. A run that wrote
     /// several outputs has committed them together, so that others than the given one can be among them.
     pub rolled_forward: Vec<PathBuf>,
-    /// The staging directories of dead runs that are deleted now.
+    /// What dead runs had left and is deleted now: staging directories, and parts that were written in place and do not count.
     pub deleted: Vec<PathBuf>,
 }
 
 /// Does what the next run on an output would do before it begins: completes the commit that a dead run had decided, with all of its
-/// outputs, and deletes the staging directories of dead runs.
+/// outputs, and deletes the staging directories of dead runs. In an output that is committed in place it deletes the parts that do not count, as the
+/// next run would when it commits.
 ///
-/// Runs that are alive are left alone.
+/// Runs that are alive are left alone, as far as their locks are seen: where other hosts do not see them, see first that no run is at work.
 ///
 /// # Errors
 ///
@@ -41,13 +44,16 @@ pub struct Recovered {
 /// ```
 pub fn recover(path: &Path) -> Result<Recovered> {
     let target = Target::new(path, Shape::Directory, Existing::Refuse).located()?;
-    if staging_dirs(&target)?.is_empty() {
+    if staging_dirs(&target)?.is_empty() && !in_place::has_own(target.fs(), target.path()) {
         return Ok(Recovered::default());
     }
     let lock = target.parent().join(target.hidden_name(LOCK));
     let _lock = Lock::take_shared(target.fs(), &lock, target.path())?;
     let _commit_lock = wait_to_commit(&target)?;
-    Ok(clean_up(&target)?.unwrap_or_default())
+    let mut recovered = clean_up(&target)?.unwrap_or_default();
+    let has_begun = !recovered.deleted.is_empty();
+    recovered.deleted.extend(in_place::sweep(target.fs(), target.path(), has_begun)?);
+    Ok(recovered)
 }
 
 /// Completes the commits that dead runs have decided and that the target is part of, and deletes the staging directories of dead runs
@@ -74,7 +80,11 @@ pub(super) fn clean_up(target: &CheckedTarget) -> Result<Option<Recovered>> {
                 fs.sync_dir(target.parent())?;
                 synced = true;
             }
-            remove(fs, &root)?;
+            match remove(fs, &root) {
+                // Nor does it delete: what stays is in nobody's way.
+                Err(error) if lacks_renames(&error) => continue,
+                removed => removed?,
+            }
             recovered.get_or_insert_default().deleted.push(root);
         }
     }

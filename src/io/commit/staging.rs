@@ -10,12 +10,14 @@
 //!     claims                          the partitions that the attempt owns, if it does not own the whole output
 //!     new/                            the parts and, last, the manifest; after the exchange, the old output
 //!     old/                            the old output on file systems that cannot exchange directories
+//!     final                           in tasks/: where tasks write instead, if the output is committed in place
 //!     journal                         a commit of several changes, from its decision until it is carried out: journal.rs
 //!     commit                          where that journal is, if it lies in the staging directory of another output
 //! ```
 //!
 //! What takes the target's place is `new`, not the staging directory, so that `.live` never gets into an output and
-//! one deletion removes both what was never committed and what was replaced.
+//! one deletion removes both what was never committed and what was replaced. Of an output that is committed in place the parts are not here:
+//! `in_place.rs`.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -23,10 +25,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::fs::Fs;
+use super::fs::{Fs, lacks_locks, lacks_renames};
+use super::in_place::{InPlace, Tasks};
 use super::lock::{Lock, busy_at, is_free};
 use super::manifest::{self, Manifest};
 use super::target::{CheckedTarget, Shape};
+use crate::config::CommitBy;
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::io::hive::PartitionPath;
 
@@ -46,6 +50,13 @@ const TASKS: &str = "tasks";
 /// Its name once the directory is to be deleted.
 const TASKS_ENDED: &str = "tasks-ended";
 
+/// What renames are tried on, and its name afterwards.
+const PROBE: &str = "probe";
+const PROBED: &str = "probed";
+
+/// Where tasks find out that they write elsewhere.
+const FINAL: &str = "final";
+
 const CLAIMS: &str = "claims";
 
 /// What a run owns is not read beyond this; declared partitions are far fewer.
@@ -57,10 +68,20 @@ pub(super) struct Staging {
     root: PathBuf,
     fs: Fs,
     on_drop: OnDrop,
-    /// Held, not used: it tells other runs that this directory is no orphan.
+    /// Held, not used: it tells other runs that this directory is no orphan. Nothing if nobody can be told, and nothing depends on it.
     live: Option<Lock>,
-    /// Whether the file system can exchange directories, if one is to be replaced.
-    exchanges: bool,
+    way: Way,
+}
+
+/// How an attempt commits, which depends on the file system.
+#[derive(Debug, Clone)]
+pub(super) enum Way {
+    /// What is new takes its place by one rename, or, where a directory is to be replaced and two cannot be exchanged, by two.
+    Renames { exchanges: bool },
+    /// A new file is copied to its place.
+    Copy,
+    /// The parts are in their place, and a new manifest makes them count.
+    InPlace(InPlace),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -74,14 +95,69 @@ impl Staging {
     /// than after hours of work that one of them fails.
     pub(super) fn create(target: &CheckedTarget) -> Result<Staging> {
         let fs = target.fs().clone();
-        let root = target.parent().join(target.hidden_name(&format!("{PREFIX}{}", new_id())));
+        let id = new_id();
+        let root = target.parent().join(target.hidden_name(&format!("{PREFIX}{id}")));
         fs.create_dir(&root)?;
-        let live = take_live(&fs, &root).inspect_err(|_| {
-            let _ = fs.remove_tree(&root); // the first error is the one to tell
-        })?;
-        let mut staging = Staging { root, fs, on_drop: OnDrop::Delete, live: Some(live), exchanges: true };
-        staging.create_new(target.is_replacement() && target.shape() == Shape::Directory)?;
-        Ok(staging)
+        let (live, no_lock) = match Lock::take(&fs, &root.join(LIVE), &root) {
+            Ok(live) => (Some(live), None),
+            Err(error) if lacks_locks(&error) => (None, Some(error)),
+            Err(error) => {
+                let _ = fs.remove_tree(&root); // the first error is the one to tell
+                return Err(error);
+            }
+        };
+        let way = Way::Renames { exchanges: true };
+        let mut staging = Staging { root, fs, on_drop: OnDrop::Delete, live, way };
+        staging.way = staging.find_way(target, &id)?;
+        match (no_lock, &staging.way) {
+            (Some(error), Way::Renames { .. }) => Err(error),
+            _ => Ok(staging),
+        }
+    }
+
+    fn find_way(&self, target: &CheckedTarget, id: &str) -> Result<Way> {
+        let tried = match (target.commit_by(), target.shape()) {
+            (CommitBy::Manifest, _) => None,
+            (CommitBy::Auto, Shape::Directory) => Some(self.try_directories(target.is_replacement())),
+            (CommitBy::Auto, Shape::File) => Some(self.try_files()),
+        };
+        match tried {
+            Some(Err(error)) if !lacks_renames(&error) => return Err(error),
+            Some(Ok(way)) => return Ok(way),
+            Some(Err(_)) | None => target.check_without_renames()?,
+        }
+        if target.shape() == Shape::Directory {
+            return InPlace::begin(target, id).map(Way::InPlace);
+        }
+        if self.fs.inspect(&self.new_dir())?.is_none() {
+            self.fs.create_dir(&self.new_dir())?;
+        }
+        Ok(Way::Copy)
+    }
+
+    /// Tries to rename directories, and to exchange them if one is to be replaced.
+    fn try_directories(&self, is_replacement: bool) -> Result<Way> {
+        let (probe, new) = (self.root.join(PROBE), self.new_dir());
+        self.fs.create_dir(&probe)?;
+        self.fs.rename_new(&probe, &new)?;
+        if !is_replacement {
+            return Ok(Way::Renames { exchanges: true });
+        }
+        self.fs.create_dir(&probe)?;
+        let exchanges = self.fs.exchange(&probe, &new)?;
+        self.fs.remove_tree(&probe)?;
+        Ok(Way::Renames { exchanges })
+    }
+
+    /// Tries to rename files, which some can that cannot rename directories.
+    fn try_files(&self) -> Result<Way> {
+        let (probe, new) = (self.root.join(PROBE), self.new_dir());
+        self.fs.create_dir(&new)?;
+        drop(self.fs.create_new(&probe)?);
+        let renamed = self.root.join(PROBED);
+        self.fs.rename_new(&probe, &renamed)?;
+        self.fs.remove_file(&renamed)?;
+        Ok(Way::Renames { exchanges: true })
     }
 
     /// Where the parts go.
@@ -92,8 +168,15 @@ impl Staging {
     /// Where tasks of other processes write, each in a directory of its own.
     pub(super) fn tasks_dir(&self) -> Result<PathBuf> {
         let dir = self.root.join(TASKS);
-        if self.fs.inspect(&dir)?.is_none() {
-            self.fs.create_dir(&dir)?;
+        if self.fs.inspect(&dir)?.is_some() {
+            return Ok(dir);
+        }
+        self.fs.create_dir(&dir)?;
+        if let Way::InPlace(place) = &self.way {
+            let text = serde_json::to_vec(&place.tasks()).map_err(|error| {
+                Error::new(ErrorKind::Internal, "cannot describe where tasks write").because(error)
+            })?;
+            self.fs.create_durable(&dir.join(FINAL), &text)?;
         }
         Ok(dir)
     }
@@ -134,9 +217,17 @@ impl Staging {
         self.fs.sync_dir(dir)
     }
 
-    /// Whether one step replaces a directory; else it takes two.
-    pub(super) fn exchanges(&self) -> bool {
-        self.exchanges
+    /// How the attempt commits.
+    pub(super) fn way(&self) -> &Way {
+        &self.way
+    }
+
+    /// Deletes the directory, and what the attempt has written elsewhere.
+    pub(super) fn abandon(self) -> Result<()> {
+        if let Way::InPlace(place) = &self.way {
+            place.undo(&self.fs)?;
+        }
+        self.delete()
     }
 
     /// Deletes the directory, and with it a replaced output.
@@ -161,18 +252,6 @@ impl Staging {
         self.on_drop = OnDrop::Delete;
     }
 
-    fn create_new(&mut self, exchanges: bool) -> Result<()> {
-        let (probe, new) = (self.root.join("probe"), self.new_dir());
-        self.fs.create_dir(&probe)?;
-        self.fs.rename_new(&probe, &new)?;
-        if exchanges {
-            self.fs.create_dir(&probe)?;
-            self.exchanges = self.fs.exchange(&probe, &new)?;
-            self.fs.remove_tree(&probe)?;
-        }
-        Ok(())
-    }
-
     fn check_parts(&self, dir: &Path, manifest: &Manifest) -> Result<()> {
         let found = self.fs.list(dir)?;
         if !found.iter().eq(manifest.parts.iter().map(|part| part.name.as_str())) {
@@ -195,6 +274,9 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         if let OnDrop::Delete = self.on_drop {
+            if let Way::InPlace(place) = &self.way {
+                let _ = place.undo(&self.fs); // so is what stays of that
+            }
             let _ = self.end(); // what stays is deleted by the next run
         }
     }
@@ -254,14 +336,25 @@ pub(super) fn check_claims(target: &CheckedTarget, declared: &[PartitionPath]) -
     Ok(())
 }
 
-/// Whether this is a directory whose run is gone.
+/// Whether this is a directory whose run is gone. Where there are no locks, nobody knows.
 pub(super) fn is_abandoned(fs: &Fs, root: &Path) -> Result<bool> {
-    let is_dir = fs.inspect(root)?.is_some_and(|found| found.is_dir());
-    Ok(is_dir && is_free(fs, &root.join(LIVE))?)
+    if fs.inspect(root)?.is_none_or(|found| !found.is_dir()) {
+        return Ok(false);
+    }
+    match is_free(fs, &root.join(LIVE)) {
+        Err(error) if lacks_locks(&error) => Ok(false),
+        is_free => is_free,
+    }
 }
 
-fn take_live(fs: &Fs, root: &Path) -> Result<Lock> {
-    Lock::take(fs, &root.join(LIVE), root)
+/// Where a task writes that is given the directory of all tasks, if it is not in there.
+pub(super) fn final_place(fs: &Fs, tasks: &Path) -> Result<Option<Tasks>> {
+    let path = tasks.join(FINAL);
+    let Some(text) = fs.read_file(&path, MAX_CLAIM_BYTES)? else { return Ok(None) };
+    serde_json::from_slice(&text).map(Some).map_err(|error| {
+        let message = format!("{} does not say where to write: {error}", printable(&path));
+        Error::new(ErrorKind::Internal, message).because(error)
+    })
 }
 
 /// An id that no other attempt has, on this machine or after a restart. It is only part of a hidden name, never of an

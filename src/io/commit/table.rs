@@ -71,6 +71,14 @@ pub(super) fn check_owned(target: &CheckedTarget, partitions: &Partitions) -> Re
     }
 }
 
+/// The parts of all partitions, by their paths in the table.
+pub(super) fn parts_of_all(partitions: Partitions) -> Vec<PartEntry> {
+    let of_one = |(path, parts): (PartitionPath, Vec<PartEntry>)| {
+        parts.into_iter().map(move |part| PartEntry { name: format!("{path}/{}", part.name), ..part })
+    };
+    partitions.into_iter().flat_map(of_one).collect()
+}
+
 /// Writes and makes durable the manifests of all partitions and of the table; returns that of the table, and the attempts of
 /// the partitions.
 pub(super) fn seal(

@@ -6,12 +6,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::attempt::{self, Attempt};
 use super::fs::Fs;
+use super::generations::{State, generation_of, is_in_place};
+use super::in_place::is_only_remains;
 use super::manifest::{self, Manifest};
 use super::mode::Mode;
+use super::staging::staging_dirs;
+use super::stamp::{Identity, Stamp};
+use crate::config::CommitBy;
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::io::resolve::{conflict, hint_of_url};
 
@@ -81,6 +84,8 @@ pub struct Target {
     existing: Existing,
     mode: Mode,
     partition_by: Vec<String>,
+    commit_by: CommitBy,
+    is_alone: bool,
     fs: Fs,
 }
 
@@ -88,7 +93,20 @@ impl Target {
     /// An output of some shape at a path.
     pub fn new(path: impl Into<PathBuf>, shape: Shape, existing: Existing) -> Target {
         let (mode, partition_by) = (Mode::Whole, Vec::new());
-        Target { path: path.into(), shape, existing, mode, partition_by, fs: Fs::real() }
+        let (commit_by, is_alone, fs) = (CommitBy::Auto, true, Fs::real());
+        Target { path: path.into(), shape, existing, mode, partition_by, commit_by, is_alone, fs }
+    }
+
+    /// The same target, committed so. Default: [`CommitBy::Auto`].
+    pub fn commit_by(mut self, commit_by: CommitBy) -> Target {
+        self.commit_by = commit_by;
+        self
+    }
+
+    /// The same target, to be committed together with others unless it is alone: what cannot be is refused at the beginning then.
+    pub fn alone(mut self, is_alone: bool) -> Target {
+        self.is_alone = is_alone;
+        self
     }
 
     /// The same target as a table whose rows lie in a directory for each of their values in these columns.
@@ -130,6 +148,9 @@ impl Target {
         let mut target = self.unseen(parent, name);
         target.look()?;
         self.check_inputs(&path, inputs)?;
+        if self.commit_by == CommitBy::Manifest {
+            target.check_without_renames()?;
+        }
         Ok(target)
     }
 
@@ -141,7 +162,8 @@ impl Target {
 
     fn unseen(&self, parent: PathBuf, name: OsString) -> CheckedTarget {
         let path = parent.join(&name);
-        CheckedTarget { parent, path, name, seen: None, there: There::Nothing, given: self.clone() }
+        let (there, state) = (There::Nothing, State::default());
+        CheckedTarget { parent, path, name, seen: None, there, state, is_begun: false, given: self.clone() }
     }
 
     /// What contradicts itself, whatever is there.
@@ -208,11 +230,16 @@ impl Target {
     }
 
     /// Whether what is there may be replaced, or added to, and what of it is a table.
-    fn check_replaceable(&self, path: &Path) -> Result<There> {
+    fn check_replaceable(&self, path: &Path, state: &State, is_begun: bool) -> Result<There> {
         if self.mode != Mode::Whole {
-            return self.check_continued(path);
+            return self.check_continued(path, state);
         }
+        // What a run has left that died before it could commit in place is no output.
+        let is_remains = self.shape == Shape::Directory
+            && (is_begun || self.existing == Existing::Overwrite)
+            && is_only_remains(&self.fs, path)?;
         match (self.existing, self.shape) {
+            (Existing::Refuse | Existing::Overwrite, _) if is_remains => {}
             (Existing::Refuse, _) => {
                 return Err(
                     self.config("exists already", "use --overwrite to replace it, or give another path")
@@ -225,8 +252,11 @@ impl Target {
     }
 
     /// Only what gristmill wrote in the same layout can be gone on with; an empty directory is as good as none.
-    fn check_continued(&self, path: &Path) -> Result<There> {
+    fn check_continued(&self, path: &Path, state: &State) -> Result<There> {
         let other = "give another path, or replace all of it";
+        if state.counts.as_ref().is_some_and(|(generation, _)| *generation > 0) {
+            return Err(self.config("was committed in place", other));
+        }
         match manifest::read(path) {
             Ok(Some(found)) if found.partition_by == self.partition_by => Ok(There::Table(Box::new(found))),
             Ok(Some(found)) => {
@@ -311,6 +341,9 @@ pub struct CheckedTarget {
     name: OsString,
     seen: Option<Identity>,
     there: There,
+    state: State,
+    /// Whether a run that commits in place has begun with the directory, which may be dead by now and cleaned up.
+    is_begun: bool,
     given: Target,
 }
 
@@ -363,6 +396,23 @@ impl CheckedTarget {
         &self.given.fs
     }
 
+    pub(super) fn existing(&self) -> Existing {
+        self.given.existing
+    }
+
+    pub(super) fn commit_by(&self) -> CommitBy {
+        self.given.commit_by
+    }
+
+    pub(super) fn is_alone(&self) -> bool {
+        self.given.is_alone
+    }
+
+    /// Which manifests were there when the target was looked at.
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+
     /// Whether something was there when the target was looked at.
     pub(super) fn is_replacement(&self) -> bool {
         self.seen.is_some()
@@ -379,11 +429,14 @@ impl CheckedTarget {
     /// Looks at what is there, and remembers it.
     pub(super) fn look(&mut self) -> Result<()> {
         let found = self.fs().inspect(&self.path)?;
+        let is_dir = found.as_ref().is_some_and(Metadata::is_dir);
+        self.state = if is_dir { State::of(&self.path)? } else { State::default() };
         self.there = match &found {
             None => There::Nothing,
             Some(found) => {
                 self.given.check_kind(found)?;
-                let there = self.given.check_replaceable(&self.path)?;
+                self.is_begun = self.is_begun || is_dir && self.has_begun()?;
+                let there = self.given.check_replaceable(&self.path, &self.state, self.is_begun)?;
                 self.given.check_no_mount_point(&self.parent, found)?;
                 if found.is_dir() {
                     self.fs().check_writable(&self.path)?; // or it could be neither moved to staging nor emptied there
@@ -393,6 +446,18 @@ impl CheckedTarget {
         };
         self.seen = found.as_ref().map(Identity::of);
         Ok(())
+    }
+
+    /// Whether nothing is there but what such a run has left that died before its commit.
+    pub(super) fn has_only_remains(&self) -> Result<bool> {
+        Ok(self.is_begun && is_only_remains(self.fs(), &self.path)?)
+    }
+
+    /// Whether there are traces of a run that commits in place; the first of all is its staging directory.
+    fn has_begun(&self) -> Result<bool> {
+        let names = self.fs().list(&self.path)?;
+        let is_trace = |name: &OsString| is_in_place(name) || generation_of(name).is_some();
+        Ok(names.iter().any(is_trace) || !staging_dirs(self)?.is_empty())
     }
 
     /// Takes what another output of the same commit creates for what is there: a table, to which this one adds partitions.
@@ -429,40 +494,6 @@ impl CheckedTarget {
             printable(&self.path)
         );
         Err(Error::new(ErrorKind::Output, message).hint("nothing was replaced: look at it, and run again"))
-    }
-}
-
-/// What tells a file or directory from another that takes its place, and from itself after a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Identity {
-    device: u64,
-    stamp: Stamp,
-}
-
-/// The same without the device, whose number may be another one after a restart.
-///
-/// The inode would not be enough: file systems give the inode of what is deleted to what is created next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Stamp {
-    pub(super) inode: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Identity {
-    fn of(found: &Metadata) -> Identity {
-        Identity { device: found.dev(), stamp: Stamp::of(found) }
-    }
-}
-
-impl Stamp {
-    pub(super) fn of(found: &Metadata) -> Stamp {
-        Stamp {
-            inode: found.ino(),
-            modified: (found.mtime(), found.mtime_nsec()),
-            changed: (found.ctime(), found.ctime_nsec()),
-        }
     }
 }
 

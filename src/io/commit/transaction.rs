@@ -21,6 +21,8 @@
 //! at the same time take turns at the `.live` lock of the journal's staging directory, which the run that wrote the journal holds, too, as long as
 //! it lives. Whoever holds that lock while the journal is there waits for nobody.
 //!
+//! Outputs that are not committed by renames have no part in that: each is committed alone, [in place](super).
+//!
 //! An exchange that is repeated would undo the first one. So the journal has for each partition the attempt of its manifest, and for
 //! each whole output the inode of what is new and the stamp of what is old: what is in place already is left alone, and what is neither the
 //! old nor the new one was put there by somebody else, and is never replaced.
@@ -32,10 +34,12 @@ use serde_json::Value;
 
 use super::attempt::{Attempt, Contents, wait_to_commit};
 use super::fs::Fs;
+use super::in_place::copy_file;
 use super::journal;
 use super::lock::Lock;
 use super::manifest::Manifest;
 use super::place::{Change, Place, Whole};
+use super::staging::{NEW, Way};
 use super::target::Shape;
 use crate::error::{CallSite, Error, ErrorKind, Result};
 use crate::io::hive::PartitionPath;
@@ -46,11 +50,11 @@ use crate::io::hive::PartitionPath;
 pub struct Commit {
     /// Where the output is, absolute and without symbolic links.
     pub path: PathBuf,
-    /// What was written; in a directory it is there as `_manifest.json` too.
+    /// What was written; in a directory it is there as a file, too, mostly `_manifest.json`.
     pub manifest: Manifest,
     /// Whether something that was there before was replaced.
     pub replaced: bool,
-    /// Why the replaced output could not be deleted from its hidden directory, if it could not. The output is
+    /// Why the replaced output could not be deleted, if it could not. The output is
     /// committed all the same, and the next run tries to delete it again.
     pub left_over: Option<Error>,
 }
@@ -130,6 +134,7 @@ impl Transaction {
     /// As [`Attempt::commit_partitions`], of the first output that fails. All outputs are then what they were, except when the
     /// message says that the commit is decided.
     pub fn commit(self) -> Result<Vec<Commit>> {
+        self.check_together()?;
         let locks = self.lock_tables()?;
         let mut sealed = self.seal(&locks)?; // dropped before the locks
         let mut changed: Vec<&mut Sealed> =
@@ -137,12 +142,22 @@ impl Transaction {
         match changed.as_mut_slice() {
             [] => {}
             [only] if only.is_one_step() => {
-                only.check_owns()?;
                 only.put_in_place()?;
             }
             several => commit_by_journal(several)?,
         }
         Ok(sealed.into_iter().map(Sealed::end).collect())
+    }
+
+    /// Fails if one of several outputs cannot be committed together with others; mostly that was found when it was begun.
+    fn check_together(&self) -> Result<()> {
+        if self.outputs.len() < 2 {
+            return Ok(());
+        }
+        self.outputs.iter().try_for_each(|Finished { attempt, call, .. }| match attempt.staging.way() {
+            Way::Renames { .. } => Ok(()),
+            Way::Copy | Way::InPlace(_) => Err(located(attempt.target.not_together(), *call)),
+        })
     }
 
     /// The locks that runs which share a table hold while they commit, by the path of the table and in that order.
@@ -168,7 +183,7 @@ impl Transaction {
             if is_shared && matches!(step, Step::Whole) {
                 created.insert(path, manifest.clone());
             }
-            all.push(Sealed { attempt, manifest, step, call });
+            all.push(Sealed { attempt, manifest, step, call, old: Vec::new() });
         }
         Ok(all)
     }
@@ -201,6 +216,8 @@ struct Sealed {
     manifest: Manifest,
     step: Step,
     call: Option<CallSite>,
+    /// What is to be deleted of an output that was replaced in place.
+    old: Vec<PathBuf>,
 }
 
 impl Sealed {
@@ -212,22 +229,46 @@ impl Sealed {
         self.attempt.check_owns().map_err(|error| located(error, self.call))
     }
 
-    /// Whether one rename makes the output visible. Where directories cannot be exchanged, two replace one, and need a journal.
+    /// Whether one call makes the output visible. Where directories cannot be exchanged, two renames replace one, and need a journal.
     fn is_one_step(&self) -> bool {
-        matches!(self.step, Step::Whole) && self.attempt.staging.exchanges()
+        matches!(self.step, Step::Whole)
+            && !matches!(self.attempt.staging.way(), Way::Renames { exchanges: false })
     }
 
     /// The one step that makes a single output visible, and that its name is durable.
     fn put_in_place(&mut self) -> Result<()> {
+        match self.attempt.staging.way() {
+            Way::Renames { .. } => self.rename(),
+            Way::Copy => self.copy().map_err(|error| located(error, self.call)),
+            Way::InPlace(place) => match place.commit(self.fs(), &self.manifest) {
+                Ok(old) => {
+                    self.old = old;
+                    Ok(())
+                }
+                Err(error) if place.counts(&self.manifest) => {
+                    self.attempt.staging.keep_on_drop(); // both outputs are there, and nobody knows which is durable
+                    Err(located(error.hint(MAY_BE_UNDONE), self.call))
+                }
+                Err(error) => Err(located(error, self.call)),
+            },
+        }
+    }
+
+    fn rename(&mut self) -> Result<()> {
+        self.check_owns()?;
         let Place { path, staging, change } = self.place()?;
         if let Change::Whole(whole) = change {
             whole.put_in_place(self.fs(), &path, &staging).map_err(|error| located(error, self.call))?;
         }
         self.fs().sync_dir(self.attempt.target.parent()).map_err(|error| {
             self.attempt.staging.keep_on_drop(); // it holds the old output, the only one that is known to be durable
-            let error = error.hint("the new output is in place, but a power failure may undo it: run again");
-            located(error, self.call)
+            located(error.hint(MAY_BE_UNDONE), self.call)
         })
+    }
+
+    fn copy(&self) -> Result<()> {
+        let staged = self.attempt.staging.root().join(NEW).join(only_part(&self.manifest)?);
+        copy_file(self.fs(), &staged, self.attempt.target.path())
     }
 
     /// What is to be done, as the journal has it.
@@ -249,15 +290,20 @@ impl Sealed {
     /// Deletes what was replaced.
     fn end(self) -> Commit {
         let Attempt { target, staging, .. } = self.attempt;
-        let replaced = match self.step {
-            Step::Nothing => false,
-            Step::Whole => target.is_replacement(),
-            Step::Partitions(_) => true,
+        let (replaced, deleted) = match (&self.step, staging.way()) {
+            (Step::Whole, Way::InPlace(place)) => {
+                (place.is_replacement(), place.delete(target.fs(), &self.manifest, &self.old))
+            }
+            (Step::Nothing, _) => (false, Ok(())),
+            (Step::Whole, _) => (target.is_replacement(), Ok(())),
+            (Step::Partitions(_), _) => (true, Ok(())),
         };
-        let left_over = staging.delete().err();
+        let left_over = deleted.and(staging.delete()).err();
         Commit { path: target.path().to_owned(), manifest: self.manifest, replaced, left_over }
     }
 }
+
+const MAY_BE_UNDONE: &str = "the new output is in place, but a power failure may undo it: run again";
 
 /// Steps 3 to 5 of the protocol, and the first half of 6.
 fn commit_by_journal(changed: &mut [&mut Sealed]) -> Result<()> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::generations::{Table, is_in_place, is_manifest, path_of_manifest};
 use super::journal;
 use super::manifest::{self, FILE_NAME, Manifest, PartEntry, checksum_of, open_file};
 use super::staging::staging_dirs;
@@ -52,7 +53,7 @@ pub enum FaultKind {
     Changed,
     /// No manifest lists it.
     Foreign,
-    /// A commit is under way, or its run died: some partitions may be old, and others new.
+    /// A commit is under way, or its run died: some partitions may be old, and others new, or there are files that do not count.
     Unfinished,
 }
 
@@ -89,6 +90,8 @@ pub fn check(dir: &Path) -> Result<Verified> {
     if depth == 0 {
         let parts = walk.found.manifest.parts.clone();
         walk.directory(dir, &parts)?;
+    } else if Table::at(dir)?.is_some() {
+        walk.table_in_place()?;
     } else {
         walk.levels(depth)?;
     }
@@ -121,6 +124,28 @@ impl Walk<'_> {
             let message = format!("{} tells of a commit that is not complete", printable(&path));
             let hint = "if no run is at work, `gristmill recover` the output";
             self.fault(&path, FaultKind::Unfinished, message, hint);
+        }
+        Ok(())
+    }
+
+    /// A table of which one manifest names all files.
+    fn table_in_place(&mut self) -> Result<()> {
+        let parts = self.found.manifest.parts.clone();
+        let listed: BTreeSet<PathBuf> = parts.iter().map(|part| self.root.join(&part.name)).collect();
+        let dirs: BTreeSet<&Path> = listed.iter().filter_map(|path| path.parent()).collect();
+        self.found.partitions = dirs.len() as u64;
+        self.parts(self.root, &parts);
+        let manifest = path_of_manifest(self.root);
+        let mut open = vec![self.root.to_owned()];
+        while let Some(dir) = open.pop() {
+            for name in visible_names(&dir)?.into_iter().rev() {
+                let path = dir.join(&name);
+                if PartitionPath::parse(&name).is_ok() && path.is_dir() {
+                    open.push(path);
+                } else if !listed.contains(&path) && path != manifest {
+                    self.foreign(&path);
+                }
+            }
         }
         Ok(())
     }
@@ -170,19 +195,25 @@ impl Walk<'_> {
 
     /// A directory of parts.
     fn directory(&mut self, dir: &Path, parts: &[PartEntry]) -> Result<()> {
+        self.parts(dir, parts);
+        let manifest = path_of_manifest(dir);
+        let listed: BTreeSet<&str> = parts.iter().map(|part| part.name.as_str()).collect();
+        for name in visible_names(dir)? {
+            let path = dir.join(&name);
+            if !listed.contains(name.as_str()) && path != manifest {
+                self.foreign(&path);
+            }
+        }
+        Ok(())
+    }
+
+    fn parts(&mut self, dir: &Path, parts: &[PartEntry]) {
         for part in parts {
             self.found.parts += 1;
             self.found.rows += part.rows;
             self.found.bytes += part.bytes;
             self.part(&dir.join(&part.name), part);
         }
-        let listed: BTreeSet<&str> = parts.iter().map(|part| part.name.as_str()).collect();
-        for name in visible_names(dir)? {
-            if !listed.contains(name.as_str()) && name != FILE_NAME {
-                self.foreign(&dir.join(name));
-            }
-        }
-        Ok(())
     }
 
     fn part(&mut self, path: &Path, part: &PartEntry) {
@@ -211,6 +242,14 @@ impl Walk<'_> {
     }
 
     fn foreign(&mut self, path: &Path) {
+        if path.file_name().is_some_and(|name| is_in_place(name) || is_manifest(name)) {
+            let message = format!(
+                "{} does not count: it is older, or a run is writing it or has died",
+                printable(path)
+            );
+            let hint = "if no run is at work, `gristmill recover` the output";
+            return self.fault(path, FaultKind::Unfinished, message, hint);
+        }
         let message = format!("{} is not in the manifest", printable(path));
         self.fault(path, FaultKind::Foreign, message, "move it away, or write the output again");
     }
