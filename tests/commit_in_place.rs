@@ -410,6 +410,28 @@ fn what_is_committed_in_place_is_only_replaced_as_a_whole() {
 }
 
 #[test]
+fn outputs_within_a_directory_are_no_remains_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = dir.path().join("table");
+    std::fs::create_dir(&table).unwrap();
+    write_generation(&table.join("k=1"), 1, &no_renames()).unwrap();
+    write_generation(&table.join("k=2"), 2, &Fs::real()).unwrap();
+    let live = begin(&table.join("k=3"), &no_renames()).unwrap();
+    let part = write_part(&live, "part-00000.csv", 3).unwrap();
+    let before = all_files(&table);
+    // A run that died above them is no reason to touch them either.
+    std::fs::create_dir(dir.path().join(".table.gristmill-staging-1-2-3")).unwrap();
+    recover(&table).unwrap();
+    let error = begin(&table, &no_renames()).unwrap_err();
+    assert!(error.to_string().contains("--force"), "{error}");
+    assert_eq!(all_files(&table), before);
+    live.commit(json!([]), json!({}), vec![part]).unwrap();
+    for generation in [1, 2] {
+        assert_eq!(counting(&table.join(format!("k={generation}"))), Some(generation));
+    }
+}
+
+#[test]
 fn a_foreign_directory_is_emptied_only_by_force() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("out");

@@ -18,11 +18,12 @@
 //! renamed either: so its time in the making is short, and a run that fails before has shown nothing.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::attempt::LOCK;
 use super::fs::Fs;
 use super::generations::{self, State, file_name, generation_of, newest, without_id};
 use super::manifest::{self, FILE_NAME, Manifest};
@@ -273,8 +274,11 @@ impl Found {
     fn in_output(fs: &Fs, dir: &Path) -> Result<Found> {
         let mut found = Found::default();
         let mut open = vec![dir.to_owned()];
+        // What has manifests of its own in there are partitions, or outputs that are no business of this one.
+        let plain = manifest::read_plain(dir).ok().flatten();
+        let has_partitions = plain.is_some_and(|manifest| !manifest.partition_by.is_empty());
         while let Some(dir) = open.pop() {
-            found.directory(fs, &dir, &mut open)?;
+            found.directory(fs, &dir, has_partitions, &mut open)?;
         }
         // Those of partitions before that of their table.
         found.own.sort_by_key(|path| {
@@ -286,18 +290,28 @@ impl Found {
         Ok(found)
     }
 
-    fn directory(&mut self, fs: &Fs, dir: &Path, open: &mut Vec<PathBuf>) -> Result<()> {
+    fn directory(
+        &mut self,
+        fs: &Fs,
+        dir: &Path,
+        has_partitions: bool,
+        open: &mut Vec<PathBuf>,
+    ) -> Result<()> {
         let plain = manifest::read_plain(dir).ok().flatten();
         let listed: BTreeSet<&str> =
             plain.iter().flat_map(|manifest| &manifest.parts).map(|part| part.name.as_str()).collect();
-        for name in fs.list(dir)? {
-            let path = dir.join(&name);
-            let is_plain = plain.is_some() && name == FILE_NAME;
+        let names = fs.list(dir)?;
+        for name in &names {
+            let path = dir.join(name);
+            let is_plain = plain.is_some() && *name == *FILE_NAME;
             let is_listed = name.to_str().is_some_and(|name| listed.contains(name));
             let is_level = name.to_str().is_some_and(|name| PartitionPath::parse(name).is_ok());
-            if is_plain || is_listed || generations::is_in_place(&name) || generation_of(&name).is_some() {
+            if is_plain || is_listed || generations::is_in_place(name) || generation_of(name).is_some() {
                 self.own.push(path);
-            } else if is_level && fs.inspect(&path)?.is_some_and(|found| found.is_dir()) {
+            } else if is_level
+                && fs.inspect(&path)?.is_some_and(|found| found.is_dir())
+                && !is_output(&path, &names, has_partitions)
+            {
                 self.dirs.push(path.clone());
                 open.push(path);
             } else {
@@ -306,6 +320,20 @@ impl Found {
         }
         Ok(())
     }
+}
+
+/// Whether a directory in an output is an output of its own: it has a manifest that is not that of a partition, or a lock beside it.
+fn is_output(path: &Path, beside: &[OsString], has_partitions: bool) -> bool {
+    let mut lock = OsString::from(".");
+    lock.push(path.file_name().unwrap_or_default());
+    lock.push(LOCK);
+    let has_generations = path
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|entry| generation_of(&entry.file_name()).is_some());
+    has_generations || beside.contains(&lock) || (!has_partitions && path.join(FILE_NAME).exists())
 }
 
 /// The id of the attempt that has written a part.
