@@ -63,7 +63,8 @@ pub struct Config {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CommitBy {
-    /// By renames; by a manifest where the file system says that it renames no directories, which it is asked when a run begins.
+    /// By renames; by a manifest where the file system says that it renames no directories, which it is asked when a run begins, and in a directory of
+    /// an object store that the table of mounts shows: those of s3fs, gcsfuse, rclone, goofys and their like rename by copying.
     #[default]
     Auto,
     /// By a new manifest in the directory of the output, and by no renames, wherever it lies: for file systems that rename directories by copying

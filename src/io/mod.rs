@@ -15,6 +15,7 @@ pub mod line_counts;
 pub mod line_finder;
 pub mod lines;
 pub(crate) mod metrics_file;
+pub(crate) mod mounts;
 pub mod origin;
 pub mod parquet;
 pub mod parsed;

@@ -1,11 +1,12 @@
 //! Where a ledger can lie: `SQLite` needs locks and shared memory that hold for all who use it, and on network file systems they do not.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::Access;
 use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, Result, printable};
+use crate::io::mounts::{self, kind_of_mount};
 
 /// What `statfs` calls file systems that are reached by a network.
 const NETWORKS: [(i64, &str); 9] = [
@@ -36,7 +37,7 @@ pub(super) fn refuse_networks(ledger: &Path, dir: &Path) -> Result<()> {
     let Ok(found) = rustix::fs::statfs(dir) else { return Ok(()) };
     #[allow(clippy::useless_conversion, clippy::unnecessary_cast)] // its width differs between platforms
     let kind = found.f_type as i64;
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mounts = mounts::table();
     let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     let Some(name) = network(kind, &mounts, &dir) else { return Ok(()) };
     let message = format!("the ledger {} lies on {name}", printable(ledger));
@@ -73,22 +74,6 @@ fn network<'a>(kind: i64, mounts: &'a str, dir: &Path) -> Option<&'a str> {
     let served = (kind == FUSE).then(|| kind_of_mount(mounts, dir)).flatten()?;
     let program = served.strip_prefix("fuse.")?;
     SERVED.contains(&program).then_some(program)
-}
-
-/// The type of the mount that a directory lies in: of those with the longest path, the last one, which hides the others.
-fn kind_of_mount<'a>(mounts: &'a str, dir: &Path) -> Option<&'a str> {
-    let mounts = mounts.lines().filter_map(|line| {
-        let (before, after) = line.split_once(" - ")?;
-        Some((unescaped(before.split(' ').nth(4)?), after.split(' ').next()?))
-    });
-    let around = mounts.filter(|(at, _)| dir.starts_with(at));
-    around.max_by_key(|(at, _)| at.components().count()).map(|(_, kind)| kind)
-}
-
-/// A path as the table of mounts writes it: spaces and backslashes are octal numbers.
-fn unescaped(text: &str) -> PathBuf {
-    let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
-    PathBuf::from(escapes.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to)))
 }
 
 #[cfg(test)]

@@ -29,7 +29,8 @@
 //! part to the end of the clean-up**, and parts of a run that has died until the next run has committed. Let such programs read the files that the
 //! manifest names, or a copy of those.
 //!
-//! That a rename fails is found out when a run begins. Where renames succeed, but are not atomic, say so: [`CommitBy`](crate::config::CommitBy).
+//! That a rename fails is found out when a run begins; and object stores that are known to rename by copying are known by their mounts. Where
+//! renames of another file system are not atomic, say so: [`CommitBy`](crate::config::CommitBy).
 //! Needed are files that can be created exclusively and deleted, and that are whole or absent for others, or at least keep what has been made
 //! durable. Locks keep two runs apart where there are any, and else that one of them cannot create the manifest. Refused are: to replace some partitions only, to
 //! append, to commit several outputs together, and to replace a single file. A new single file is copied to its place: it is there when that is closed.

@@ -16,6 +16,7 @@ use super::staging::staging_dirs;
 use super::stamp::{Identity, Stamp};
 use crate::config::CommitBy;
 use crate::error::{Error, ErrorKind, Result, printable};
+use crate::io::mounts;
 use crate::io::resolve::{conflict, hint_of_url};
 
 /// File systems take names of this many bytes.
@@ -148,7 +149,10 @@ impl Target {
         let mut target = self.unseen(parent, name);
         target.look()?;
         self.check_inputs(&path, inputs)?;
-        if self.commit_by == CommitBy::Manifest {
+        if self.shape == Shape::Directory && mounts::is_object_store(&mounts::table(), target.parent()) {
+            target.given.commit_by = CommitBy::Manifest;
+        }
+        if target.commit_by() == CommitBy::Manifest {
             target.check_without_renames()?;
         }
         Ok(target)
