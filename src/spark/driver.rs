@@ -1,5 +1,6 @@
 //! The driver of a job: it plans, has each stage run by Spark, and absorbs what comes back.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -7,14 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::beside;
 use super::frame::{FAILED, Head, JobId};
 use super::identity;
 use super::launch::Launch;
-use super::link::{Kind, Link, broken};
+use super::link::{Kind, Link, broken, check_length};
 use super::stage::{
     self, Destination, Failure, Stage, Task, VERSION, calls, destination, exchange, fed_by, wire,
 };
+use super::{beside, not_on_a_cluster};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::job::{Feed, Job};
 use crate::exec::task::{Run, RunId};
@@ -78,6 +79,7 @@ impl Driver {
     ///
     /// If a stage fails, or something of the job cannot be run on a cluster.
     pub fn run(&self, run: &Arc<Run>, plan: u64) -> Result<()> {
+        let _within = Within::enter()?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let id = JobId::of(run);
         state.broadcast_results()?;
@@ -121,6 +123,7 @@ impl Driver {
 impl State {
     /// Sends a request, with frames, and gives the answer with its frames.
     fn ask(&mut self, job: Option<&Job>, request: &Value, frames: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+        frames.iter().try_for_each(|frame| check_length(frame.len()))?; // before a part of them has been sent
         let sender = &mut self.link.sender;
         sender.send(Kind::Json, &[request.to_string().as_bytes()])?;
         frames.iter().try_for_each(|frame| sender.send(Kind::Frame, &[frame]))?;
@@ -151,10 +154,13 @@ impl State {
 
     /// Hands the results of the last job to all that follow.
     fn broadcast_results(&mut self) -> Result<()> {
-        let results = std::mem::take(&mut self.results);
-        if !results.is_empty() {
-            let id = self.broadcast(&results)?;
-            self.history.push(id);
+        if !self.results.is_empty() {
+            let results = std::mem::take(&mut self.results);
+            let sent = self.broadcast(&results);
+            if sent.is_err() {
+                self.results = results; // or later workers would repeat nothing, and say nothing
+            }
+            self.history.push(sent?);
         }
         Ok(())
     }
@@ -165,6 +171,29 @@ fn failure(job: Option<&Job>, error: &str) -> Error {
     match (job, serde_json::from_str::<Failure>(error)) {
         (Some(job), Ok(failure)) => failure.into_error(calls(job)),
         _ => Error::new(ErrorKind::Internal, format!("Spark failed: {error}")),
+    }
+}
+
+thread_local! {
+    /// Whether this thread runs a job: closures of its elements, such as those that join results, are called within it.
+    static IS_WITHIN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A thread that runs a job, which cannot run another one.
+struct Within;
+
+impl Within {
+    fn enter() -> Result<Within> {
+        if IS_WITHIN.replace(true) {
+            return Err(not_on_a_cluster("an action within a closure"));
+        }
+        Ok(Within)
+    }
+}
+
+impl Drop for Within {
+    fn drop(&mut self) {
+        IS_WITHIN.set(false);
     }
 }
 

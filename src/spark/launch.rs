@@ -1,11 +1,17 @@
 //! What the driver of a job was started with, and its workers are, too.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+use xxhash_rust::xxh3::Xxh3;
 
 use super::{DRIVER, PLAN, submit};
 use crate::error::{Error, ErrorKind, Result, printable};
+
+/// The variable with a hash of the arguments of a submission: scripts and Java are on their way, and a locale that is not installed makes others of them.
+pub const ARGUMENTS: &str = "GRISTMILL_ARGUMENTS";
 
 /// How a worker is started.
 pub struct Launch {
@@ -22,14 +28,20 @@ impl Launch {
     ///
     /// # Errors
     ///
-    /// If the directory cannot be found, or anything is no text: Java would make other arguments of it.
+    /// If the directory cannot be found, anything is no text, or Java has made other arguments of those that were given.
     pub fn of_this_process() -> Result<Launch> {
+        let given: Vec<OsString> = std::env::args_os().skip(1).collect();
+        if std::env::var(ARGUMENTS).is_ok_and(|submitted| submitted != hash(&given)) {
+            let message = "the arguments are not those that were submitted: Java has changed letters of them";
+            return Err(Error::new(ErrorKind::Config, message)
+                .hint("install the locale C.UTF-8, or give names of ASCII letters only"));
+        }
         let dir = std::env::current_dir().map_err(|error| {
             let message = format!("the working directory cannot be found: {error}");
             Error::new(ErrorKind::Config, message).because(error)
         })?;
         let directory = text("the working directory", dir.as_os_str())?;
-        let arguments = std::env::args_os().skip(1).map(|argument| text("the argument", &argument));
+        let arguments = given.iter().map(|argument| text("the argument", argument));
         let arguments = arguments.collect::<Result<_>>()?;
         let mut environment = BTreeMap::new();
         for (name, value) in std::env::vars_os() {
@@ -42,8 +54,18 @@ impl Launch {
 }
 
 fn is_for_workers(name: &str) -> bool {
-    const OTHERS: [&str; 4] = [DRIVER, PLAN, submit::VARIABLE, submit::SETTINGS];
+    const OTHERS: [&str; 5] = [DRIVER, PLAN, ARGUMENTS, submit::VARIABLE, submit::SETTINGS];
     name.starts_with("GRISTMILL_") && !OTHERS.contains(&name)
+}
+
+/// A hash of arguments.
+pub fn hash(arguments: &[OsString]) -> String {
+    let mut hash = Xxh3::new();
+    for argument in arguments {
+        hash.update(argument.as_bytes());
+        hash.update(&[0]); // which is in no argument
+    }
+    format!("{:016x}", hash.digest())
 }
 
 /// What Java can hand on.
@@ -62,7 +84,6 @@ pub fn text(what: &str, value: &OsStr) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::ffi::OsStrExt;
 
     #[test]
     fn what_is_no_text_is_no_argument_on_a_cluster() {

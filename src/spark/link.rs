@@ -84,13 +84,7 @@ impl Sender {
     /// If the other side is gone, or it is too long.
     pub fn send(&mut self, kind: Kind, pieces: &[&[u8]]) -> Result<()> {
         let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
-        if bytes > MAX_BYTES {
-            return Err(Error::new(
-                ErrorKind::Config,
-                format!("a message to Spark has {bytes} bytes, more than {MAX_BYTES}"),
-            )
-            .hint("let there be fewer splits, by a larger split_bytes, or gather less"));
-        }
+        check_length(bytes)?;
         let head = (bytes as u32).to_be_bytes();
         self.0.write_all(&[kind as u8]).map_err(lost)?;
         self.0.write_all(&head).map_err(lost)?;
@@ -142,6 +136,20 @@ impl Receiver {
     pub fn wait_for_the_end(mut self) {
         while self.receive().is_ok() {}
     }
+}
+
+/// Whether a message may have so many bytes.
+///
+/// # Errors
+///
+/// If it may not.
+pub fn check_length(bytes: usize) -> Result<()> {
+    if bytes <= MAX_BYTES {
+        return Ok(());
+    }
+    let message = format!("a message to Spark has {bytes} bytes, and may have {MAX_BYTES}");
+    Err(Error::new(ErrorKind::Config, message)
+        .hint("let there be fewer splits, by a larger split_bytes, or gather less"))
 }
 
 fn lost(error: std::io::Error) -> Error {

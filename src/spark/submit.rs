@@ -1,14 +1,16 @@
 //! Starts a program on a cluster: `spark-submit` starts the driver in Java, and that starts the program again as the driver of its job.
 
 use std::ffi::{OsStr, OsString};
-use std::io::IsTerminal;
+use std::fs::File;
+use std::io::{IsTerminal, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::host::{check_java, check_yarn, find_spark_submit, jar};
-use super::launch::text;
+use super::launch::{ARGUMENTS, hash, text};
 use crate::config::parse_bytes;
 use crate::error::{Error, ErrorKind, Result, printable};
 
@@ -29,13 +31,6 @@ const QUIET: &str = "spark.log.level=WARN";
 
 /// What each worker may hold where the memory of executors is allotted, and the user says nothing.
 const WORKER_MEMORY: u64 = 1 << 30;
-
-/// What Spark itself needs beside the heap of an executor: its own default for small ones.
-const EXECUTOR_OVERHEAD: u64 = 384 << 20;
-
-/// Frames are compressed already; and of what goes to the driver, its memory is the limit, and no number.
-const DEFAULTS: [&str; 3] =
-    ["spark.shuffle.compress=false", "spark.broadcast.compress=false", "spark.driver.maxResultSize=0"];
 
 /// A program, and the cluster that it is to run on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,8 +88,7 @@ impl Submission {
     /// Finds what cannot work before Spark does, which says it in its own words, or not at all.
     fn check(&self) -> Result<()> {
         let master = text("the master", &self.master)?;
-        let kinds = ["spark://", "k8s://", "mesos://", "local[", "local-cluster["];
-        if !["local", "yarn"].contains(&&*master) && !kinds.iter().any(|kind| master.starts_with(kind)) {
+        if !is_master(&master) {
             return Err(Error::new(ErrorKind::Config, format!("there is no master {master:?} of Spark"))
                 .hint(
                     "name a cluster, such as spark://host:7077, yarn, k8s://https://host:443 or local[2]",
@@ -107,6 +101,12 @@ impl Submission {
                 printable(&self.program)
             );
             return Err(Error::new(ErrorKind::Config, message).hint("copy it to another place"));
+        }
+        if is_script(&self.program) {
+            let message =
+                format!("{} is a script, of which each task would run all", printable(&self.program));
+            return Err(Error::new(ErrorKind::Config, message)
+                .hint("submit the programs that it runs, each with --master"));
         }
         self.arguments.iter().try_for_each(|argument| text("the argument", argument).map(drop))?;
         let dir = std::env::current_dir().unwrap_or_default(); // the driver says what is wrong with one that is none
@@ -147,22 +147,19 @@ impl Submission {
         shows_progress: bool,
     ) -> Command {
         let mut command = Command::new(spark_submit);
-        if !is_utf8(&locale(|name| std::env::var_os(name))) {
-            command.env("LC_ALL", "C.UTF-8"); // else Java makes question marks, or other bytes, of some letters of arguments
-        }
+        // Else Java makes question marks, or other bytes, of some letters. A locale that is set need not be installed; this one is everywhere.
+        command.env("LC_ALL", "C.UTF-8").env(ARGUMENTS, hash(&self.arguments));
         command.arg(OPTION).arg(&self.master).args(["--class", "gristmill.Driver", "--conf", QUIET]);
-        for setting in DEFAULTS {
-            command.arg("--conf").arg(setting);
-        }
         let settings = std::env::var(SETTINGS).unwrap_or_default();
         let settings = settings.split_whitespace().map(str::to_owned);
-        let settings: Vec<String> = settings.chain(self.settings.iter().cloned()).collect();
+        let settings = settings.chain(self.settings.iter().cloned());
         if shows_progress {
             command.args(["--conf", "spark.ui.showConsoleProgress=true"]);
         }
         if let Some(memory) = self.worker_memory(worker_memory) {
             command.env(MEMORY, memory.to_string());
-            command.arg("--conf").arg(memory_overhead(memory, &settings));
+            // With what the executors have else, the driver in Java knows what makes room for it.
+            command.arg("--conf").arg(format!("spark.gristmill.workerMemory={memory}"));
         }
         for setting in settings {
             command.arg("--conf").arg(setting);
@@ -175,31 +172,46 @@ impl Submission {
 /// A program in this directory, or else in `PATH`, as its name alone says nothing of where it is.
 pub fn find_program(program: &Path) -> PathBuf {
     let is_name = program.components().count() == 1 && !program.as_os_str().as_bytes().contains(&b'/');
-    if !is_name || program.is_file() {
+    let is_program = |file: &Path| {
+        std::fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    if !is_name || is_program(program) {
         return std::path::absolute(program).unwrap_or_else(|_| program.to_owned());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|dir| dir.join(program)).find(|found| found.is_file());
+    let found = std::env::split_paths(&path).map(|dir| dir.join(program)).find(|found| is_program(found));
     found.unwrap_or_else(|| program.to_owned())
 }
 
-/// The locale that counts for the letters of arguments.
-fn locale(variable: impl Fn(&str) -> Option<OsString>) -> OsString {
-    let set = ["LC_ALL", "LC_CTYPE", "LANG"].iter().filter_map(|name| variable(name));
-    set.into_iter().find(|locale| !locale.is_empty()).unwrap_or_default()
+/// Whether it is one that Spark has, as far as its form tells.
+fn is_master(master: &str) -> bool {
+    let is_number = |text: &str| text.trim().parse::<u32>().is_ok_and(|number| number > 0);
+    let is_address = |address: &str| {
+        address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && is_number(port))
+    };
+    if let Some(masters) = master.strip_prefix("spark://") {
+        return masters.split(',').all(is_address);
+    }
+    if let Some(threads) = master.strip_prefix("local[").and_then(|rest| rest.strip_suffix(']')) {
+        let mut numbers = threads.split(',');
+        return numbers.next().is_some_and(|threads| threads.trim() == "*" || is_number(threads))
+            && numbers.all(is_number);
+    }
+    let other = ["k8s://", "local-cluster["].iter().find_map(|kind| master.strip_prefix(kind));
+    ["local", "yarn"].contains(&master) || other.is_some_and(|rest| !rest.is_empty())
 }
 
-fn is_utf8(locale: &OsStr) -> bool {
-    let name = locale.to_string_lossy().to_ascii_lowercase();
-    name.contains(".utf-8") || name.contains(".utf8")
+fn is_script(program: &Path) -> bool {
+    let mut head = [0; 2];
+    File::open(program).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head == *b"#!"
 }
 
-/// The setting by which executors get the memory of their workers: a worker on each core, with what it may hold, a quarter of it, and 64 MiB.
-fn memory_overhead(worker: u64, settings: &[String]) -> String {
-    let cores = settings.iter().rev().find_map(|setting| setting.strip_prefix("spark.executor.cores="));
-    let cores = cores.and_then(|cores| cores.parse().ok()).unwrap_or(1);
-    let bytes = EXECUTOR_OVERHEAD.saturating_add((worker + worker / 4 + (64 << 20)).saturating_mul(cores));
-    format!("spark.executor.memoryOverhead={}m", bytes.div_ceil(1 << 20))
+/// The value of the option.
+fn named(master: Option<OsString>) -> Result<OsString> {
+    master.filter(|master| !master.is_empty()).ok_or_else(|| {
+        Error::new(ErrorKind::Config, format!("{OPTION} has no value"))
+            .hint("name a cluster, such as spark://host:7077, yarn or local[2]")
+    })
 }
 
 /// The master that arguments name, and the others.
@@ -210,13 +222,9 @@ fn without_master(arguments: impl Iterator<Item = OsString>) -> Result<(Option<O
             others.push(argument);
             others.extend(arguments.by_ref());
         } else if argument == OPTION {
-            let value = arguments.next().ok_or_else(|| {
-                Error::new(ErrorKind::Config, format!("{OPTION} has no value"))
-                    .hint("name a cluster, such as spark://host:7077, yarn or local[2]")
-            })?;
-            master = Some(value);
+            master = Some(named(arguments.next())?);
         } else if let Some(value) = argument.as_bytes().strip_prefix(b"--master=") {
-            master = Some(OsStr::from_bytes(value).to_owned());
+            master = Some(named(Some(OsStr::from_bytes(value).to_owned()))?);
         } else {
             others.push(argument);
         }
@@ -244,7 +252,9 @@ mod tests {
             split("a -- --master yarn"),
             (None, vec!["a".into(), "--".into(), "--master".into(), "yarn".into()])
         );
-        assert!(without_master(std::iter::once(OsString::from("--master"))).is_err());
+        for without_value in [&["--master"][..], &["--master", ""], &["--master="]] {
+            assert!(without_master(without_value.iter().map(OsString::from)).is_err());
+        }
     }
 
     #[test]
@@ -258,7 +268,7 @@ mod tests {
         let command =
             submission.command(Path::new("/spark/bin/spark-submit"), Path::new("/tmp/g.jar"), None, false);
         let arguments: Vec<_> = command.get_args().map(|argument| argument.to_str().unwrap()).collect();
-        let expected = "--master local[2] --class gristmill.Driver --conf spark.log.level=WARN --conf spark.shuffle.compress=false --conf spark.broadcast.compress=false --conf spark.driver.maxResultSize=0 --conf spark.executor.cores=2 --files /opt/job /tmp/g.jar /opt/job in";
+        let expected = "--master local[2] --class gristmill.Driver --conf spark.log.level=WARN --conf spark.executor.cores=2 --files /opt/job /tmp/g.jar /opt/job in";
         assert_eq!(arguments.join(" "), expected);
     }
 
@@ -270,35 +280,26 @@ mod tests {
             master: master.into(),
             settings: Vec::new(),
         };
-        for master in ["spark://h:7077", "local", "local[*]", "local[2, 3]", "yarn", "k8s://https://h:443"] {
+        for master in [
+            "spark://h:7077",
+            "spark://a:1,b:2",
+            "local",
+            "local[*]",
+            "local[2, 3]",
+            "yarn",
+            "k8s://https://h:443",
+        ] {
             submission("/opt/job", master, b"in").check().unwrap();
         }
         let refused = |program, master, argument, words: &str| {
             let error = submission(program, master, argument).check().unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
         };
-        refused("/opt/job", "locl[2]", b"in", "no master \"locl[2]\"");
+        for master in ["locl[2]", "spark://", "spark://h", "local[", "local[x]", "local[0]", "k8s://", "YARN"]
+        {
+            refused("/opt/job", master, b"in", "there is no master");
+        }
         refused("/opt/a,b/job", "yarn", b"in", "cannot ship /opt/a,b/job");
         refused("/opt/job", "yarn", b"out\xff", "is not UTF-8");
-    }
-
-    #[test]
-    fn the_first_locale_that_is_set_counts() {
-        let locale = |set: &[(&str, &str)]| {
-            locale(|name| set.iter().find(|(one, _)| *one == name).map(|(_, value)| value.into()))
-        };
-        assert!(is_utf8(&locale(&[("LC_ALL", ""), ("LANG", "de_DE.UTF-8")])));
-        assert!(!is_utf8(&locale(&[("LC_CTYPE", "de_DE.ISO-8859-1"), ("LANG", "de_DE.UTF-8")])));
-        assert!(!is_utf8(&locale(&[])));
-    }
-
-    #[test]
-    fn executors_get_the_memory_of_their_workers() {
-        let cores =
-            |settings: &[&str]| settings.iter().map(|&setting| setting.to_owned()).collect::<Vec<_>>();
-        let overhead = |settings: &[&str]| memory_overhead(1 << 30, &cores(settings));
-        assert_eq!(overhead(&[]), "spark.executor.memoryOverhead=1728m");
-        let four = ["spark.executor.cores=2", "spark.executor.memory=2g", "spark.executor.cores=4"];
-        assert_eq!(overhead(&four), "spark.executor.memoryOverhead=5760m");
     }
 }

@@ -50,6 +50,13 @@ class Place:
         os.chmod(path, 0o755)
         return path
 
+    def script(self):
+        path = os.path.join(self.directory, "script.sh")
+        with open(path, "w") as file:
+            file.write("#!/bin/sh\ngristmill wordcount text.txt -o out\n")
+        os.chmod(path, 0o755)
+        return path
+
     def path_without_java(self):
         """Directories with what Spark's scripts call."""
         directory = os.path.join(self.directory, "no-java")
@@ -77,14 +84,15 @@ class Place:
         else:
             print(f"passed  {name}: {last}", flush=True)
 
-    def succeeds(self, name, command, **env):
+    def succeeds(self, name, command, output="out", **env):
         done = self.run(command, env)
-        if done.returncode != 0:
+        output = os.path.join(self.directory, "work", output)
+        if done.returncode != 0 or not os.path.exists(output):
             self.failed += 1
             print(f"FAILED  {name}: exit code {done.returncode}\n{done.stderr}", flush=True)
         else:
             print(f"passed  {name}", flush=True)
-        shutil.rmtree(os.path.join(self.directory, "work", "out"), ignore_errors=True)
+        shutil.rmtree(output, ignore_errors=True)
 
     def shipping(self, shipped, jar=JAR):
         """How the command is submitted by hand, with another program for the executors."""
@@ -114,6 +122,7 @@ def before_spark(place):
         place.fails(f"no such kind of master, {master}", [*count[:-1], master], ["there is no master", master, "spark://host:7077"])
     place.fails("nothing says where YARN is", [*count[:-1], "yarn"], ["nothing says where YARN is", "HADOOP_CONF_DIR"], HADOOP_CONF_DIR=None, YARN_CONF_DIR=None)
     place.fails("an argument that is no text", [*count[:-3], b"out\xff", *count[-2:]], ["is not UTF-8", "without --master"])
+    place.fails("a script", [place.gristmill, "spark", "submit", "--master", "local[2]", place.script()], ["is a script", "submit the programs that it runs"])
     without = place.path_without_java()
     place.fails("there is no Java", count, ["there is no Java", "install Java"], PATH=without, JAVA_HOME=None)
     place.fails("there is no Spark", count, ["there is no Apache Spark", "install it"], PATH=without, SPARK_HOME=None)
@@ -145,6 +154,9 @@ def programs(place):
 
 def jobs(place):
     count = [place.gristmill, *COUNT, "--master"]
+    umlauts = [place.gristmill, "wordcount", "text.txt", "-o", "größe", "--master", "local[2]"]
+    for locale in ["C", "xx_YY.UTF-8", "en_US.ISO-8859-1", None]:
+        place.succeeds(f"letters in the locale {locale}", umlauts, output="größe", LC_ALL=locale, LANG=None)
     place.fails("no master there", [*count, "spark://127.0.0.1:1"], ["the application was ended", "spark://127.0.0.1:1 can be reached"])
     sort = [os.path.join(place.binaries, "examples/terasort"), "text.txt", "out"]
     place.fails("a closure's error", sort, ["try_map at examples/terasort.rs:", "text.txt", "1001", "a record has more than 10 bytes, and this line 5"], GRISTMILL_MASTER="local[2]")

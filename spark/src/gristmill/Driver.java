@@ -78,7 +78,7 @@ public final class Driver {
     private static int run(String file, String[] args) throws InterruptedException {
         JavaSparkContext spark;
         try {
-            spark = new JavaSparkContext(new SparkConf().setAppName(file));
+            spark = new JavaSparkContext(settings().setAppName(file));
         } catch (Exception e) {
             System.err.println("gristmill: Spark does not start: " + JobError.told(e) + "; see to --master, and to the settings of Spark");
             return 1;
@@ -91,6 +91,21 @@ public final class Driver {
         } finally {
             spark.stop();
         }
+    }
+
+    /** The user's settings, also those of {@code spark-defaults.conf}, and what is better for jobs than what Spark does without them. */
+    private static SparkConf settings() {
+        SparkConf conf = new SparkConf();
+        // Frames are compressed already; and of what goes to the driver, its memory is the limit, and no number.
+        conf.setIfMissing("spark.shuffle.compress", "false").setIfMissing("spark.broadcast.compress", "false");
+        conf.setIfMissing("spark.driver.maxResultSize", "0");
+        long worker = conf.getLong("spark.gristmill.workerMemory", 0);
+        if (worker > 0) {
+            // A worker on each core, with what it may hold, a quarter of it, and 64 MiB; and what Spark itself takes for a small executor.
+            long all = (worker + worker / 4 + (64L << 20)) * conf.getInt("spark.executor.cores", 1);
+            conf.setIfMissing("spark.executor.memoryOverhead", ((all >> 20) + 1 + 384) + "m");
+        }
+        return conf;
     }
 
     /** Runs the job and returns its exit code. When it ends, for whatever reason, nobody waits any more for a stage that still runs. */
