@@ -32,9 +32,12 @@ fn outputs(place: &Place) -> BTreeMap<PathBuf, Vec<u8>> {
 fn run_bound(place: &Place) -> Output {
     let mut command = place.command(RUN);
     if rustix::process::geteuid().is_root() {
-        // The program is copied, since the directory that it lies in may be closed to others.
+        // The program is copied, since the directory that it lies in may be closed to others; and by another process, since a child that another test
+        // starts meanwhile would hold what this one opens for writing, and what is open for writing cannot be run.
         let copy = place.at("gristmill");
-        fs::copy(env!("CARGO_BIN_EXE_gristmill"), &copy).unwrap();
+        let copied =
+            std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_gristmill")).arg(&copy).status();
+        assert!(copied.unwrap().success());
         let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
         command = std::process::Command::new(copy);
         command.args(arguments).current_dir(place.at("")).uid(65534).gid(65534);
