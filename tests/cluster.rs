@@ -6,9 +6,9 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
-use common::cluster::Cluster;
+use common::cluster::{Cluster, JOB, result, this_program};
 use common::place::utf8;
 use gristmill::prelude::*;
 
@@ -313,9 +313,6 @@ fn numbers(ctx: &Context) -> Dataset<u64> {
     ctx.range(0..30_000)
 }
 
-/// The variable that says which job a process is to do.
-const JOB: &str = "GRISTMILL_TEST_JOB";
-
 /// Does a job, if this process is the driver or a worker of one.
 #[test]
 fn job() {
@@ -345,18 +342,6 @@ fn cannot_travel() {
     let data = numbers(&ctx).map(std::time::Duration::from_secs);
     eprintln!("collect: {}", data.collect().unwrap_err());
     eprintln!("fold: {}", data.fold(std::time::Duration::ZERO, |a, b| a + b, |a, b| a + b).unwrap_err());
-}
-
-fn this_program(name: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "job", "--nocapture"]).env(JOB, name);
-    command
-}
-
-fn result(output: Output) -> String {
-    let (stdout, stderr) = (utf8(output.stdout), utf8(output.stderr));
-    let result = stdout.lines().find_map(|line| line.strip_prefix("result: ").map(str::to_owned));
-    result.unwrap_or_else(|| panic!("{stdout}\n{stderr}"))
 }
 
 #[test]

@@ -6,10 +6,9 @@ mod common;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
-use common::cluster::Cluster;
-use common::place::utf8;
+use common::cluster::{Cluster, JOB, result, this_program};
 use gristmill::prelude::*;
 
 /// A job: what it results in, as text.
@@ -71,9 +70,6 @@ fn after(ctx: &Context, length: usize) -> gristmill::Result<String> {
     Ok(format!("{sums:?} {rest:?}"))
 }
 
-/// The variable that says which job a process is to do.
-const JOB: &str = "GRISTMILL_TEST_JOB";
-
 /// Does a job, if this process is the driver or a worker of one.
 #[test]
 fn job() {
@@ -83,31 +79,25 @@ fn job() {
     println!("\nresult: {}", job(&ctx).unwrap());
 }
 
-fn this_program(name: &str, dir: &Path) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "job", "--nocapture"]).env(JOB, name).current_dir(dir);
-    command
-}
-
-fn result(output: Output) -> String {
-    let (stdout, stderr) = (utf8(output.stdout), utf8(output.stderr));
-    let result = stdout.lines().find_map(|line| line.strip_prefix("result: ").map(str::to_owned));
-    result.unwrap_or_else(|| panic!("{stdout}\n{stderr}"))
-}
-
 #[test]
 fn workers_come_to_an_action_as_the_driver_did() {
     for (name, _) in JOBS {
         eprintln!("{name}");
         let [here, there] = [(); 2].map(|()| tempfile::tempdir().unwrap());
-        let alone = result(this_program(name, here.path()).output().unwrap());
+        let alone = result(job_in(name, here.path()).output().unwrap());
         let mut cluster = Cluster::new(2);
-        let on_cluster = result(cluster.command(this_program(name, there.path())));
+        let on_cluster = result(cluster.command(job_in(name, there.path())));
         let unlike =
             |text: &str| text.replace(&utf8_path(here.path()), "").replace(&utf8_path(there.path()), "");
         assert!(unlike(&alone) == unlike(&on_cluster), "{name}: {alone:.300}\n{on_cluster:.300}");
         assert!(cluster.tasks.len() > 1, "{name}: {:?}", cluster.tasks);
     }
+}
+
+fn job_in(name: &str, dir: &Path) -> Command {
+    let mut command = this_program(name);
+    command.current_dir(dir);
+    command
 }
 
 fn utf8_path(path: &Path) -> String {
@@ -121,11 +111,11 @@ fn an_action_whose_commit_failed_fails_in_workers_too() {
     let mut cluster = Cluster::new(2);
     // Somebody else is faster.
     cluster.before_stage = Box::new(move || fs::create_dir_all(&late).unwrap());
-    let mut command = this_program("a commit that fails", dir.path());
+    let mut command = job_in("a commit that fails", dir.path());
     command.env("GRISTMILL_THREADS", "1");
     let told = result(cluster.command(command));
     let other = tempfile::tempdir().unwrap();
-    let alone = result(this_program("a commit that fails", other.path()).output().unwrap());
+    let alone = result(job_in("a commit that fails", other.path()).output().unwrap());
     assert_ne!(told, alone, "the commit has not failed");
     // Twelve numbers, 5 and 7, and not the seven where nothing fails.
     assert!(told.contains("(11, ") && !alone.contains("(11, 1"), "{told:.300}\n{alone:.300}");
@@ -135,10 +125,10 @@ fn an_action_whose_commit_failed_fails_in_workers_too() {
 fn what_a_lost_executor_had_is_computed_again_though_its_output_is_committed() {
     for name in ["a cache and an output", "a commit that fails"] {
         let [here, there] = [(); 2].map(|()| tempfile::tempdir().unwrap());
-        let alone = result(this_program(name, here.path()).output().unwrap());
+        let alone = result(job_in(name, here.path()).output().unwrap());
         let mut cluster = Cluster::new(2);
         cluster.loses = true;
-        assert_eq!(result(cluster.command(this_program(name, there.path()))), alone, "{name}");
+        assert_eq!(result(cluster.command(job_in(name, there.path()))), alone, "{name}");
         let mut names = fs::read_dir(there.path()).unwrap().map(|entry| entry.unwrap().file_name());
         assert!(names.all(|name| !name.to_string_lossy().contains("staging")), "{name}");
     }
@@ -147,8 +137,8 @@ fn what_a_lost_executor_had_is_computed_again_though_its_output_is_committed() {
 #[test]
 fn an_action_within_a_closure_is_an_error_and_no_deadlock() {
     let dir = tempfile::tempdir().unwrap();
-    let alone = result(this_program(NESTED.0, dir.path()).output().unwrap());
+    let alone = result(job_in(NESTED.0, dir.path()).output().unwrap());
     assert_eq!(alone, "[(7, \"7\")]");
-    let told = result(Cluster::new(2).command(this_program(NESTED.0, dir.path())));
+    let told = result(Cluster::new(2).command(job_in(NESTED.0, dir.path())));
     assert!(told.contains("an action within a closure cannot be run on a cluster"), "{told}");
 }

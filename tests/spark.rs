@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use common::cluster::{JOB, this_program};
 use common::place::{Place, assert_says, utf8};
 use common::{consumers, text};
 use gristmill::prelude::*;
@@ -108,9 +109,6 @@ fn what_cannot_run_on_spark_says_so() {
     assert_says(&told, &["no cluster is named", "--master"]);
 }
 
-/// The variable that says that a process is to do the job that panics.
-const JOB: &str = "GRISTMILL_TEST_JOB";
-
 /// Does a job, if this process is the driver or a worker of it.
 #[test]
 fn job() {
@@ -123,8 +121,7 @@ fn job() {
 
 /// This program as one that does a job on Spark.
 fn job_on_spark(name: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "job", "--nocapture"]).env(JOB, name);
+    let mut command = this_program(name);
     command
         .env("GRISTMILL_MASTER", "local[2]")
         .env("SPARK_HOME", spark_home())
@@ -182,9 +179,9 @@ fn what_spark_has_lost_is_computed_again_without_the_output_that_is_committed() 
     command
         .current_dir(place.at(""))
         .env("GRISTMILL_SPARK_CONF", format!("spark.local.dir={}", place.at("local").display()));
-    let mut alone = Command::new(std::env::current_exe().unwrap());
+    let mut alone = this_program("loss");
     let elsewhere = Place::new(&[]);
-    alone.args(["--exact", "job", "--nocapture"]).env(JOB, "loss").current_dir(elsewhere.at(""));
+    alone.current_dir(elsewhere.at(""));
     assert_eq!(told(command), told(alone));
     place.succeed("verify out");
     assert_eq!(rows(&place, "out"), rows(&elsewhere, "out"));

@@ -10,6 +10,23 @@ use serde_json::{Value, json};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
+/// The variable that says which job a test program, started as [`this_program`], is to do.
+pub const JOB: &str = "GRISTMILL_TEST_JOB";
+
+/// The test program as one that does a job: its test `job` alone.
+pub fn this_program(name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "job", "--nocapture"]).env(JOB, name);
+    command
+}
+
+/// What a job has printed behind `result: `.
+pub fn result(output: Output) -> String {
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    let result = stdout.lines().find_map(|line| line.strip_prefix("result: ").map(str::to_owned));
+    result.unwrap_or_else(|| panic!("{stdout}\n{stderr}"))
+}
+
 /// A cluster of so many cores.
 pub struct Cluster {
     pub cores: usize,
